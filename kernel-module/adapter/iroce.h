@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * iroce: a software SR-IOV RDMA adapter. What its parts know of each other.
+ *
+ *                host stack                       verbs (rdmavt)
+ *                 |      ^                          |        ^
+ *    ndo_start_xmit      | iroce_netdev_receive     | flow   | iroce_roce_rx
+ *                 v      |                          v        |
+ *   ipsec:  iroce_ipsec_host_xmit            iroce_frame_build
+ *                 |      ^    policy, SA, ESP       |        ^
+ *                 v      |                          v        |
+ *           iroce_eswitch_xmit <--------------------+        |
+ *                 |                                          |
+ *   eswitch:  MAC lookup --> iroce_rx (of the function) -----+
+ *                 |  ^
+ *                 v  |       rx_handler
+ *             uplink = "cable": an ordinary netdev
+ *
+ * Frames between the boxes are sk_buffs whose data starts at the Ethernet
+ * header (VLAN tag in the frame or accelerated, see skb_vlan_tag_present()),
+ * linear unless said otherwise, owned by the callee.
+ */
+#ifndef IROCE_H
+#define IROCE_H
+
+#include <linux/if_ether.h>
+#include <linux/if_vlan.h>
+#include <linux/in6.h>
+#include <linux/netdevice.h>
+#include <linux/pci.h>
+#include <linux/refcount.h>
+#include <linux/skbuff.h>
+#include <linux/uio.h>
+
+#include "core/spd.h"
+#include "stats.h"
+
+#define IROCE_MAX_PORTS		4
+#define IROCE_MAX_VFS		32	/* per PF; SR-IOV TotalVFs */
+#define IROCE_MAX_MTU		9000
+#define IROCE_ROCE_PORT		4791	/* UDP destination port of RoCEv2, IBTA annex A17 */
+
+struct iroce_adapter;
+struct iroce_func;
+struct iroce_ipsec;
+struct iroce_roce;
+struct iroce_sa;
+
+/*
+ * struct iroce_port - a physical port: one PF, its VFs, one cable
+ * @cable: the uplink; RCU for the data path, RTNL for changes; NULL once the
+ *	netdev went away
+ * @eswitch: MAC table of the functions behind this port (eswitch.c)
+ */
+struct iroce_port {
+	struct iroce_adapter *adapter;
+	unsigned int index;
+	struct net_device __rcu *cable;
+	netdevice_tracker cable_tracker;
+	struct iroce_eswitch *eswitch;
+};
+
+/*
+ * struct iroce_func - a PF or VF as its driver sees it
+ *
+ * Created by the PCI probe, destroyed by its remove, after a grace period;
+ * lives in netdev_priv(netdev). The data path reaches it under RCU from the
+ * eswitch, from its own netdev (ndo_start_xmit) and from its QPs.
+ *
+ * @flow_gen: bumped whenever something that a QP's flow was resolved from may
+ *	have changed: SA, policy (ipsec), GID, neighbour, route (roce). A flow
+ *	remembers the value it was resolved at and re-resolves when it differs.
+ * @is_dying: set before teardown; nothing new may be started
+ */
+struct iroce_func {
+	struct iroce_port *port;
+	struct pci_dev *pdev;
+	struct net_device *netdev;
+	unsigned int vf;		/* VF number, or IROCE_PF */
+	atomic_t flow_gen;
+	bool is_dying;
+	struct iroce_stats __percpu *stats;
+	struct iroce_ipsec *ipsec;
+	struct iroce_roce *roce;
+	struct iroce_host *host;	/* netdev.c: receive queue, gro cells, tc fence */
+};
+
+#define IROCE_PF	UINT_MAX
+
+static inline struct iroce_func *iroce_func(const struct net_device *netdev)
+{
+	return netdev_priv(netdev);
+}
+
+/* True for the netdevs of this module; used by notifiers. */
+bool iroce_is_func(const struct net_device *netdev);
+
+static inline void iroce_count(struct iroce_func *f, enum iroce_stat stat)
+{
+	iroce_stat_add(f->stats, stat, 1);
+}
+
+static inline void iroce_flow_changed(struct iroce_func *f)
+{
+	/* Pairs with the acquire in flow.c: who sees the new number sees the change. */
+	atomic_inc_return_release(&f->flow_gen);
+}
+
+/* ---- eswitch.c, port.c ------------------------------------------------ */
+
+/*
+ * iroce_eswitch_xmit - a function's frame enters the switch
+ *
+ * Consumes @skb. Goes to the uplink and/or to other functions (also back to
+ * @f when the destination is its own MAC: QP loopback). Never runs the
+ * receiver's code in the caller's context: local delivery is queued to the
+ * receiver's NAPI. Context: any but hard irq; takes no lock of the caller's.
+ * skb->destructor is kept until the uplink frees the frame (QPs bound their
+ * frames in flight by it) and run at once for local delivery.
+ */
+void iroce_eswitch_xmit(struct iroce_func *f, struct sk_buff *skb);
+
+/* The same for a batch in order: one doorbell for all. Empties @frames. */
+void iroce_eswitch_xmit_list(struct iroce_func *f, struct sk_buff_head *frames);
+
+/* Carrier of the function: its port's cable is up and running. Any context. */
+bool iroce_port_is_up(const struct iroce_port *port);
+
+/* ---- netdev.c --------------------------------------------------------- */
+
+/*
+ * iroce_netdev_receive - a cleartext or opened frame goes to the host stack
+ *
+ * Consumes @skb; data at the Ethernet header; a secpath stays attached.
+ * Context: softirq (or BH disabled).
+ */
+void iroce_netdev_receive(struct iroce_func *f, struct sk_buff *skb);
+
+/* ---- ipsec: xfrm.c, sad.c, spd.c, esp.c, rx.c ------------------------- */
+
+int iroce_ipsec_module_init(void);
+void iroce_ipsec_module_exit(void);
+
+/* Before register_netdev(): sets xfrmdev_ops and NETIF_F_HW_ESP. */
+int iroce_ipsec_init(struct iroce_func *f);
+/* After unregister_netdev(): xfrm has flushed its states and policies. */
+void iroce_ipsec_fini(struct iroce_func *f);
+
+/*
+ * iroce_ipsec_host_xmit - ndo_start_xmit's frame: policy, seal, switch
+ *
+ * Consumes @skb (may be non-linear, checksum may be CHECKSUM_PARTIAL).
+ * Context: softirq or BH disabled, under the tx queue's lock (or LLTX).
+ */
+void iroce_ipsec_host_xmit(struct iroce_func *f, struct sk_buff *skb);
+
+/*
+ * iroce_rx - a frame for this function comes out of the switch
+ *
+ * Consumes @skb (not shared). Opens ESP, checks replay, selectors and
+ * policies (I2, I4), then gives RoCE to iroce_roce_rx() and the rest to
+ * iroce_netdev_receive(). Context: softirq, RCU read side.
+ */
+void iroce_rx(struct iroce_func *f, struct sk_buff *skb);
+
+enum iroce_verdict {
+	IROCE_PLAIN,	/* no policy: cleartext is right */
+	IROCE_SEAL,	/* seal with the SA returned */
+	IROCE_CLOSED,	/* protected, but no SA, a block policy or a fence: drop */
+};
+
+/*
+ * iroce_ipsec_out - what becomes of an outbound flow now
+ * @sa: on IROCE_SEAL a referenced outbound SA, iroce_sa_put() it
+ * @why: on IROCE_CLOSED the counter to move for each packet dropped
+ *
+ * Looks at the function's SPD, then its SAD (reqid and template). Triggers
+ * the kernel's ACQUIRE where a policy has no SA. Context: any but hard irq.
+ * Read flow_gen BEFORE calling and remember that value with the result.
+ */
+enum iroce_verdict iroce_ipsec_out(struct iroce_func *f,
+				   const struct iroce_flow_key *key,
+				   struct iroce_sa **sa, enum iroce_stat *why);
+
+struct iroce_sa *iroce_sa_get(struct iroce_sa *sa);
+/* Any context: the last put defers what may sleep. Keys are zeroed there. */
+void iroce_sa_put(struct iroce_sa *sa);
+/* False once the SA is deleted or expired: re-resolve, never use it again. */
+bool iroce_sa_is_live(const struct iroce_sa *sa);
+u32 iroce_sa_reqid(const struct iroce_sa *sa);
+
+/*
+ * struct iroce_frame - one RoCE packet before it is a frame
+ * @hdr: Ethernet .. last RoCE extended header, exactly as in cleartext: IP
+ *	total/payload length, protocol UDP, IPv4 header checksum all for the
+ *	cleartext packet. Sealing rewrites a copy.
+ * @l2_len: Ethernet and VLAN tag; @l3_len: IP header; @hdr_len: all of @hdr
+ * @payload, @n_payload, @payload_len: what goes between @hdr and @tail, in
+ *	place (user memory by its kernel mapping); may be empty
+ * @tail: pad bytes (0..3) and the ICRC, ready to send
+ */
+#define IROCE_FRAME_HDR_MAX	(ETH_HLEN + VLAN_HLEN + 40 + 8 + 12 + 28 + 16)
+#define IROCE_FRAME_PIECES	24
+struct iroce_frame {
+	u8 hdr[IROCE_FRAME_HDR_MAX] __aligned(4);
+	u8 l2_len;
+	u8 l3_len;
+	u8 tail_len;
+	u16 hdr_len;
+	u16 n_payload;
+	u32 payload_len;
+	u8 tail[8];
+	struct kvec payload[IROCE_FRAME_PIECES];
+};
+
+/*
+ * iroce_frame_build - make the skb of one RoCE packet
+ * @sa: NULL for cleartext, else the SA that seals it
+ *
+ * One pass: plaintext is copied into the skb, or the AEAD reads @payload in
+ * place and writes the skb: the copy is the encryption. Counts its own
+ * drops. Returns the skb for iroce_eswitch_xmit*(), or ERR_PTR: -ENOMEM,
+ * -ESTALE (SA dead: re-resolve), -EOVERFLOW (sequence used up), -EKEYEXPIRED,
+ * -EIO. Synchronous: when it returns, @payload is no longer looked at.
+ * Context: any but hard irq; keep BH disabled around a batch, SIMD likes it.
+ */
+struct sk_buff *iroce_frame_build(struct iroce_func *f, struct iroce_sa *sa,
+				  const struct iroce_frame *frame);
+
+/* Largest growth of a packet by sealing: ESP header, IV, padding, trailer, ICV. */
+#define IROCE_ESP_OVERHEAD_MAX	(8 + 8 + 3 + 2 + 16)
+
+/* ---- roce: verbs.c, qp.c, flow.c, ... --------------------------------- */
+
+int iroce_roce_module_init(void);
+void iroce_roce_module_exit(void);
+
+/* After register_netdev(); registers the RDMA device. */
+int iroce_roce_init(struct iroce_func *f);
+/* Before unregister_netdev(); disassociates users, errors and frees all QPs. */
+void iroce_roce_fini(struct iroce_func *f);
+
+/* Carrier, MTU or address of the netdev changed: port events, active MTU. RTNL. */
+void iroce_roce_netdev_event(struct iroce_func *f, unsigned long event);
+
+/*
+ * iroce_roce_rx - one RoCEv2 packet, cleartext or opened
+ * @sa: the inbound SA it came through, NULL if it was cleartext; the caller
+ *	keeps its reference
+ *
+ * Consumes @skb: data at the Ethernet header, network and transport headers
+ * set, linear, IP and UDP lengths checked against the buffer and trimmed, IP
+ * header restored to its cleartext form (ICRC covers it). Policy is checked
+ * already (rx.c); the engine adds I5: a protected QP takes sealed packets
+ * only. Context: softirq, RCU read side.
+ */
+void iroce_roce_rx(struct iroce_func *f, struct sk_buff *skb, struct iroce_sa *sa);
+
+#endif /* IROCE_H */
