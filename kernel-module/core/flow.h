@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Addresses and flow keys: what the SPD and SA selectors are matched against, and how
+ * to get it from an IP packet the way xfrm does.
+ * Pure functions on caller's memory: callable from any context, no locks.
+ */
+#ifndef IROCE_CORE_FLOW_H
+#define IROCE_CORE_FLOW_H
+
+#include "env.h"
+
+/* An IPv4 address sits in v4 and the other 12 bytes are zero: compare all 16 always. */
+union iroce_addr {
+	__be32 v4;
+	__be32 v6[4];
+};
+
+static_assert(sizeof(union iroce_addr) == 16, "no holes: addresses are compared as memory");
+
+static inline union iroce_addr iroce_addr_v4(__be32 v4)
+{
+	union iroce_addr a = { .v6 = { v4, 0, 0, 0 } };
+
+	return a;
+}
+
+/* @p: 16 bytes, any alignment */
+static inline union iroce_addr iroce_addr_v6(const void *p)
+{
+	union iroce_addr a;
+
+	memcpy(&a, p, sizeof(a));
+	return a;
+}
+
+/* @p: an xfrm_address_t or an address as in a packet; reads 4 or 16 bytes by @family */
+static inline union iroce_addr iroce_addr_get(u16 family, const void *p)
+{
+	union iroce_addr a = { .v6 = { 0, 0, 0, 0 } };
+
+	memcpy(&a, p, family == AF_INET6 ? 16 : 4);
+	return a;
+}
+
+static inline bool iroce_addr_equal(const union iroce_addr *a, const union iroce_addr *b)
+{
+	return !(((__force u32)(a->v6[0] ^ b->v6[0])) | ((__force u32)(a->v6[1] ^ b->v6[1])) |
+		 ((__force u32)(a->v6[2] ^ b->v6[2])) | ((__force u32)(a->v6[3] ^ b->v6[3])));
+}
+
+static inline bool iroce_addr_is_any(const union iroce_addr *a)
+{
+	return !(a->v6[0] | a->v6[1] | a->v6[2] | a->v6[3]);
+}
+
+/*
+ * The ports can't be seen: a fragment, or the transport header is cut short. Such a packet
+ * must not slip past a policy with ports: see struct iroce_spd_node.is_bypass.
+ */
+#define IROCE_FLOW_PORTS_UNKNOWN 0x01
+
+/**
+ * struct iroce_flow_key - what a policy or an SA selector looks at
+ *
+ * Ports as xfrm sees them (xfrm_flowi_sport/dport): UDP, TCP, SCTP, UDP-Lite their ports;
+ * ICMP and ICMPv6 type as sport and code as dport; MIPv6 MH type as sport; GRE the upper and
+ * lower half of the key; 0 for all others.
+ */
+struct iroce_flow_key {
+	union iroce_addr saddr;
+	union iroce_addr daddr;
+	__be16 sport;
+	__be16 dport;
+	u16 family; /* AF_INET or AF_INET6 */
+	u8 proto;
+	u8 flags; /* IROCE_FLOW_* */
+};
+
+/**
+ * iroce_flow_from_ip - flow key of an IP packet
+ * @ip: first byte of the IP header, any alignment
+ * @linear: bytes that may be read there
+ * @out: written only on success
+ * @l4_off: offset of the transport header, written only on success
+ *
+ * Walks IPv6 extension headers. A fragment, also the first, has IROCE_FLOW_PORTS_UNKNOWN, and
+ * so has a packet whose transport header is cut short or whose extension headers end outside
+ * the linear part: pull more and try again, or treat it as what it is.
+ * Without ports (unknown or none) sport and dport are 0.
+ *
+ * Return: 0; -EMSGSIZE shorter than the IP header; -EPROTONOSUPPORT neither IPv4 nor IPv6;
+ * -EBADMSG IPv4 header length below 5 words.
+ */
+int __must_check iroce_flow_from_ip(const void *ip, size_t linear, struct iroce_flow_key *out,
+				    u32 *l4_off);
+
+#endif /* IROCE_CORE_FLOW_H */

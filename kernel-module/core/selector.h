@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Traffic selectors as xfrm has them (struct xfrm_selector): prefixes, protocol, masked ports.
+ * Used by policies (spd.h) and by SAs (sad.h).
+ * Pure functions on caller's memory: callable from any context, no locks.
+ */
+#ifndef IROCE_CORE_SELECTOR_H
+#define IROCE_CORE_SELECTOR_H
+
+#include "flow.h"
+
+/**
+ * struct iroce_selector - which flows
+ *
+ * Copy of struct xfrm_selector without ifindex and user, which the module either refuses or has
+ * already matched. All zero matches everything of either family.
+ */
+struct iroce_selector {
+	union iroce_addr saddr; /* bits beyond the prefix are ignored */
+	union iroce_addr daddr;
+	__be16 sport;
+	__be16 sport_mask; /* 0: any */
+	__be16 dport;
+	__be16 dport_mask;
+	u16 family; /* AF_INET, AF_INET6; 0: any, then addresses are not looked at */
+	u8 prefixlen_s; /* 0..32 or 0..128 */
+	u8 prefixlen_d;
+	u8 proto; /* 0: any */
+};
+
+/* Family known, prefixes within the family's length. */
+bool iroce_selector_is_valid(const struct iroce_selector *sel);
+
+/* The very same selector, as xfrm_policy_insert() compares: bits beyond the prefix count. */
+bool iroce_selector_equal(const struct iroce_selector *a, const struct iroce_selector *b);
+
+/* Does the prefix of @len bits of @net contain @addr? */
+bool iroce_addr_in_prefix(const union iroce_addr *addr, const union iroce_addr *net, u8 len);
+
+/**
+ * iroce_selector_match - does the selector cover the flow?
+ *
+ * As xfrm_selector_match(). Unknown ports (IROCE_FLOW_PORTS_UNKNOWN) never match a
+ * selector that looks at ports.
+ */
+bool iroce_selector_match(const struct iroce_selector *sel, const struct iroce_flow_key *flow);
+
+/**
+ * iroce_selector_may_match - could the selector cover the flow?
+ *
+ * The same where the ports are known; where they are not, any port may be meant. What fails
+ * closed for policies that protect or block.
+ */
+bool iroce_selector_may_match(const struct iroce_selector *sel,
+			      const struct iroce_flow_key *flow);
+
+#endif /* IROCE_CORE_SELECTOR_H */

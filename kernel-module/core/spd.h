@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Security policy database of one function and one direction: the best policy for a flow.
+ * Tuple space search: policies with the same mask (prefix lengths, protocol or any, port masks)
+ * share a tuple, one hash lookup decides a tuple. Few distinct masks, any number of policies:
+ * O(1). Tuples that can't beat the best match so far are skipped.
+ *
+ *   tuples (best priority first after a rehash)         buckets, shared by all tuples
+ *   | /32 /32 udp any any, best 10 | -- hash(flow & mask) --> [ ]->node->node
+ *   | /24 /0  any any any, best 90 | -- hash(flow & mask) --> [ ]->node
+ *
+ * Readers (lookup, is_empty, find) take no lock and may run on any CPU, in softirq, beside a
+ * writer; they run under rcu_read_lock(), and what they return is good until its end.
+ * Writers (all else) are serialised by the caller; readers need not be kept out.
+ * A removed node may be changed, freed or added again only after a grace period.
+ */
+#ifndef IROCE_CORE_SPD_H
+#define IROCE_CORE_SPD_H
+
+#include "selector.h"
+
+struct iroce_spd_node;
+
+struct iroce_spd_link {
+	struct iroce_spd_link *next;
+	struct iroce_spd_node *node;
+};
+
+/**
+ * struct iroce_spd_node - embed this in the policy
+ *
+ * The caller fills the first block before iroce_spd_add() and leaves it alone afterwards.
+ */
+struct iroce_spd_node {
+	struct iroce_selector sel;
+	u32 priority; /* the lower value wins; among equals the one that was added first */
+	/*
+	 * The policy lets packets pass in the clear. Only packets with unknown ports
+	 * (fragments) care: such a packet matches a protecting or blocking policy by
+	 * everything but the ports, and a bypass policy with ports never (I1, I2: fail closed).
+	 */
+	bool is_bypass;
+
+	/* core's own */
+	bool is_linked;
+	u16 tuple[2]; /* its tuple, and the one for unknown ports; writers only */
+	/* By table version: a rehash never touches what old readers walk. */
+	u32 order[2];
+	struct iroce_spd_link link[2]; /* hashed with ports */
+	struct iroce_spd_link blind[2]; /* hashed without, for unknown ports */
+	struct iroce_spd_node *all_prev; /* writers only, in order of addition */
+	struct iroce_spd_node *all_next;
+};
+
+struct iroce_spd_table;
+
+struct iroce_spd {
+	struct iroce_spd_table *table;
+	struct iroce_spd_table *retired; /* may have readers until iroce_spd_rehash_done() */
+	struct iroce_spd_node *first;
+	struct iroce_spd_node *last;
+	u32 n_nodes;
+	u32 seed;
+};
+
+/**
+ * struct iroce_spd_size - how big a table is
+ */
+struct iroce_spd_size {
+	u32 n_buckets; /* a power of two */
+	u32 n_tuples; /* room for that many distinct masks, at least 1, at most 65535 */
+};
+
+/* Bytes of memory, aligned as malloc does, that a table of this size needs. */
+size_t iroce_spd_mem_size(const struct iroce_spd_size *size);
+
+/**
+ * iroce_spd_init - an empty database
+ * @mem: iroce_spd_mem_size(@size) bytes, content does not matter
+ * @seed: random
+ *
+ * Return: 0; -EINVAL @size.
+ */
+int __must_check iroce_spd_init(struct iroce_spd *spd, void *mem,
+				const struct iroce_spd_size *size, u32 seed);
+
+/**
+ * iroce_spd_add - publish a policy
+ * @before: NULL, or a policy of this database with the same priority whose place in the order
+ *          of addition the new one takes (and wins against it while both are there): how
+ *          xfrm replaces a policy. Add the new, then remove the old: no gap for readers.
+ *
+ * Several policies with the same selector may be present, as while xfrm replaces one.
+ *
+ * Return: 0; -ENOSPC no room for another mask: ask iroce_spd_wants_resize(), rehash, try again;
+ * -EINVAL selector (the family must be given), or @before of another priority; -EEXIST @node
+ * is linked already.
+ */
+int __must_check iroce_spd_add(struct iroce_spd *spd, struct iroce_spd_node *node,
+			       const struct iroce_spd_node *before);
+
+/**
+ * iroce_spd_remove - unlink a policy
+ *
+ * Return: @node, now the caller's, to be freed after a grace period; NULL if it was not linked.
+ */
+struct iroce_spd_node *iroce_spd_remove(struct iroce_spd *spd, struct iroce_spd_node *node);
+
+/* Is there no policy at all? Cheap, reader; what most packets ask first. */
+static inline bool iroce_spd_is_empty(const struct iroce_spd *spd)
+{
+	return !READ_ONCE(spd->n_nodes);
+}
+
+/**
+ * iroce_spd_lookup - the policy that decides a flow; reader
+ *
+ * Return: the matching policy with the lowest priority value, the oldest among equals; NULL if
+ * none matches.
+ */
+struct iroce_spd_node *iroce_spd_lookup(const struct iroce_spd *spd,
+					const struct iroce_flow_key *flow);
+
+/**
+ * iroce_spd_find - policies with exactly this selector; reader
+ * @after: NULL for the best of them, or one found before for the next best
+ *
+ * Best in the order of lookup. Replacement and tombstones look here.
+ */
+struct iroce_spd_node *iroce_spd_find(const struct iroce_spd *spd,
+				      const struct iroce_selector *sel,
+				      const struct iroce_spd_node *after);
+
+/* Iterate over all policies in order of addition; writers only. Fetch next before a removal. */
+static inline struct iroce_spd_node *iroce_spd_first(const struct iroce_spd *spd)
+{
+	return spd->first;
+}
+
+static inline struct iroce_spd_node *iroce_spd_next(const struct iroce_spd_node *node)
+{
+	return node->all_next;
+}
+
+/**
+ * iroce_spd_wants_resize - should the caller bring other memory?
+ * @out: the size it should bring, written if true
+ *
+ * True when buckets are crowded, when there is no room left for another node's masks, when
+ * removed masks or tuples out of order slow readers down. Also worth asking after removals.
+ * False while a rehash is under way.
+ */
+bool iroce_spd_wants_resize(const struct iroce_spd *spd, struct iroce_spd_size *out);
+
+/**
+ * iroce_spd_rehash - move everything to new memory, tuples sorted by best priority
+ * @mem: iroce_spd_mem_size(@size) bytes
+ * @old: where to put the old memory; readers may still be in it
+ *
+ * The caller waits for a grace period, frees @old, then calls iroce_spd_rehash_done(): until
+ * then the database works as ever but does not rehash again. O(n), readers go on meanwhile.
+ *
+ * Return: 0; -EBUSY the last one is not done yet; -EINVAL @size; -ENOSPC @size has less tuples
+ * than there are masks. On error nothing changed.
+ */
+int __must_check iroce_spd_rehash(struct iroce_spd *spd, void *mem,
+				  const struct iroce_spd_size *size, void **old);
+
+/* A grace period has passed since iroce_spd_rehash(). */
+void iroce_spd_rehash_done(struct iroce_spd *spd);
+
+#endif /* IROCE_CORE_SPD_H */
