@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * libipsec-roce: control of IPsec for RoCE through the kernel's own netlink
+ * families. Xfrm is the control plane: everything here also works by hand with
+ * ip(8), tc(8), ethtool(8), on any device with xfrm packet offload.
+ *
+ * Calls return 0 or -errno and hand objects out by parameter; the text of the
+ * last failure, with what the kernel said, is ipsec_roce_message(). A handle is
+ * used by one thread at a time. See libipsec-roce(7).
+ */
+#ifndef IPSEC_ROCE_H
+#define IPSEC_ROCE_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ipsec_roce;		/* a connection to the kernel */
+struct ipsec_roce_key;		/* a pre-shared key, held in locked memory */
+struct ipsec_roce_ledger;	/* generations of keys that were used on this host */
+
+#define IPSEC_ROCE_INFINITE	UINT64_MAX
+#define IPSEC_ROCE_PORT		4791	/* RoCEv2's UDP port, host byte order */
+#define IPSEC_ROCE_ADDR_TEXT	46	/* room for an address as text */
+#define IPSEC_ROCE_FP_LEN	16	/* bytes of a key's fingerprint */
+
+enum ipsec_roce_dir {
+	IPSEC_ROCE_OUT = 1,
+	IPSEC_ROCE_IN = 2,
+};
+
+struct ipsec_roce_addr {
+	int family;		/* AF_INET or AF_INET6 */
+	union {
+		struct in_addr v4;
+		struct in6_addr v6;
+	};
+};
+
+/* ---- the handle: ipsec_roce_open(3) ---- */
+
+int ipsec_roce_open(struct ipsec_roce **out);
+void ipsec_roce_close(struct ipsec_roce *h);
+/* What failed last and what the kernel said about it; never NULL, never a key. */
+const char *ipsec_roce_message(const struct ipsec_roce *h);
+const char *ipsec_roce_version(void);
+
+/* ---- addresses ---- */
+
+int ipsec_roce_addr_parse(const char *text, struct ipsec_roce_addr *out);
+/* Writes at most IPSEC_ROCE_ADDR_TEXT bytes and returns buf. */
+const char *ipsec_roce_addr_text(const struct ipsec_roce_addr *a, char *buf);
+bool ipsec_roce_addr_equal(const struct ipsec_roce_addr *a, const struct ipsec_roce_addr *b);
+
+/* ---- keys and what is derived from them: ipsec_roce_key_read(3) ---- */
+
+/* The file must be a regular file of the caller's, with no right for group or others. */
+int ipsec_roce_key_read_file(struct ipsec_roce *h, const char *path, struct ipsec_roce_key **out);
+/* From a pipe or terminal, to its end; nothing is demanded of the descriptor. */
+int ipsec_roce_key_read_fd(struct ipsec_roce *h, int fd, struct ipsec_roce_key **out);
+/* Creates path (it must not exist) with mode 0600 and 32 random bytes. */
+int ipsec_roce_key_generate(struct ipsec_roce *h, const char *path, uint32_t generation);
+/* The generation that the key file names, 1 where it names none. */
+uint32_t ipsec_roce_key_generation(const struct ipsec_roce_key *key);
+/* A one-way name of the key, fit for a log. */
+int ipsec_roce_key_fingerprint(struct ipsec_roce *h, const struct ipsec_roce_key *key,
+			       unsigned char fp[IPSEC_ROCE_FP_LEN]);
+void ipsec_roce_key_free(struct ipsec_roce_key *key);
+
+/* One direction of one generation: what both hosts compute without talking. */
+struct ipsec_roce_flow {
+	size_t size;
+	struct ipsec_roce_addr src, dst;
+	uint32_t generation;	/* 1 and up */
+	unsigned int key_bits;	/* 128 or 256 */
+};
+
+/* Receives the SPI in host byte order; it is above 255. */
+int ipsec_roce_flow_spi(struct ipsec_roce *h, const struct ipsec_roce_key *key,
+			const struct ipsec_roce_flow *flow, uint32_t *spi);
+
+/* ---- the ledger of used generations: ipsec_roce_ledger_open(3) ---- */
+
+/* Takes the ledger in dir (created 0700) and holds its lock until closed. */
+int ipsec_roce_ledger_open(struct ipsec_roce *h, const char *dir, struct ipsec_roce_ledger **out);
+void ipsec_roce_ledger_close(struct ipsec_roce_ledger *l);
+/* The highest generation ever spent for this key and address pair; 0: none. */
+int ipsec_roce_ledger_last(struct ipsec_roce_ledger *l,
+			   const unsigned char fp[IPSEC_ROCE_FP_LEN],
+			   const struct ipsec_roce_addr *local,
+			   const struct ipsec_roce_addr *peer, uint32_t *generation);
+/*
+ * Spends a generation: on stable storage when this returns 0. -EALREADY when
+ * this or a later one was spent before; its keys must not be installed again.
+ */
+int ipsec_roce_ledger_spend(struct ipsec_roce_ledger *l,
+			    const unsigned char fp[IPSEC_ROCE_FP_LEN],
+			    const struct ipsec_roce_addr *local,
+			    const struct ipsec_roce_addr *peer, uint32_t generation);
+/* Takes the last spend of this ledger back: only if the kernel accepted no SA under it. */
+int ipsec_roce_ledger_unspend(struct ipsec_roce_ledger *l);
+
+/* ---- security associations: ipsec_roce_sa_add(3) ---- */
+
+struct ipsec_roce_sa_cfg {
+	size_t size;
+	const char *dev;		/* the function that is to seal or open */
+	enum ipsec_roce_dir dir;
+	const struct ipsec_roce_key *key;
+	struct ipsec_roce_flow flow;	/* addresses as on the wire, generation, key size */
+	uint32_t spi;			/* host byte order */
+	uint32_t reqid;
+	uint8_t proto;			/* protected upper protocol; 0: any */
+	unsigned int replay_window;	/* inbound only: 32 to 4096, a multiple of 32 */
+	uint64_t soft_packets, hard_packets;	/* 0: no limit */
+	uint64_t soft_bytes, hard_bytes;	/* 0: no limit */
+};
+
+struct ipsec_roce_sa_id {
+	size_t size;
+	struct ipsec_roce_addr src, dst;
+	uint32_t spi;
+};
+
+enum ipsec_roce_offload {
+	IPSEC_ROCE_OFFLOAD_NONE,
+	IPSEC_ROCE_OFFLOAD_CRYPTO,
+	IPSEC_ROCE_OFFLOAD_PACKET,
+};
+
+struct ipsec_roce_sa_info {
+	size_t size;
+	struct ipsec_roce_addr src, dst;
+	uint32_t spi, reqid;
+	enum ipsec_roce_dir dir;	/* 0 where the kernel does not say */
+	enum ipsec_roce_offload offload;
+	unsigned int ifindex;		/* of the offload device; 0: none */
+	uint8_t proto;			/* of the selector */
+	bool is_acquire;		/* a larval state: no keys yet */
+	bool has_esn;
+	char cipher[64];
+	unsigned int key_bits;		/* without the salt */
+	unsigned int icv_bits;
+	unsigned int replay_window;
+	uint64_t seq;			/* last sent (out) or highest received (in) */
+	uint64_t bytes, packets;
+	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes;
+	uint64_t add_time;		/* seconds since the epoch */
+	uint32_t replay_drops, window_drops, auth_fails;
+};
+
+int ipsec_roce_sa_add(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *cfg);
+/* -ENOENT where there is none. */
+int ipsec_roce_sa_get(struct ipsec_roce *h, const struct ipsec_roce_sa_id *id,
+		      struct ipsec_roce_sa_info *info);
+int ipsec_roce_sa_del(struct ipsec_roce *h, const struct ipsec_roce_sa_id *id);
+/* A callback that returns non-zero ends the walk and gives the call its value. */
+typedef int (*ipsec_roce_sa_fn)(const struct ipsec_roce_sa_info *info, void *arg);
+int ipsec_roce_sa_list(struct ipsec_roce *h, ipsec_roce_sa_fn fn, void *arg);
+
+/* ---- policies: ipsec_roce_policy_add(3) ---- */
+
+enum ipsec_roce_policy_kind {
+	IPSEC_ROCE_POLICY_PROTECT = 1,	/* packet offload on dev, one ESP transport template */
+	IPSEC_ROCE_POLICY_FENCE,	/* software, blocks; lives when the device's policies are flushed */
+	IPSEC_ROCE_POLICY_OTHER,	/* listed only: somebody else's */
+};
+
+struct ipsec_roce_policy {
+	size_t size;
+	enum ipsec_roce_policy_kind kind;
+	enum ipsec_roce_dir dir;
+	struct ipsec_roce_addr src, dst;	/* as in the packets that it matches */
+	uint8_t src_bits, dst_bits;	/* prefix lengths; 0 in a request means all */
+	uint8_t proto;			/* 0: any */
+	uint32_t priority;		/* lower goes first */
+	uint32_t reqid;			/* of the template; PROTECT only */
+	const char *dev;		/* PROTECT only, in a request */
+	unsigned int ifindex;		/* listed: of the offload device, 0: none */
+	bool is_block;			/* listed */
+	uint64_t use_time;		/* listed: seconds since the epoch */
+};
+
+/* Fails with -EEXIST where a policy with this selector stands already. */
+int ipsec_roce_policy_add(struct ipsec_roce *h, const struct ipsec_roce_policy *p);
+/* Puts the policy in the place of the one with the same selector, which must exist. */
+int ipsec_roce_policy_replace(struct ipsec_roce *h, const struct ipsec_roce_policy *p);
+int ipsec_roce_policy_del(struct ipsec_roce *h, const struct ipsec_roce_policy *p);
+typedef int (*ipsec_roce_policy_fn)(const struct ipsec_roce_policy *p, void *arg);
+int ipsec_roce_policy_list(struct ipsec_roce *h, ipsec_roce_policy_fn fn, void *arg);
+
+/* ---- the RoCE fence, a hardware-only tc filter: ipsec_roce_fence_add(3) ---- */
+
+struct ipsec_roce_fence {
+	size_t size;
+	const char *dev;
+	enum ipsec_roce_dir dir;
+	struct ipsec_roce_addr src, dst;	/* as in the packets that it drops */
+};
+
+struct ipsec_roce_fence_info {
+	size_t size;
+	bool is_in_hw;
+	uint64_t drops;		/* packets that the device dropped by it */
+};
+
+/* The clsact qdisc that carries filters; sets *is_made where it was missing. */
+int ipsec_roce_fence_prepare(struct ipsec_roce *h, const char *dev, bool *is_made);
+/* Removes clsact if no filter is left in it; 0 also where some are left. */
+int ipsec_roce_fence_release(struct ipsec_roce *h, const char *dev);
+int ipsec_roce_fence_add(struct ipsec_roce *h, const struct ipsec_roce_fence *f);
+int ipsec_roce_fence_del(struct ipsec_roce *h, const struct ipsec_roce_fence *f);
+/* -ENOENT where there is none. */
+int ipsec_roce_fence_get(struct ipsec_roce *h, const struct ipsec_roce_fence *f,
+			 struct ipsec_roce_fence_info *info);
+
+/* ---- devices: ipsec_roce_link_get(3) ---- */
+
+struct ipsec_roce_link {
+	size_t size;
+	char name[16];
+	unsigned int ifindex;
+	unsigned int mtu;
+	bool is_up;
+	bool has_carrier;
+};
+
+int ipsec_roce_link_get(struct ipsec_roce *h, const char *dev, struct ipsec_roce_link *link);
+int ipsec_roce_link_by_index(struct ipsec_roce *h, unsigned int ifindex,
+			     struct ipsec_roce_link *link);
+/* -ENOENT where the address is not on the device. */
+int ipsec_roce_link_has_addr(struct ipsec_roce *h, const char *dev,
+			     const struct ipsec_roce_addr *addr);
+
+/*
+ * A feature by its ethtool name ("esp-hw-offload", "hw-tc-offload"); -EOPNOTSUPP
+ * where the device has none of that name. is_fixed and is_on may be NULL.
+ */
+int ipsec_roce_feature_get(struct ipsec_roce *h, const char *dev, const char *feature,
+			   bool *is_on, bool *is_fixed);
+int ipsec_roce_feature_set(struct ipsec_roce *h, const char *dev, const char *feature, bool on);
+/* The same for a driver's private flag. */
+int ipsec_roce_privflag_get(struct ipsec_roce *h, const char *dev, const char *flag, bool *is_on);
+int ipsec_roce_privflag_set(struct ipsec_roce *h, const char *dev, const char *flag, bool on);
+/* A counter by its `ethtool -S` name; -ENOENT where the driver has none of that name. */
+int ipsec_roce_counter_get(struct ipsec_roce *h, const char *dev, const char *name,
+			   uint64_t *value);
+
+/* The way to peer: device and preferred source. oif and from may be 0 and NULL. */
+struct ipsec_roce_route {
+	size_t size;
+	unsigned int ifindex;
+	struct ipsec_roce_addr source;	/* family 0 where the kernel names none */
+	bool has_gateway;
+};
+
+int ipsec_roce_route_get(struct ipsec_roce *h, const struct ipsec_roce_addr *peer,
+			 const struct ipsec_roce_addr *from, unsigned int oif,
+			 struct ipsec_roce_route *route);
+
+/* The RDMA device of a netdev, and the RoCEv2 GID of an address on it. */
+struct ipsec_roce_rdma {
+	size_t size;
+	char name[64];
+	unsigned int port;
+	int gid_index;		/* -1: no RoCEv2 GID holds the address */
+};
+
+int ipsec_roce_rdma_get(struct ipsec_roce *h, const char *dev, const struct ipsec_roce_addr *addr,
+			struct ipsec_roce_rdma *rdma);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
