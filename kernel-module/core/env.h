@@ -26,6 +26,8 @@
  * what is read through it, as in rcu_dereference().
  */
 #define iroce_deref(p) READ_ONCE(p)
+/* Order loads made through iroce_deref() before the loads that follow. */
+#define iroce_deref_end() smp_rmb()
 
 #else /* user space */
 
@@ -79,6 +81,8 @@ typedef __s64 s64;
 #define smp_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 /* C11 has no usable consume: acquire is the nearest, and it is what TSan understands. */
 #define iroce_deref(p) __atomic_load_n(&(p), __ATOMIC_ACQUIRE)
+/* They were acquire loads: nothing is left to do. */
+#define iroce_deref_end() ((void)0)
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define cpu_to_be16(x) ((__be16)__builtin_bswap16(x))

@@ -54,10 +54,12 @@ static inline bool iroce_addr_is_any(const union iroce_addr *a)
 }
 
 /*
- * The ports can't be seen: a fragment, or the transport header is cut short. Such a packet
- * must not slip past a policy with ports: see struct iroce_spd_node.is_bypass.
+ * What can't be seen: the ports of a fragment or of a cut transport header; the protocol where
+ * IPv6 extension headers are cut or hidden behind a fragment header. Such a packet must not
+ * slip past a policy that asks for them: see struct iroce_spd_node.is_bypass.
  */
 #define IROCE_FLOW_PORTS_UNKNOWN 0x01
+#define IROCE_FLOW_PROTO_UNKNOWN 0x02 /* never without IROCE_FLOW_PORTS_UNKNOWN */
 
 /**
  * struct iroce_flow_key - what a policy or an SA selector looks at
@@ -72,7 +74,7 @@ struct iroce_flow_key {
 	__be16 sport;
 	__be16 dport;
 	u16 family; /* AF_INET or AF_INET6 */
-	u8 proto;
+	u8 proto; /* IPPROTO_*; 0 where unknown */
 	u8 flags; /* IROCE_FLOW_* */
 };
 
@@ -81,12 +83,13 @@ struct iroce_flow_key {
  * @ip: first byte of the IP header, any alignment
  * @linear: bytes that may be read there
  * @out: written only on success
- * @l4_off: offset of the transport header, written only on success
+ * @l4_off: offset of what follows the IP headers, written only on success; meaningless with
+ *          IROCE_FLOW_PROTO_UNKNOWN
  *
  * Walks IPv6 extension headers. A fragment, also the first, has IROCE_FLOW_PORTS_UNKNOWN, and
- * so has a packet whose transport header is cut short or whose extension headers end outside
- * the linear part: pull more and try again, or treat it as what it is.
- * Without ports (unknown or none) sport and dport are 0.
+ * so has a packet whose transport header is not all in the linear part; if even the protocol
+ * is not to be seen there, IROCE_FLOW_PROTO_UNKNOWN too. Pull more and try again, or let
+ * the lookup fail closed. Where there are no ports sport and dport are 0.
  *
  * Return: 0; -EMSGSIZE shorter than the IP header; -EPROTONOSUPPORT neither IPv4 nor IPv6;
  * -EBADMSG IPv4 header length below 5 words.

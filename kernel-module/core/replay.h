@@ -112,7 +112,10 @@ u32 iroce_replay_export_legacy(const struct iroce_replay *w);
 int __must_check iroce_replay_import(struct iroce_replay *w, u32 bits, bool is_esn, u32 seq,
 				     u32 seq_hi, const u32 *bmp);
 
-/* The same from struct xfrm_replay_state's 32-bit form (see iroce_replay_export_legacy). */
+/*
+ * The same from struct xfrm_replay_state's 32-bit form (see iroce_replay_export_legacy); -EINVAL
+ * also for @bits above 32, of which the form knows nothing.
+ */
 int __must_check iroce_replay_import_legacy(struct iroce_replay *w, u32 bits, u32 seq,
 					    u32 bitmap);
 

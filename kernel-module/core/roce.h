@@ -14,6 +14,7 @@
 
 #define IROCE_ROCE_PORT 4791 /* UDP destination port, host order */
 #define IROCE_ICRC_LEN 4
+#define IROCE_MTU_MAX 4096 /* the largest path MTU, payload bytes of one packet */
 #define IROCE_PSN_MASK 0xffffffU
 #define IROCE_QPN_MASK 0xffffffU
 #define IROCE_QPN_GSI 1U
@@ -148,12 +149,12 @@ enum iroce_opcode {
 #define IROCE_OPF_REQUEST 0x0020 /* goes to the responder */
 #define IROCE_OPF_RESPONSE 0x0040 /* goes to the requester: read responses, acks */
 #define IROCE_OPF_ACK 0x0080 /* ACK, atomic ACK */
-#define IROCE_OPF_SEND 0x0100 /* consumes a receive WQE at its last packet */
+#define IROCE_OPF_SEND 0x0100
 #define IROCE_OPF_WRITE 0x0200
 #define IROCE_OPF_READ 0x0400 /* read request and responses */
 #define IROCE_OPF_ATOMIC 0x0800
-#define IROCE_OPF_SOLICITED 0x1000 /* SE bit is meaningful: last or only of send, write+imm */
-#define IROCE_OPF_RECV_WQE 0x2000 /* consumes a receive WQE with this very packet's end */
+#define IROCE_OPF_RECV_WQE 0x1000 /* completes a receive WQE: last or only of send, write + imm */
+#define IROCE_OPF_SOLICITED IROCE_OPF_RECV_WQE /* and for just these the SE bit means something */
 
 /* Which extended headers follow the BTH: struct iroce_opcode_info.ext */
 #define IROCE_EXT_DETH 0x01
@@ -202,7 +203,7 @@ struct iroce_roce_pkt {
 	u16 pkey;
 	u8 opcode;
 	u8 pad;
-	bool is_solicited;
+	bool is_solicited; /* SE, and the opcode completes a receive WQE */
 	bool is_ackreq;
 	bool is_migreq;
 	bool has_fecn;
@@ -219,7 +220,7 @@ struct iroce_roce_pkt {
  *
  * Checks transport version, opcode, that headers, pad and ICRC fit, that the pad is what
  * alignment to 4 asks for, and what each opcode demands of its payload: none (ACK, read request,
- * atomics), some and unpadded (first, middle), some (last), exactly 16 (CNP).
+ * atomics), some and unpadded (first, middle), some (last), exactly 16 (CNP), never above IROCE_MTU_MAX.
  * The path MTU, the state of the QP, keys and the ICRC itself are the caller's to check.
  *
  * Return: 0; -EMSGSIZE shorter than its headers, pad and ICRC, or @linear does not cover

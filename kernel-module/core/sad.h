@@ -58,6 +58,7 @@ struct iroce_sad {
 	struct iroce_sad_node *oldest;
 	struct iroce_sad_node *newest;
 	u32 n_nodes;
+	u32 n_removals; /* lets an outbound search notice that it ran beside one */
 	u32 seed;
 };
 
@@ -113,6 +114,8 @@ struct iroce_sad_node *iroce_sad_find(const struct iroce_sad *sad, enum iroce_di
 
 /**
  * struct iroce_sad_out_key - what a policy's template asks for
+ *
+ * No wildcard in saddr: if it is any, only SAs with any are found.
  */
 struct iroce_sad_out_key {
 	union iroce_addr saddr; /* of the packet (transport mode), or the template's */
@@ -128,6 +131,8 @@ struct iroce_sad_out_key {
  *
  * The order is xfrm's (xfrm_state_find): SAs with this saddr before those with any; among them
  * a valid one before a dying one, and the newest first.
+ *
+ * Beside a rekey (add the new SA, remove the old) one of the two is found (I7).
  *
  * Return: the SA or NULL: fail closed.
  */

@@ -13,7 +13,7 @@
  * struct iroce_selector - which flows
  *
  * Copy of struct xfrm_selector without ifindex and user, which the module either refuses or has
- * already matched. All zero matches everything of either family.
+ * already matched.
  */
 struct iroce_selector {
 	union iroce_addr saddr; /* bits beyond the prefix are ignored */
@@ -22,13 +22,13 @@ struct iroce_selector {
 	__be16 sport_mask; /* 0: any */
 	__be16 dport;
 	__be16 dport_mask;
-	u16 family; /* AF_INET, AF_INET6; 0: any, then addresses are not looked at */
+	u16 family; /* AF_INET, AF_INET6; 0 (SAs only): no selector, everything matches */
 	u8 prefixlen_s; /* 0..32 or 0..128 */
 	u8 prefixlen_d;
 	u8 proto; /* 0: any */
 };
 
-/* Family known, prefixes within the family's length. */
+/* Family AF_INET or AF_INET6, prefixes within its length, an IPv4 address in v4 alone. */
 bool iroce_selector_is_valid(const struct iroce_selector *sel);
 
 /* The very same selector, as xfrm_policy_insert() compares: bits beyond the prefix count. */
@@ -40,16 +40,16 @@ bool iroce_addr_in_prefix(const union iroce_addr *addr, const union iroce_addr *
 /**
  * iroce_selector_match - does the selector cover the flow?
  *
- * As xfrm_selector_match(). Unknown ports (IROCE_FLOW_PORTS_UNKNOWN) never match a
- * selector that looks at ports.
+ * As xfrm_selector_match(). What is unknown of a flow (IROCE_FLOW_*_UNKNOWN) never matches a
+ * selector that asks for it.
  */
 bool iroce_selector_match(const struct iroce_selector *sel, const struct iroce_flow_key *flow);
 
 /**
  * iroce_selector_may_match - could the selector cover the flow?
  *
- * The same where the ports are known; where they are not, any port may be meant. What fails
- * closed for policies that protect or block.
+ * The same where all is known; what is unknown may be anything. This is what fails closed for
+ * policies that protect or block.
  */
 bool iroce_selector_may_match(const struct iroce_selector *sel,
 			      const struct iroce_flow_key *flow);

@@ -3,7 +3,8 @@
  * Security policy database of one function and one direction: the best policy for a flow.
  * Tuple space search: policies with the same mask (prefix lengths, protocol or any, port masks)
  * share a tuple, one hash lookup decides a tuple. Few distinct masks, any number of policies:
- * O(1). Tuples that can't beat the best match so far are skipped.
+ * O(1). Tuples that can't beat the best match so far are skipped. A policy that looks at protocol
+ * or ports also sits in a blind tuple, by its addresses alone, for flows that hide them.
  *
  *   tuples (best priority first after a rehash)         buckets, shared by all tuples
  *   | /32 /32 udp any any, best 10 | -- hash(flow & mask) --> [ ]->node->node
@@ -35,19 +36,20 @@ struct iroce_spd_node {
 	struct iroce_selector sel;
 	u32 priority; /* the lower value wins; among equals the one that was added first */
 	/*
-	 * The policy lets packets pass in the clear. Only packets with unknown ports
-	 * (fragments) care: such a packet matches a protecting or blocking policy by
-	 * everything but the ports, and a bypass policy with ports never (I1, I2: fail closed).
+	 * The policy lets packets pass in the clear. Only flows with something unknown
+	 * (fragments) care: such a flow matches a protecting or blocking policy by what is
+	 * known, and a bypass policy that asks for what is unknown never (I1, I2).
 	 */
 	bool is_bypass;
 
 	/* core's own */
 	bool is_linked;
-	u16 tuple[2]; /* its tuple, and the one for unknown ports; writers only */
+	bool has_blind;
+	u32 tuple[2]; /* index of its tuple and of its blind tuple; writers only */
 	/* By table version: a rehash never touches what old readers walk. */
-	u32 order[2];
-	struct iroce_spd_link link[2]; /* hashed with ports */
-	struct iroce_spd_link blind[2]; /* hashed without, for unknown ports */
+	u64 order[2]; /* of addition, constant while in that table */
+	struct iroce_spd_link link[2];
+	struct iroce_spd_link blind[2]; /* by addresses alone, for flows with unknowns */
 	struct iroce_spd_node *all_prev; /* writers only, in order of addition */
 	struct iroce_spd_node *all_next;
 };
@@ -60,6 +62,7 @@ struct iroce_spd {
 	struct iroce_spd_node *first;
 	struct iroce_spd_node *last;
 	u32 n_nodes;
+	u32 n_removals; /* lets a lookup notice that it ran beside one, and look again */
 	u32 seed;
 };
 
@@ -68,7 +71,7 @@ struct iroce_spd {
  */
 struct iroce_spd_size {
 	u32 n_buckets; /* a power of two */
-	u32 n_tuples; /* room for that many distinct masks, at least 1, at most 65535 */
+	u32 n_tuples; /* room for that many distinct masks; a node needs up to two */
 };
 
 /* Bytes of memory, aligned as malloc does, that a table of this size needs. */
@@ -92,12 +95,13 @@ int __must_check iroce_spd_init(struct iroce_spd *spd, void *mem,
  *
  * Several policies with the same selector may be present, as while xfrm replaces one.
  *
- * Return: 0; -ENOSPC no room for another mask: ask iroce_spd_wants_resize(), rehash, try again;
- * -EINVAL selector (the family must be given), or @before of another priority; -EEXIST @node
- * is linked already.
+ * Return: 0; -ENOSPC no room for another mask (or in the order, before @before): bring what
+ * iroce_spd_wants_resize() now says, rehash, try again;
+ * -EINVAL selector (the family must be given), or @before not linked or of another priority;
+ * -EEXIST @node is linked already.
  */
 int __must_check iroce_spd_add(struct iroce_spd *spd, struct iroce_spd_node *node,
-			       const struct iroce_spd_node *before);
+			       struct iroce_spd_node *before);
 
 /**
  * iroce_spd_remove - unlink a policy
@@ -115,6 +119,9 @@ static inline bool iroce_spd_is_empty(const struct iroce_spd *spd)
 /**
  * iroce_spd_lookup - the policy that decides a flow; reader
  *
+ * Beside writers: a policy that is in the database during the whole lookup is never missed, and
+ * while one is replaced (add the new, remove the old) either of the two is found.
+ *
  * Return: the matching policy with the lowest priority value, the oldest among equals; NULL if
  * none matches.
  */
@@ -125,7 +132,8 @@ struct iroce_spd_node *iroce_spd_lookup(const struct iroce_spd *spd,
  * iroce_spd_find - policies with exactly this selector; reader
  * @after: NULL for the best of them, or one found before for the next best
  *
- * Best in the order of lookup. Replacement and tombstones look here.
+ * Best in the order of lookup. Replacement and tombstones look here. Beside a writer it may miss
+ * a policy that is being replaced, unlike iroce_spd_lookup().
  */
 struct iroce_spd_node *iroce_spd_find(const struct iroce_spd *spd,
 				      const struct iroce_selector *sel,
