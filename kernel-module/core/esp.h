@@ -32,7 +32,7 @@ static_assert(sizeof(struct iroce_esp_hdr) == 8, "ESP header is 8 bytes");
 /* The shortest frame: an empty payload still needs two bytes of pad. */
 #define IROCE_ESP_MIN_LEN (IROCE_ESP_PREFIX_LEN + IROCE_ESP_ALIGN + IROCE_ESP_ICV_LEN)
 /* The most that sealing adds to a payload we send; the MTU headroom to leave. */
-#define IROCE_ESP_OVERHEAD_MAX (IROCE_ESP_PREFIX_LEN + 3 + IROCE_ESP_TAIL_LEN + IROCE_ESP_ICV_LEN)
+#define IROCE_ESP_OVERHEAD_MAX (8 + 8 + 3 + 2 + 16)
 /* The longest trailer without ICV that a peer may send: 255 bytes of pad. */
 #define IROCE_ESP_TRAILER_MAX (255 + IROCE_ESP_TAIL_LEN)
 
