@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Builds the small programs and modules that tests, demo and bench put into the hosts.
+
+In the guest image, with its compiler and its kernels' headers, at the speed of this machine;
+cached by content beside the image.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from . import chroot
+from .config import cache_root, digest_files, locked, make_dir, source_root
+from .image import Image
+
+PROGRAM_FLAGS = ["-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"]
+PROGRAM_LIBS = ["-lrdmacm", "-libverbs"]
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    return [(str(p.relative_to(folder)), p) for p in sorted(folder.rglob("*"))
+            if p.is_file() and not p.name.startswith(".")]
+
+
+def _cached(image: Image, what: str, files: list[tuple[str, Path]], salt: str, build) -> Path:
+    """The folder with what build(folder) made from these files, made now or earlier."""
+    cache = make_dir(cache_root())
+    final = cache / f"{what}-{image.key}-{digest_files(files, salt.encode())}"
+    if final.is_dir():
+        return final
+    with locked(cache / f"{what}.lock"):
+        if final.is_dir():
+            return final
+        for old in cache.glob(f"{what}-*-*"):
+            shutil.rmtree(old, ignore_errors=True)
+        out = Path(tempfile.mkdtemp(prefix=f"new-{what}-", dir=cache))
+        try:
+            out.chmod(0o755)
+            build(out)
+            out.rename(final)
+        except BaseException:
+            shutil.rmtree(out, ignore_errors=True)
+            raise
+    return final
+
+
+def programs(image: Image, folder: Path | None = None) -> Path:
+    """Each .c file of the folder as a program of that name; returns where they are."""
+    folder = folder or source_root() / "tests/vm/src"
+    files = _files(folder)
+
+    def build(out: Path) -> None:
+        for source in sorted(folder.glob("*.c")):
+            chroot.run_in(image.root, ["gcc", *PROGRAM_FLAGS, "-o", f"/out/{source.stem}",
+                                       f"/src/{source.name}", *PROGRAM_LIBS],
+                          f"building {source.name}",
+                          binds=[(folder, "/src", "ro"), (out, "/out", "rw")])
+
+    return _cached(image, "programs", files, " ".join(PROGRAM_FLAGS + PROGRAM_LIBS), build)
+
+
+def module(image: Image, kernel: str, folder: Path, name: str) -> Path:
+    """Builds a kernel module's folder for a kernel series; returns the path of name.ko."""
+    release = image.release(kernel)
+    files = _files(folder)
+
+    def build(out: Path) -> None:
+        # kbuild writes where the source is, so it gets a copy.
+        shutil.copytree(folder, out, dirs_exist_ok=True)
+        chroot.run_in(image.root, ["make", "-s", f"-j{os.cpu_count() or 1}", "-C",
+                                   f"/lib/modules/{release}/build", "M=/build", "modules"],
+                      f"building {name}.ko for {release}", binds=[(out, "/build", "rw")])
+
+    return _cached(image, f"module-{name}-{kernel}", files, release, build) / f"{name}.ko"
