@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * A kernel behind libibverbs' private functions, as far as the provider can tell
+ * the difference: it counts objects, gives out offsets into a memfd and keeps a
+ * send queue of limited size whose data it reads only at completion.
+ */
+#ifndef FAKE_H
+#define FAKE_H
+
+#include "iroce.h"
+
+#define FAKE_SQ_MAX	4096
+#define FAKE_WR_ID_DATA	0xffu	/* inline data repeats this byte of wr_id */
+
+struct fake_send {
+	struct ibv_send_wr wr;
+	struct ibv_sge sge[8];
+};
+
+struct fake {
+	struct iroce_context ctx;
+	struct ibv_pd pd;
+	/* objects alive */
+	int cqs, qps, srqs, mrs;
+	/* rings: where the next object's ring is; 0 makes the kernel answer nonsense */
+	uint64_t offset;
+	size_t shm_len;
+	/* next command fails with this errno */
+	int fail;
+	/* send queue */
+	struct fake_send sq[FAKE_SQ_MAX];
+	unsigned int sq_size, sq_head, sq_tail;
+	unsigned int calls, longest;	/* of ibv_cmd_post_send: number, longest chain */
+	uint64_t refuse_wr_id;		/* this request is refused with EINVAL */
+	/* receives flushed through the kernel */
+	uint64_t flushed[16];
+	unsigned int n_flushed;
+};
+
+extern struct fake fake;
+
+int fake_setup(void **state);
+int fake_teardown(void **state);
+
+/* Complete the oldest request; false if there is none or its data has changed. */
+bool fake_complete(uint64_t *wr_id);
+unsigned int fake_outstanding(void);
+
+#endif /* FAKE_H */
