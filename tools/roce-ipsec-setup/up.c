@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * `up`: fence first, then the SAs in and out, then the policies. Each step that
+ * was done is on a list; when one fails, the list is walked back.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "setup.h"
+
+enum undo_kind {
+	UNDO_HOST_FENCE,
+	UNDO_ROCE_READY,
+	UNDO_ROCE_FENCE,
+	UNDO_SA,
+	UNDO_POLICY,
+};
+
+struct undo_list {
+	struct {
+		enum undo_kind kind;
+		enum ipsec_roce_dir dir;
+	} done[16];
+	int count;
+	bool has_sa;	/* the kernel took an SA of this generation */
+};
+
+static const enum ipsec_roce_dir dirs[] = { IPSEC_ROCE_OUT, IPSEC_ROCE_IN };
+
+static void undo_push(struct undo_list *u, enum undo_kind kind, enum ipsec_roce_dir dir)
+{
+	u->done[u->count].kind = kind;
+	u->done[u->count++].dir = dir;
+}
+
+static int undo_one(struct setup *s, struct tunnel *t, enum undo_kind kind,
+		    enum ipsec_roce_dir dir)
+{
+	switch (kind) {
+	case UNDO_HOST_FENCE:
+		return step_host_fence_del(s, t, dir);
+	case UNDO_ROCE_READY:
+		return step_roce_fence_release(s, t);
+	case UNDO_ROCE_FENCE:
+		return step_roce_fence_del(s, t, dir);
+	case UNDO_SA:
+		return step_sa_del(s, t, &t->now, dir);
+	case UNDO_POLICY:
+		return step_policy_del(s, t, dir);
+	}
+	return -EINVAL;
+}
+
+/* was_up: an earlier `up` closed this traffic; the device keeps it closed too. */
+static void undo_all(struct setup *s, struct tunnel *t, struct undo_list *u, bool was_up)
+{
+	bool had_policy = false;
+	int err = 0;
+
+	while (u->count--) {
+		enum undo_kind kind = u->done[u->count].kind;
+
+		had_policy |= kind == UNDO_POLICY;
+		err = undo_one(s, t, kind, u->done[u->count].dir) ?: err;
+		/* The device holds traffic of a deleted policy: lift that before the fence goes. */
+		if (had_policy && kind == UNDO_SA && !was_up) {
+			err = step_lift_drops(s, t) ?: err;
+			had_policy = false;
+		}
+	}
+	say(err ? "the way back failed in part; `down` removes the rest" :
+		  "put back as it was");
+}
+
+int find_local(struct setup *s, struct ipsec_roce_addr *local)
+{
+	const struct options *opt = s->opt;
+	struct ipsec_roce_link link = { .size = sizeof(link) };
+	struct ipsec_roce_route route = { .size = sizeof(route) };
+	char peer[IPSEC_ROCE_ADDR_TEXT];
+	int err;
+
+	if (opt->local.family) {
+		*local = opt->local;
+		return 0;
+	}
+	err = ipsec_roce_link_get(s->h, opt->dev, &link);
+	if (!err)
+		err = ipsec_roce_route_get(s->h, &opt->peer, NULL, link.ifindex, &route);
+	if (err)
+		return library_fail(s, err);
+	if (!route.source.family)
+		return setup_fail(s, -EADDRNOTAVAIL,
+				  "%s has no source address towards %s; give one with --local",
+				  opt->dev, ipsec_roce_addr_text(&opt->peer, peer));
+	if (ipsec_roce_addr_equal(&route.source, &opt->peer))
+		return setup_fail(s, -EINVAL, "%s is an address of this host",
+				  ipsec_roce_addr_text(&opt->peer, peer));
+	*local = route.source;
+	return 0;
+}
+
+int key_open(struct setup *s)
+{
+	int err;
+
+	if (s->opt->has_key_stdin)
+		err = ipsec_roce_key_read_fd(s->h, STDIN_FILENO, &s->key);
+	else
+		err = ipsec_roce_key_read_file(s->h, s->opt->key_file, &s->key);
+	if (!err)
+		err = ipsec_roce_ledger_open(s->h, s->opt->state_dir, &s->ledger);
+	return err ? library_fail(s, err) : 0;
+}
+
+bool generation_same(const struct generation *a, const struct generation *b)
+{
+	return a->number == b->number && !memcmp(a->fp, b->fp, sizeof(a->fp));
+}
+
+static int pick_number(struct setup *s, const struct tunnel *t, struct generation *g)
+{
+	uint32_t last;
+	int err;
+
+	if (s->opt->generation == GENERATION_FILE) {
+		g->number = ipsec_roce_key_generation(s->key);
+		return 0;
+	}
+	if (s->opt->generation != GENERATION_NEXT) {
+		g->number = s->opt->generation;
+		return 0;
+	}
+	err = ipsec_roce_ledger_last(s->ledger, g->fp, &t->local, &t->peer, &last);
+	if (err)
+		return library_fail(s, err);
+	if (last == UINT32_MAX)
+		return setup_fail(s, -ERANGE, "this key has no generation left; make a new one");
+	/* A key file that starts at 5 was never used below 5, here or at the peer. */
+	g->number = last ? last + 1 : ipsec_roce_key_generation(s->key);
+	return 0;
+}
+
+int generation_make(struct setup *s, const struct tunnel *t, struct generation *g)
+{
+	struct ipsec_roce_flow flow = { .size = sizeof(flow), .key_bits = t->key_bits };
+	int err;
+
+	*g = (struct generation){ 0 };
+	err = ipsec_roce_key_fingerprint(s->h, s->key, g->fp);
+	if (err)
+		return library_fail(s, err);
+	err = pick_number(s, t, g);
+	if (err)
+		return err;
+	flow.generation = g->number;
+	flow.src = t->local;
+	flow.dst = t->peer;
+	err = ipsec_roce_flow_spi(s->h, s->key, &flow, &g->spi_out);
+	flow.src = t->peer;
+	flow.dst = t->local;
+	err = err ?: ipsec_roce_flow_spi(s->h, s->key, &flow, &g->spi_in);
+	if (s->opt->spi_out)
+		g->spi_out = s->opt->spi_out;
+	if (s->opt->spi_in)
+		g->spi_in = s->opt->spi_in;
+	return err ? library_fail(s, err) : 0;
+}
+
+int generation_spend(struct setup *s, const struct tunnel *t, const struct generation *g)
+{
+	uint32_t last = 0;
+	int err = ipsec_roce_ledger_spend(s->ledger, g->fp, &t->local, &t->peer, g->number);
+
+	if (err != -EALREADY)
+		return err ? library_fail(s, err) : 0;
+	setup_fail(s, err, "%s. ", ipsec_roce_message(s->h));
+	ipsec_roce_ledger_last(s->ledger, g->fp, &t->local, &t->peer, &last);
+	if (last == UINT32_MAX)
+		say("use a fresh key file on both hosts");
+	else
+		say("use --generation %u on both hosts, or a fresh key file", last + 1);
+	return err;
+}
+
+static int check_device(struct setup *s, const struct tunnel *t)
+{
+	struct ipsec_roce_link link = { .size = sizeof(link) };
+	bool is_on = false;
+	int err;
+
+	err = ipsec_roce_link_get(s->h, t->dev, &link);
+	if (err)
+		return library_fail(s, err);
+	if (!link.is_up)
+		return setup_fail(s, -ENETDOWN, "%s is down: bring it up first (ip link set %s up)",
+				  t->dev, t->dev);
+	err = ipsec_roce_feature_get(s->h, t->dev, ESP_FEATURE, &is_on, NULL);
+	if (err || !is_on)
+		return setup_fail(s, -EOPNOTSUPP,
+				  "%s offers no ESP offload (%s is off); a VF may need it from its PF: devlink port function set DEV/PORT ipsec_packet enable",
+				  t->dev, ESP_FEATURE);
+	if (!link.has_carrier)
+		say("note: %s has no carrier", t->dev);
+	if (ipsec_roce_link_has_addr(s->h, t->dev, &t->local) == -ENOENT)
+		say("note: the local address is not on %s itself", t->dev);
+	return 0;
+}
+
+static void tunnel_from_options(const struct options *opt, struct tunnel *t)
+{
+	snprintf(t->dev, sizeof(t->dev), "%s", opt->dev);
+	t->peer = opt->peer;
+	t->proto = opt->proto;
+	t->priority = opt->priority;
+	t->replay_window = opt->replay_window;
+	t->key_bits = opt->key_bits;
+	t->soft_packets = opt->soft_packets;
+	t->hard_packets = opt->hard_packets;
+	t->has_host_fence = !opt->no_fence;
+	t->has_roce_fence = !opt->no_fence && !opt->no_roce_fence;
+}
+
+/* What cannot change while a tunnel has its fence and record. */
+static int check_same(struct setup *s, const struct tunnel *old, const struct tunnel *t)
+{
+	const char *what = NULL;
+
+	if (strcmp(old->dev, t->dev))
+		what = "device";
+	else if (old->proto != t->proto)
+		what = "protocol";
+	else if (old->priority != t->priority)
+		what = "priority";
+	else if ((old->has_host_fence && !t->has_host_fence) ||
+		 (old->has_roce_fence && !t->has_roce_fence))
+		what = "fence";
+	if (what)
+		return setup_fail(s, -EBUSY, "up already, with another %s (on %s): `down` first",
+				  what, old->dev);
+	return 0;
+}
+
+static int put_fence(struct setup *s, struct tunnel *t, const struct view *v, struct undo_list *u)
+{
+	int err;
+
+	for (int i = 0; t->has_host_fence && i < SIDES; i++) {
+		if (v->host_fence[SIDE(dirs[i])].is_there)
+			continue;
+		err = step_host_fence_add(s, t, dirs[i]);
+		if (err)
+			return err;
+		undo_push(u, UNDO_HOST_FENCE, dirs[i]);
+	}
+	if (!t->has_roce_fence || (v->roce_fence[0].is_there && v->roce_fence[1].is_there))
+		return 0;
+	undo_push(u, UNDO_ROCE_READY, IPSEC_ROCE_OUT);
+	err = step_roce_fence_prepare(s, t);
+	/* What was switched on must be known to `down` even after a crash. */
+	err = err ?: record_save(s, t);
+	for (int i = 0; !err && i < SIDES; i++) {
+		if (v->roce_fence[SIDE(dirs[i])].is_there)
+			continue;
+		err = step_roce_fence_add(s, t, dirs[i]);
+		if (!err)
+			undo_push(u, UNDO_ROCE_FENCE, dirs[i]);
+	}
+	return err;
+}
+
+static int put_sas(struct setup *s, struct tunnel *t, struct undo_list *u)
+{
+	/* In before out: a peer that is up already can be heard at once. */
+	static const enum ipsec_roce_dir order[] = { IPSEC_ROCE_IN, IPSEC_ROCE_OUT };
+
+	for (int i = 0; i < SIDES; i++) {
+		int err = step_sa_add(s, t, &t->now, order[i]);
+
+		if (err)
+			return err;
+		u->has_sa = true;
+		undo_push(u, UNDO_SA, order[i]);
+	}
+	return 0;
+}
+
+static int put_policies(struct setup *s, struct tunnel *t, const struct view *v,
+			struct undo_list *u)
+{
+	const char *why;
+	int err;
+
+	for (int i = 0; i < SIDES; i++) {
+		if (view_policy_good(t, v, dirs[i], &why))
+			continue;
+		err = step_policy_add(s, t, dirs[i]);
+		if (err)
+			return err;
+		undo_push(u, UNDO_POLICY, dirs[i]);
+	}
+	return 0;
+}
+
+static void say_up(const struct tunnel *t)
+{
+	char ends[ENDS_TEXT];
+
+	say("%s on %s: protected%s, generation %u, SPI out 0x%08x in 0x%08x, fence: %s",
+	    ends_text(t, ends, sizeof(ends)), t->dev, t->proto ? " (UDP only)" : "",
+	    t->now.number, t->now.spi_out, t->now.spi_in,
+	    t->has_roce_fence ? "host and RoCE" : t->has_host_fence ? "host only" : "none");
+}
+
+static int put_all(struct setup *s, struct tunnel *t, struct undo_list *u)
+{
+	struct view v;
+	int err;
+
+	err = view_read(s, t, &v);
+	err = err ?: put_fence(s, t, &v, u);
+	err = err ?: put_sas(s, t, u);
+	return err ?: put_policies(s, t, &v, u);
+}
+
+/*
+ * A new generation where none is at work. old: an earlier `up` whose SAs are
+ * gone (NULL: there was none); what is left of it goes, its fence stays.
+ */
+static int install(struct setup *s, struct tunnel *t, const struct tunnel *old)
+{
+	struct undo_list u = { .count = 0 };
+	int err;
+
+	t->now.has_in = t->now.has_out = true;
+	t->reqid_in = old ? old->reqid_in : t->now.spi_in;
+	/* Until its remains are gone, `down` must know of them. */
+	t->other = old ? old->now : (struct generation){ 0 };
+	t->other_is_next = false;
+	err = generation_spend(s, t, &t->now);
+	if (err)
+		return err;
+	err = record_save(s, t);
+	if (!err && old)
+		err = steps_take_down(s, old);
+	if (!err)
+		t->other = (struct generation){ 0 };
+	err = err ?: put_all(s, t, &u);
+	err = err ?: record_save(s, t);
+	if (!err) {
+		say_up(t);
+		return 0;
+	}
+	undo_all(s, t, &u, old);
+	/* No SA was ever there, so no nonce was used: the generation may be tried again. */
+	if (!u.has_sa)
+		ipsec_roce_ledger_unspend(s->ledger);
+	else
+		say("generation %u is spent by the attempt", t->now.number);
+	if (old)
+		record_save(s, old);
+	else
+		record_remove(s, t);
+	return err;
+}
+
+/* The SAs are there and count on: only what stands around them may be put in order. */
+static int repair(struct setup *s, struct tunnel *t, const struct tunnel *old)
+{
+	struct undo_list u = { .count = 0 };
+	struct view v;
+	int err;
+
+	err = view_read(s, t, &v);
+	if (!err && (t->replay_window != old->replay_window || t->key_bits != old->key_bits ||
+		     t->soft_packets != old->soft_packets || t->hard_packets != old->hard_packets))
+		err = setup_fail(s, -EBUSY,
+				 "generation %u is up with another window, key size or lifetime: those change with a new generation",
+				 t->now.number);
+	err = err ?: put_fence(s, t, &v, &u);
+	err = err ?: put_policies(s, t, &v, &u);
+	if (err) {
+		undo_all(s, t, &u, true);
+		record_save(s, old);
+		return err;
+	}
+	err = record_save(s, t);
+	if (!err && !u.count)
+		say("nothing to do: it is up already");
+	else if (!err)
+		say("put back what was missing");
+	if (!err)
+		say_up(t);
+	return err;
+}
+
+/* old, with what this call asks for. */
+static void tunnel_merge(struct tunnel *t, const struct tunnel *old)
+{
+	t->did_tc_feature = old->did_tc_feature;
+	t->did_clsact = old->did_clsact;
+	t->reqid_in = old->reqid_in;
+	t->now = old->now;
+	t->other = old->other;
+	t->other_is_next = old->other_is_next;
+}
+
+static int up_again(struct setup *s, struct tunnel *t, const struct tunnel *old)
+{
+	struct generation g;
+	struct view v;
+	int err;
+
+	err = check_same(s, old, t);
+	if (err)
+		return err;
+	tunnel_merge(t, old);
+	err = generation_make(s, t, &g) ?: view_read(s, old, &v);
+	if (err)
+		return err;
+	if (view_is_live(old, &v))
+		return generation_same(&g, &old->now) ? repair(s, t, old) :
+							rekey_to(s, t, &g, STEP_ALL);
+	if (generation_same(&g, &old->now))
+		/* Flushed: the ledger has the words for it. */
+		return generation_spend(s, t, &g) ?:
+		       setup_fail(s, -EUCLEAN, "%s: the ledger forgot generation %u",
+				  s->opt->state_dir, g.number);
+	t->now = g;
+	return install(s, t, old);
+}
+
+int cmd_up(struct setup *s)
+{
+	struct tunnel t = { 0 }, old;
+	int err;
+
+	err = record_open(s, false) ?: key_open(s) ?: find_local(s, &t.local);
+	if (err)
+		return err;
+	tunnel_from_options(s->opt, &t);
+	err = check_device(s, &t);
+	if (err)
+		return err;
+	err = record_load(s, &t.local, &t.peer, &old);
+	if (!err)
+		return up_again(s, &t, &old);
+	if (err != -ENOENT)
+		return err;
+	err = generation_make(s, &t, &t.now);
+	return err ?: install(s, &t, NULL);
+}

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * `verify`: is traffic to the peer sealed now? Each check is one line with its
+ * evidence. What is configured is looked at first, then a few probes are sent
+ * and what moved is looked at: configuration alone proves nothing.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "probe.h"
+#include "setup.h"
+
+enum result {
+	RESULT_OK,
+	RESULT_NOTE,	/* worth knowing, not a fault */
+	RESULT_FAULT,
+};
+
+static const char *const result_names[] = {
+	[RESULT_OK] = "ok",
+	[RESULT_NOTE] = "note",
+	[RESULT_FAULT] = "FAULT",
+};
+
+struct verify {
+	struct setup *s;
+	const struct tunnel *t;
+	struct view view;
+	struct json_object *checks;	/* NULL: text */
+	int faults;
+};
+
+static void check(struct verify *vf, enum result result, const char *name, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void check(struct verify *vf, enum result result, const char *name, const char *fmt, ...)
+{
+	char evidence[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(evidence, sizeof(evidence), fmt, ap);
+	va_end(ap);
+	vf->faults += result == RESULT_FAULT;
+	if (vf->checks) {
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "check", json_object_new_string(name));
+		json_object_object_add(o, "result", json_object_new_string(result_names[result]));
+		json_object_object_add(o, "evidence", json_object_new_string(evidence));
+		json_object_array_add(vf->checks, o);
+	} else {
+		say("%-5s  %-16s %s", result_names[result], name, evidence);
+	}
+}
+
+static void check_link(struct verify *vf)
+{
+	const struct view *v = &vf->view;
+	const char *dev = vf->t->dev;
+
+	if (!v->has_link)
+		check(vf, RESULT_FAULT, "device", "%s does not exist", dev);
+	else if (!v->link.is_up)
+		check(vf, RESULT_FAULT, "device", "%s is down: the kernel flushed its SAs and policies",
+		      dev);
+	else if (!v->link.has_carrier)
+		check(vf, RESULT_FAULT, "device", "%s has no carrier", dev);
+	else
+		check(vf, RESULT_OK, "device", "%s is up and has carrier", dev);
+}
+
+static void check_sa(struct verify *vf, enum ipsec_roce_dir dir)
+{
+	const struct tunnel *t = vf->t;
+	const struct sa_view *sa = &vf->view.now[SIDE(dir)];
+	bool is_out = dir == IPSEC_ROCE_OUT;
+	const char *name = is_out ? "SA out" : "SA in", *why;
+	uint32_t spi = is_out ? t->now.spi_out : t->now.spi_in;
+	const struct ipsec_roce_sa_info *i = &sa->info;
+
+	if (!view_sa_good(t, &vf->view, sa, is_out ? t->now.spi_out : t->reqid_in, dir, &why)) {
+		check(vf, RESULT_FAULT, name, "0x%08x (generation %u) %s", spi, t->now.number, why);
+		return;
+	}
+	check(vf, RESULT_OK, name, "0x%08x (generation %u) packet-offloaded to %s, %s, ESN, window %u",
+	      spi, t->now.number, t->dev, i->cipher, i->replay_window);
+	if (i->auth_fails || i->replay_drops || i->window_drops)
+		check(vf, RESULT_NOTE, name, "dropped so far: %u forged, %u replayed, %u behind the window",
+		      i->auth_fails, i->replay_drops, i->window_drops);
+}
+
+static void check_policy(struct verify *vf, enum ipsec_roce_dir dir)
+{
+	const struct policy_view *p = &vf->view.protect[SIDE(dir)];
+	const char *name = dir == IPSEC_ROCE_OUT ? "policy out" : "policy in", *why;
+
+	if (!view_policy_good(vf->t, &vf->view, dir, &why))
+		check(vf, RESULT_FAULT, name, "%s", why);
+	else if (p->is_shadowed)
+		check(vf, RESULT_FAULT, name,
+		      "another offloaded policy covers the same traffic and may go first");
+	else
+		check(vf, RESULT_OK, name, "offloaded to %s, reqid %u (0x%08x)", vf->t->dev,
+		      p->policy.reqid, p->policy.reqid);
+}
+
+static void check_host_fence(struct verify *vf)
+{
+	const struct view *v = &vf->view;
+
+	if (!vf->t->has_host_fence)
+		check(vf, RESULT_NOTE, "fence host",
+		      "none (--no-fence): when the policies are flushed, host traffic leaves clear");
+	else if (!v->host_fence[0].is_there || !v->host_fence[1].is_there)
+		check(vf, RESULT_FAULT, "fence host", "%s policy missing",
+		      v->host_fence[0].is_there ? "inbound" : "outbound");
+	else
+		check(vf, RESULT_OK, "fence host", "block policies out and in, behind the others");
+}
+
+static void check_roce_fence(struct verify *vf)
+{
+	const struct fence_view *f = vf->view.roce_fence;
+
+	if (!vf->t->has_roce_fence)
+		check(vf, RESULT_NOTE, "fence RoCE",
+		      "none: when the policies are flushed, RoCE relies on the device to stay shut");
+	else if (!f[0].is_there || !f[1].is_there)
+		check(vf, RESULT_FAULT, "fence RoCE", "%s filter missing",
+		      f[0].is_there ? "ingress" : "egress");
+	else if (!f[0].info.is_in_hw || !f[1].info.is_in_hw)
+		check(vf, RESULT_FAULT, "fence RoCE", "%s filter is not in hardware",
+		      f[0].info.is_in_hw ? "ingress" : "egress");
+	else
+		check(vf, RESULT_OK, "fence RoCE",
+		      "filters in hardware, cleartext dropped so far: %llu out, %llu in",
+		      (unsigned long long)f[0].info.drops, (unsigned long long)f[1].info.drops);
+}
+
+static void check_route(struct verify *vf)
+{
+	struct ipsec_roce_route route = { .size = sizeof(route) };
+	struct ipsec_roce_link other = { .size = sizeof(other) };
+	struct setup *s = vf->s;
+	char peer[IPSEC_ROCE_ADDR_TEXT];
+
+	ipsec_roce_addr_text(&vf->t->peer, peer);
+	if (ipsec_roce_route_get(s->h, &vf->t->peer, &vf->t->local, 0, &route))
+		check(vf, RESULT_FAULT, "route", "%s", ipsec_roce_message(s->h));
+	else if (vf->view.has_link && route.ifindex == vf->view.link.ifindex)
+		check(vf, RESULT_OK, "route", "%s is reached through %s", peer, vf->t->dev);
+	else if (!ipsec_roce_link_by_index(s->h, route.ifindex, &other))
+		check(vf, RESULT_FAULT, "route", "%s is reached through %s, not %s", peer,
+		      other.name, vf->t->dev);
+	else
+		check(vf, RESULT_FAULT, "route", "%s is not reached through %s", peer, vf->t->dev);
+}
+
+static void check_rdma(struct verify *vf)
+{
+	struct ipsec_roce_rdma rdma = { .size = sizeof(rdma) };
+	int err = ipsec_roce_rdma_get(vf->s->h, vf->t->dev, &vf->t->local, &rdma);
+
+	if (err)
+		check(vf, RESULT_NOTE, "RDMA", "%s", ipsec_roce_message(vf->s->h));
+	else if (rdma.gid_index < 0)
+		check(vf, RESULT_NOTE, "RDMA", "%s port %u has no RoCEv2 GID for the local address",
+		      rdma.name, rdma.port);
+	else
+		check(vf, RESULT_OK, "RDMA", "%s port %u, GID index %d", rdma.name, rdma.port,
+		      rdma.gid_index);
+}
+
+/* ---- what moves ---- */
+
+static const char *const drop_names[] = {
+	"XfrmInError", "XfrmInNoStates", "XfrmInStateProtoError", "XfrmInStateSeqError",
+	"XfrmInStateMismatch", "XfrmInTmplMismatch", "XfrmInNoPols", "XfrmInPolBlock",
+	"XfrmOutError", "XfrmOutNoStates", "XfrmOutStateProtoError", "XfrmOutStateExpired",
+	"XfrmOutPolBlock", "XfrmOutPolError",
+};
+
+#define DROP_COUNT	(sizeof(drop_names) / sizeof(drop_names[0]))
+
+struct moment {
+	uint64_t sa_out, sa_in;
+	uint64_t dev_tx, dev_rx;
+	bool has_dev;	/* the driver has the ipsec counters by mlx5's names */
+	uint64_t drops[DROP_COUNT];
+};
+
+static void drops_read(uint64_t *drops)
+{
+	FILE *f = fopen("/proc/net/xfrm_stat", "re");
+	unsigned long long value;
+	char name[64];
+
+	memset(drops, 0, DROP_COUNT * sizeof(*drops));
+	while (f && fscanf(f, "%63s %llu", name, &value) == 2)
+		for (size_t i = 0; i < DROP_COUNT; i++)
+			if (!strcmp(name, drop_names[i]))
+				drops[i] = value;
+	if (f)
+		fclose(f);
+}
+
+static int moment_take(struct verify *vf, struct moment *m)
+{
+	const struct tunnel *t = vf->t;
+	struct view v;
+	int err;
+
+	err = view_read(vf->s, t, &v);
+	if (err)
+		return err;
+	m->sa_out = v.now[0].info.packets;
+	/* A peer that has not moved on yet answers under the last generation. */
+	m->sa_in = v.now[1].info.packets + v.other[1].info.packets;
+	m->has_dev = !ipsec_roce_counter_get(vf->s->h, t->dev, "ipsec_tx_pkts", &m->dev_tx) &&
+		     !ipsec_roce_counter_get(vf->s->h, t->dev, "ipsec_rx_pkts", &m->dev_rx);
+	drops_read(m->drops);
+	return 0;
+}
+
+static void check_out_moved(struct verify *vf, const struct probe *p, const struct moment *a,
+			    const struct moment *b)
+{
+	uint64_t sa = b->sa_out - a->sa_out, dev = b->dev_tx - a->dev_tx;
+
+	if (sa < (uint64_t)p->sent)
+		check(vf, RESULT_FAULT, "sealed out",
+		      "%d %s were sent, the outbound SA counted %llu packets", p->sent, p->kind,
+		      (unsigned long long)sa);
+	else if (a->has_dev && dev < (uint64_t)p->sent)
+		check(vf, RESULT_FAULT, "sealed out",
+		      "%d %s were sent, %s counted %llu under ipsec_tx_pkts", p->sent, p->kind,
+		      vf->t->dev, (unsigned long long)dev);
+	else
+		check(vf, RESULT_OK, "sealed out",
+		      "%d %s were sent: outbound SA +%llu packets, ipsec_tx_pkts %s%llu", p->sent,
+		      p->kind, (unsigned long long)sa, a->has_dev ? "+" : "unknown to the driver, ",
+		      (unsigned long long)dev);
+}
+
+static void check_in_moved(struct verify *vf, const struct probe *p, const struct moment *a,
+			   const struct moment *b)
+{
+	uint64_t sa = b->sa_in - a->sa_in, dev = b->dev_rx - a->dev_rx;
+
+	if (!p->expects_answer)
+		check(vf, RESULT_NOTE, "sealed in",
+		      "not probed: the peer's answers to UDP probes are not covered (--proto udp)");
+	else if (!p->answered)
+		check(vf, RESULT_FAULT, "sealed in",
+		      "no answer: the peer is down, silent, or uses another key or generation");
+	else if (sa < (uint64_t)p->answered)
+		check(vf, RESULT_FAULT, "sealed in",
+		      "%d answers came, the inbound SA counted %llu packets", p->answered,
+		      (unsigned long long)sa);
+	else
+		check(vf, RESULT_OK, "sealed in",
+		      "%d answers came: inbound SA +%llu packets, ipsec_rx_pkts %s%llu", p->answered,
+		      (unsigned long long)sa, a->has_dev ? "+" : "unknown to the driver, ",
+		      (unsigned long long)dev);
+}
+
+static void check_drops(struct verify *vf, const struct moment *a, const struct moment *b)
+{
+	char text[400] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < DROP_COUNT; i++)
+		if (b->drops[i] > a->drops[i] && len < sizeof(text))
+			len += snprintf(text + len, sizeof(text) - len, " %s +%llu", drop_names[i],
+					(unsigned long long)(b->drops[i] - a->drops[i]));
+	/* Other tunnels of the host move them too: it points, it does not prove. */
+	if (len)
+		check(vf, RESULT_NOTE, "xfrm drops", "while probing:%s", text);
+	else
+		check(vf, RESULT_OK, "xfrm drops", "none while probing");
+}
+
+static int check_probe(struct verify *vf)
+{
+	struct moment before = { 0 }, after = { 0 };
+	struct probe p;
+	int err;
+
+	err = moment_take(vf, &before);
+	if (err)
+		return err;
+	err = probe_run(vf->t->dev, &vf->t->local, &vf->t->peer, vf->t->proto, &p);
+	if (err) {
+		check(vf, RESULT_FAULT, "probe", "nothing could be sent through %s: %s", vf->t->dev,
+		      err == -EPERM ? "a policy blocks it" : strerror(-err));
+		return 0;
+	}
+	err = moment_take(vf, &after);
+	if (err)
+		return err;
+	check_out_moved(vf, &p, &before, &after);
+	check_in_moved(vf, &p, &before, &after);
+	check_drops(vf, &before, &after);
+	return 0;
+}
+
+static int on_tunnel(struct setup *s, const struct tunnel *t, void *arg)
+{
+	struct verify *vf = arg;
+	int err;
+
+	vf->t = t;
+	err = view_read(s, t, &vf->view);
+	if (err)
+		return err;
+	check_link(vf);
+	check_sa(vf, IPSEC_ROCE_OUT);
+	check_sa(vf, IPSEC_ROCE_IN);
+	check_policy(vf, IPSEC_ROCE_OUT);
+	check_policy(vf, IPSEC_ROCE_IN);
+	check_host_fence(vf);
+	check_roce_fence(vf);
+	check_route(vf);
+	check_rdma(vf);
+	return s->opt->no_probe || !vf->view.has_link ? 0 : check_probe(vf);
+}
+
+static void conclude(struct verify *vf)
+{
+	struct json_object *o;
+
+	if (!vf->checks) {
+		if (vf->faults)
+			say("NOT SEALED, or not known to be: %d fault%s", vf->faults,
+			    vf->faults == 1 ? "" : "s");
+		else
+			say("sealed");
+		return;
+	}
+	o = json_object_new_object();
+	json_object_object_add(o, "sealed", json_object_new_boolean(!vf->faults));
+	json_object_object_add(o, "checks", vf->checks);
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY));
+	json_object_put(o);
+}
+
+int cmd_verify(struct setup *s)
+{
+	struct verify vf = { .s = s };
+	char peer[IPSEC_ROCE_ADDR_TEXT];
+	int err;
+
+	if (s->opt->has_json)
+		vf.checks = json_object_new_array();
+	err = record_open(s, true) ?: record_each(s, on_tunnel, &vf);
+	if (err) {
+		json_object_put(vf.checks);
+		return err;
+	}
+	if (!vf.t)
+		check(&vf, RESULT_FAULT, "tunnel", "nothing is up towards %s on %s",
+		      ipsec_roce_addr_text(&s->opt->peer, peer), s->opt->dev);
+	conclude(&vf);
+	return vf.faults ? EXIT_FAULT : EXIT_DONE;
+}
