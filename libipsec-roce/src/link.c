@@ -3,7 +3,7 @@
  * Devices, their addresses and the route to a peer, by rtnetlink.
  */
 #include <linux/rtnetlink.h>
-#include <net/if.h>
+#include <linux/if.h>
 #include <stdio.h>
 #include <string.h>
 
