@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Differences between the kernels we build for (6.12 LTS .. 7.2): the only file
+ * that looks at LINUX_VERSION_CODE. Each helper is named after what its caller
+ * wants, in the words of the newer kernel where there is a choice.
+ */
+#ifndef IROCE_COMPAT_H
+#define IROCE_COMPAT_H
+
+#include <linux/hrtimer.h>
+#include <linux/netdevice.h>
+#include <linux/pci.h>
+#include <linux/version.h>
+
+/* 6.13: hrtimer_setup() replaces hrtimer_init() and the assignment of .function. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+static inline void iroce_compat_hrtimer_setup(struct hrtimer *timer,
+					      enum hrtimer_restart (*fn)(struct hrtimer *),
+					      clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = fn;
+}
+#else
+#define iroce_compat_hrtimer_setup hrtimer_setup
+#endif
+
+/*
+ * A PCI domain for an emulated host bridge, at or above @hint; -EXXX if none is
+ * free. From 6.18 on the core hands them out, before that whoever comes first
+ * takes a number. Under pci_lock_rescan_remove().
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+static inline int iroce_compat_domain_get(int hint)
+{
+	int nr;
+
+	for (nr = hint; nr <= U16_MAX; nr++)
+		if (!pci_find_bus(nr, 0))
+			return nr;
+	return -ENOSPC;
+}
+
+static inline void iroce_compat_domain_put(int nr)
+{
+}
+#else
+static inline int iroce_compat_domain_get(int hint)
+{
+	int nr;
+
+	while (hint <= U16_MAX) {
+		nr = pci_bus_find_emul_domain_nr(0, hint, U16_MAX);
+		if (nr < 0 || !pci_find_bus(nr, 0))
+			return nr;
+		pci_bus_release_emul_domain_nr(nr);
+		hint = nr + 1;
+	}
+	return -ENOSPC;
+}
+
+static inline void iroce_compat_domain_put(int nr)
+{
+	pci_bus_release_emul_domain_nr(nr);
+}
+#endif
+
+/* 6.16: addresses travel in a sockaddr_storage. RTNL. */
+static inline int iroce_compat_set_mac_address(struct net_device *dev,
+					       struct sockaddr_storage *ss)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+	return dev_set_mac_address(dev, (struct sockaddr *)ss, NULL);
+#else
+	return dev_set_mac_address(dev, ss, NULL);
+#endif
+}
+
+/*
+ * 6.16: xfrmdev_ops of states get the device; before, a bond names the port in
+ * xso.real_dev, which is unset in larval states. IROCE_COMPAT_XDO_STATE_OPS()
+ * makes the old kernels' callbacks from the new ones' functions.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+#define iroce_compat_xso_dev(x) ((x)->xso.real_dev ?: (x)->xso.dev)
+#define iroce_compat_xdo(fn) compat_##fn
+#define IROCE_COMPAT_XDO_STATE_OPS(add, del, free)				\
+static int compat_##add(struct xfrm_state *x, struct netlink_ext_ack *extack)	\
+{										\
+	return add(iroce_compat_xso_dev(x), x, extack);				\
+}										\
+										\
+static void compat_##del(struct xfrm_state *x)					\
+{										\
+	del(iroce_compat_xso_dev(x), x);					\
+}										\
+										\
+static void compat_##free(struct xfrm_state *x)					\
+{										\
+	free(iroce_compat_xso_dev(x), x);					\
+}
+#else
+#define iroce_compat_xdo(fn) fn
+#define IROCE_COMPAT_XDO_STATE_OPS(add, del, free)
+#endif
+
+#endif /* IROCE_COMPAT_H */

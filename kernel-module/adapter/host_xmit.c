@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the host stack sends through a function: policy, seal, switch.
+ *
+ * The stack does not mark packets it leaves to packet offload, so each frame is
+ * matched against the function's own policies here (as the hardware does). A
+ * frame is sealed into a fresh skb: the one from the stack may be shared with
+ * TCP's retransmit queue.
+ */
+#include <linux/ip.h>
+
+#include "ipsec.h"
+
+/* Reads the frame where it is, without linearising it. */
+static int gather(struct iroce_crypt *c, const struct sk_buff *skb, unsigned int off)
+{
+	int n;
+
+	if (skb->len == off)
+		return 0;
+	n = skb_to_sgvec((struct sk_buff *)skb, &c->src[c->n_src], off, skb->len - off);
+	if (n < 0)
+		return n;
+	sg_unmark_end(&c->src[c->n_src + n - 1]);
+	c->n_src += n;
+	return 0;
+}
+
+static struct sk_buff *seal(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff *skb,
+			    const struct iroce_pkt *pkt)
+{
+	const struct iroce_seal s = {
+		.hdr = skb->data,
+		.hdr_len = pkt->l4,
+		.l3 = pkt->l3,
+		.proto_off = pkt->proto_off,
+		.plain_len = skb->len - pkt->l4,
+	};
+	struct iroce_crypt *c = iroce_crypt_get();
+	struct sk_buff *out;
+
+	if (gather(c, skb, pkt->l4)) {
+		iroce_ipsec_tx_count_drop(f, skb->len, IROCE_STAT_ipsec_tx_drop_malformed);
+		out = ERR_PTR(-EIO);
+	} else {
+		out = iroce_esp_seal(f, sa, c, &s);
+	}
+	iroce_crypt_put(c);
+	if (IS_ERR(out))
+		return out;
+
+	out->priority = skb->priority;
+	__vlan_hwaccel_copy_tag(out, skb);
+	skb_copy_queue_mapping(out, skb);
+	return out;
+}
+
+/*
+ * Transport mode is for whole packets (RFC 4301 section 4.1), and the transport
+ * header must be complete: the checksum can't be filled in behind the cipher.
+ */
+static bool make_sealable(struct sk_buff *skb, struct iroce_pkt *pkt)
+{
+	if (pkt->is_fragment || skb_is_gso(skb) || pkt->l4 > skb_headlen(skb))
+		return false;
+	if (iroce_pkt_trim(skb, pkt))
+		return false;
+	if (skb->ip_summed == CHECKSUM_PARTIAL && skb_checksum_help(skb))
+		return false;
+	return !skb_has_frag_list(skb) || !skb_linearize(skb);
+}
+
+static void xmit_sealed(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff *skb,
+			struct iroce_pkt *pkt)
+{
+	struct sk_buff *out;
+
+	if (!make_sealable(skb, pkt)) {
+		iroce_ipsec_tx_drop(f, skb, IROCE_STAT_ipsec_tx_drop_malformed);
+		return;
+	}
+	out = seal(f, sa, skb, pkt);
+	if (out == ERR_PTR(-ESTALE)) {
+		/* Deleted in this very moment; the sender's next packet finds what is now. */
+		iroce_ipsec_tx_drop(f, skb, IROCE_STAT_ipsec_tx_drop_no_state);
+		return;
+	}
+	/* All other reasons are counted. */
+	if (IS_ERR(out)) {
+		kfree_skb(skb);
+		return;
+	}
+	consume_skb(skb);
+	iroce_eswitch_xmit(f, out);
+}
+
+void iroce_ipsec_host_xmit(struct iroce_func *f, struct sk_buff *skb)
+{
+	enum iroce_verdict verdict;
+	enum iroce_stat why;
+	struct iroce_pkt pkt;
+	struct iroce_sa *sa;
+	int err;
+
+	if (iroce_spd_is_open(f->ipsec, IROCE_DIR_OUT))
+		goto plain;
+	err = iroce_pkt_parse(skb, &pkt);
+	if (err == -EPROTONOSUPPORT)
+		goto plain;
+	if (err) {
+		iroce_ipsec_tx_drop(f, skb, IROCE_STAT_ipsec_tx_drop_malformed);
+		return;
+	}
+	/* Sealed by the stack with an SA of its own: see the table in spd.c. */
+	if (pkt.key.proto == IPPROTO_ESP && !pkt.is_fragment)
+		goto plain;
+
+	verdict = iroce_ipsec_out(f, &pkt.key, &sa, &why);
+	switch (verdict) {
+	case IROCE_PLAIN:
+		goto plain;
+	case IROCE_SEAL:
+		xmit_sealed(f, sa, skb, &pkt);
+		iroce_sa_put(sa);
+		return;
+	case IROCE_CLOSED:
+		iroce_ipsec_tx_drop(f, skb, why);
+		return;
+	}
+plain:
+	iroce_eswitch_xmit(f, skb);
+}

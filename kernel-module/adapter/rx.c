@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A frame comes out of the switch: open it if it is ours, ask the policies, then
+ * RoCE to the engine and the rest to the host stack.
+ *
+ *	ESP of an SA of ours:  replay look -> open -> trailer -> replay commit
+ *	                       -> SA selector -> policy -> deliver with its SA
+ *	ESP of another SA:     to the stack, which may have it in software
+ *	cleartext:             policy (I2) -> deliver
+ *
+ * The table of policy verdicts is in spd.c. The core does not check cleartext
+ * against offloaded policies, and does not check templates of what we opened: it
+ * trusts the device, so both are done here.
+ *
+ * Fragments. ESP in fragments could be reassembled only by the stack, which then
+ * would open it with a replay window of its own beside ours (I4): the first
+ * fragment, the one with the SPI, is dropped if the SA is ours. A cleartext
+ * fragment has no ports; core/spd.h matches it against protecting policies by all
+ * the rest, so that none slips by. First fragments of RoCE are dropped: a message
+ * that needs IP fragments was made by nobody who speaks RoCE.
+ */
+#include <linux/ip.h>
+#include <linux/udp.h>
+#include <net/ipv6.h>
+
+#include "ipsec.h"
+
+/* ---- delivery --------------------------------------------------------- */
+
+/* To the engine: linear, trimmed, lengths checked. Consumes @skb. */
+static void deliver_roce(struct iroce_func *f, struct sk_buff *skb, struct iroce_pkt *pkt,
+			 struct iroce_sa *sa)
+{
+	const struct udphdr *udp;
+	unsigned int len;
+
+	if (pkt->is_fragment || skb_is_gso(skb) || iroce_pkt_trim(skb, pkt) ||
+	    skb_linearize(skb))
+		goto drop;
+	if (skb->len < pkt->l4 + sizeof(*udp))
+		goto drop;
+	udp = (const struct udphdr *)(skb->data + pkt->l4);
+	len = ntohs(udp->len);
+	if (len < sizeof(*udp) || pkt->l4 + len > skb->len)
+		goto drop;
+	__skb_trim(skb, pkt->l4 + len);
+	skb_set_network_header(skb, pkt->l3);
+	skb_set_transport_header(skb, pkt->l4);
+	iroce_roce_rx(f, skb, sa);
+	return;
+
+drop:
+	iroce_count(f, IROCE_STAT_rx_drop_malformed);
+	kfree_skb(skb);
+}
+
+static bool is_roce(const struct sk_buff *skb, const struct iroce_pkt *pkt)
+{
+	const struct udphdr *udp = (const struct udphdr *)(skb->data + pkt->l4);
+
+	if (pkt->key.proto != IPPROTO_UDP)
+		return false;
+	if (!pkt->key.flags)
+		return pkt->key.dport == htons(IROCE_ROCE_PORT);
+	/* The first fragment shows its ports. */
+	if (pkt->key.family == AF_INET &&
+	    ((const struct iphdr *)(skb->data + pkt->l3))->frag_off & htons(IP_OFFSET))
+		return false;
+	return pkt->key.family == AF_INET && skb_headlen(skb) >= pkt->l4 + sizeof(*udp) &&
+	       udp->dest == htons(IROCE_ROCE_PORT);
+}
+
+/* What tells the stack that the packet came through @sa: as mlx5 does. */
+static int attach_secpath(struct sk_buff *skb, struct iroce_sa *sa)
+{
+	struct xfrm_state *x = READ_ONCE(sa->x);
+	struct xfrm_offload *xo;
+	struct sec_path *sp;
+
+	/* x is good for us: we found its SA in the SAD in this RCU section. */
+	if (!x || !refcount_inc_not_zero(&x->refcnt))
+		return -ENOENT;
+	sp = secpath_set(skb);
+	if (!sp) {
+		xfrm_state_put(x);
+		return -ENOMEM;
+	}
+	sp->xvec[sp->len++] = x;
+	sp->olen++;
+	xo = xfrm_offload(skb);
+	xo->flags = CRYPTO_DONE;
+	xo->status = CRYPTO_SUCCESS;
+	return 0;
+}
+
+static void deliver_opened(struct iroce_func *f, struct sk_buff *skb, struct iroce_pkt *pkt,
+			   struct iroce_sa *sa)
+{
+	int err;
+
+	if (is_roce(skb, pkt)) {
+		deliver_roce(f, skb, pkt, sa);
+		return;
+	}
+	err = attach_secpath(skb, sa);
+	if (err) {
+		iroce_ipsec_rx_drop(f, skb, err == -ENOMEM ? IROCE_STAT_ipsec_rx_drop_sp_alloc :
+							     IROCE_STAT_ipsec_rx_drop_sadb_miss);
+		return;
+	}
+	iroce_netdev_receive(f, skb);
+}
+
+/* ---- through an SA ---------------------------------------------------- */
+
+/* May what @sa opened come in? 0 or the counter of the drop. */
+static int judge_opened(struct iroce_func *f, const struct iroce_sa *sa,
+			const struct iroce_flow_key *key, enum iroce_stat *why)
+{
+	struct iroce_policy *policy;
+
+	/* The peer the key was agreed with, and the traffic it was agreed for. */
+	if ((!iroce_addr_is_any(&sa->node.saddr) &&
+	     !iroce_addr_equal(&sa->node.saddr, &key->saddr)) ||
+	    !iroce_selector_match(&sa->node.sel, key)) {
+		*why = IROCE_STAT_ipsec_rx_drop_mismatch_sa_sel;
+		return -EACCES;
+	}
+	switch (iroce_spd_decide(f->ipsec, IROCE_DIR_IN, key, &policy)) {
+	case IROCE_POLICY_NONE:
+	case IROCE_POLICY_BYPASS:
+		return 0;
+	case IROCE_POLICY_SEAL:
+		*why = IROCE_STAT_ipsec_rx_drop_policy;
+		return iroce_policy_wants(policy, sa) ? 0 : -EACCES;
+	case IROCE_POLICY_BLOCK:
+		*why = IROCE_STAT_ipsec_rx_drop_blocked;
+		return -EACCES;
+	case IROCE_POLICY_FENCED:
+		*why = IROCE_STAT_ipsec_rx_drop_fenced;
+		if (policy && policy->kind == IROCE_POLICY_SEAL &&
+		    iroce_policy_wants(policy, sa))
+			return 0;
+		return -EACCES;
+	}
+	return -EACCES;
+}
+
+/* The number behind the 32 bits on the wire, if it is worth the cipher. Takes no lock. */
+static int replay_look(struct iroce_sa *sa, __be32 wire, u64 *seq)
+{
+	if (!sa->has_replay) {
+		*seq = be32_to_cpu(wire);
+		return 0;
+	}
+	return iroce_replay_infer(&sa->replay, wire, seq) ?:
+	       iroce_replay_check(&sa->replay, *seq);
+}
+
+static void count_replay(struct iroce_sa *sa, int err)
+{
+	spin_lock(&sa->lock);
+	if (err == -EALREADY)
+		sa->n_replayed++;
+	else
+		sa->n_stale++;
+	spin_unlock(&sa->lock);
+}
+
+/*
+ * Commit: authentic now, but another CPU may have had the same number, or the SA
+ * may have been deleted, while the cipher ran.
+ */
+static int replay_commit(struct iroce_sa *sa, u64 seq)
+{
+	int err = 0;
+
+	spin_lock(&sa->lock);
+	if (sa->has_replay)
+		err = iroce_replay_accept(&sa->replay, seq);
+	if (err == -EALREADY)
+		sa->n_replayed++;
+	else if (err)
+		sa->n_stale++;
+	spin_unlock(&sa->lock);
+	return err;
+}
+
+static enum iroce_stat open_reason(struct iroce_sa *sa, int err)
+{
+	switch (err) {
+	case -EBADMSG:
+		spin_lock(&sa->lock);
+		sa->n_forged++;
+		spin_unlock(&sa->lock);
+		return IROCE_STAT_ipsec_rx_drop_auth;
+	case -EPROTO:
+		return IROCE_STAT_ipsec_rx_drop_trailer;
+	default:
+		return IROCE_STAT_ipsec_rx_drop_crypto;
+	}
+}
+
+/*
+ * Protocols whose handler in the stack would take our secpath for its own: nobody
+ * nests them in transport mode.
+ */
+static bool is_nested(u8 proto)
+{
+	return proto == IPPROTO_ESP || proto == IPPROTO_AH || proto == IPPROTO_COMP;
+}
+
+/* Opened: the IP header gets its cleartext form back, then who may have it? */
+static void rx_opened(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff *skb,
+		      struct iroce_pkt *pkt, u8 next_hdr, unsigned int wire_len)
+{
+	enum iroce_stat why = IROCE_STAT_ipsec_rx_drop_trailer;
+
+	if (!iroce_sa_charge(sa, skb->len - pkt->l4)) {
+		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_expired);
+		return;
+	}
+	/* Traffic flow confidentiality: a packet that says nothing (RFC 4303 section 2.6). */
+	if (next_hdr == IPPROTO_NONE) {
+		iroce_count(f, IROCE_STAT_ipsec_rx_pkts);
+		iroce_stat_add(f->stats, IROCE_STAT_ipsec_rx_bytes, wire_len);
+		consume_skb(skb);
+		return;
+	}
+	iroce_pkt_fix_ip(skb->data + pkt->l3, skb->data + pkt->proto_off, next_hdr,
+			 skb->len - pkt->l3);
+	skb_reset_mac_header(skb);
+
+	if (is_nested(next_hdr) || iroce_pkt_parse(skb, pkt) || is_nested(pkt->key.proto) ||
+	    judge_opened(f, sa, &pkt->key, &why)) {
+		iroce_ipsec_rx_drop(f, skb, why);
+		return;
+	}
+	iroce_count(f, IROCE_STAT_ipsec_rx_pkts);
+	iroce_stat_add(f->stats, IROCE_STAT_ipsec_rx_bytes, wire_len);
+	deliver_opened(f, skb, pkt, sa);
+}
+
+static void rx_sealed(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff *skb,
+		      struct iroce_pkt *pkt, const struct iroce_esp_frame *esp)
+{
+	unsigned int wire_len = skb->len;
+	u8 next_hdr;
+	u64 seq;
+	int err;
+
+	if (iroce_sa_is_spent(sa)) {
+		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_expired);
+		return;
+	}
+	err = replay_look(sa, esp->seq, &seq);
+	if (err) {
+		count_replay(sa, err);
+		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_replay);
+		return;
+	}
+	err = iroce_esp_open(f, sa, &skb, pkt->l4, seq, &next_hdr);
+	if (err) {
+		iroce_ipsec_rx_drop(f, skb, open_reason(sa, err));
+		return;
+	}
+	if (READ_ONCE(sa->is_dead)) {
+		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_sadb_miss);
+		return;
+	}
+	if (replay_commit(sa, seq)) {
+		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_replay);
+		return;
+	}
+	rx_opened(f, sa, skb, pkt, next_hdr, wire_len);
+}
+
+/* True: ESP of ours, consumed. False: untouched, the stack's. */
+static bool rx_esp(struct iroce_func *f, struct sk_buff *skb, struct iroce_pkt *pkt)
+{
+	struct iroce_esp_frame esp;
+	struct iroce_sa *sa;
+	__be32 spi;
+	int err;
+
+	/* Non-first fragments have no SPI and are nothing without the first one. */
+	if (pkt->is_fragment && pkt->key.family == AF_INET &&
+	    ((const struct iphdr *)(skb->data + pkt->l3))->frag_off & htons(IP_OFFSET))
+		return false;
+	if (skb_copy_bits(skb, pkt->l4, &spi, sizeof(spi)))
+		return false;
+	sa = iroce_sad_lookup_in(f->ipsec, &pkt->key, spi);
+	if (!sa)
+		return false;
+
+	if (pkt->is_fragment || skb_is_gso(skb) || iroce_pkt_trim(skb, pkt) ||
+	    !pskb_may_pull(skb, min(skb->len, pkt->l4 + IROCE_ESP_PREFIX_LEN))) {
+		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_short);
+		return true;
+	}
+	err = iroce_esp_frame_check(skb->data + pkt->l4, skb->len - pkt->l4, &esp);
+	if (err) {
+		iroce_ipsec_rx_drop(f, skb, err == -EBADMSG ? IROCE_STAT_ipsec_rx_drop_trailer :
+							      IROCE_STAT_ipsec_rx_drop_short);
+		return true;
+	}
+	rx_sealed(f, sa, skb, pkt, &esp);
+	return true;
+}
+
+/* ---- in the clear ----------------------------------------------------- */
+
+static int judge_plain(struct iroce_func *f, const struct iroce_flow_key *key,
+		       enum iroce_stat *why)
+{
+	struct iroce_policy *policy;
+
+	switch (iroce_spd_decide(f->ipsec, IROCE_DIR_IN, key, &policy)) {
+	case IROCE_POLICY_NONE:
+	case IROCE_POLICY_BYPASS:
+		return 0;
+	case IROCE_POLICY_SEAL:
+		*why = IROCE_STAT_ipsec_rx_drop_plain;
+		break;
+	case IROCE_POLICY_BLOCK:
+		*why = IROCE_STAT_ipsec_rx_drop_blocked;
+		break;
+	case IROCE_POLICY_FENCED:
+		*why = IROCE_STAT_ipsec_rx_drop_fenced;
+		break;
+	}
+	return -EACCES;
+}
+
+void iroce_rx(struct iroce_func *f, struct sk_buff *skb)
+{
+	enum iroce_stat why;
+	struct iroce_pkt pkt;
+	int err;
+
+	err = iroce_pkt_parse(skb, &pkt);
+	if (err == -EBADMSG && !iroce_spd_is_open(f->ipsec, IROCE_DIR_IN)) {
+		/* Whose flow it is can't be told: not even the stack's to guess. */
+		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_plain);
+		return;
+	}
+	if (err) {
+		iroce_netdev_receive(f, skb);
+		return;
+	}
+	if (pkt.key.proto == IPPROTO_ESP) {
+		if (!rx_esp(f, skb, &pkt))
+			iroce_netdev_receive(f, skb);
+		return;
+	}
+	if (!iroce_spd_is_open(f->ipsec, IROCE_DIR_IN) && judge_plain(f, &pkt.key, &why)) {
+		iroce_ipsec_rx_drop(f, skb, why);
+		return;
+	}
+	if (is_roce(skb, &pkt))
+		deliver_roce(f, skb, &pkt, NULL);
+	else
+		iroce_netdev_receive(f, skb);
+}

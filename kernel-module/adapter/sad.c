@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Security associations: their life from state_add to the last reference, their
+ * lifetimes, and the database the data path finds them in (core/sad.h).
+ *
+ *	state_add      alloc, key, insert      1 reference, xfrm's
+ *	state_delete   kill: unlinked, dead    atomic, under x->lock
+ *	state_free     put                     may sleep
+ *	last put       keys wiped by the tfm's destructor, then an RCU grace period
+ */
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+
+#include "ipsec.h"
+
+#define SAD_BUCKETS_MIN 16
+
+/* ---- reference -------------------------------------------------------- */
+
+static void sa_free_work(struct work_struct *work)
+{
+	struct iroce_sa *sa = container_of(work, struct iroce_sa, free_work);
+
+	iroce_sa_drop_key(sa);
+	kfree_rcu(sa, rcu);
+}
+
+struct iroce_sa *iroce_sa_get(struct iroce_sa *sa)
+{
+	refcount_inc(&sa->ref);
+	return sa;
+}
+
+void iroce_sa_put(struct iroce_sa *sa)
+{
+	/* Freeing a tfm may sleep, and we may be anywhere. */
+	if (refcount_dec_and_test(&sa->ref))
+		queue_work(iroce_ipsec_wq, &sa->free_work);
+}
+
+bool iroce_sa_is_live(const struct iroce_sa *sa)
+{
+	return !READ_ONCE(sa->is_dead) && iroce_sad_life(&sa->node) != IROCE_SA_DEAD;
+}
+
+u32 iroce_sa_reqid(const struct iroce_sa *sa)
+{
+	return sa->node.reqid;
+}
+
+/* ---- lifetimes -------------------------------------------------------- */
+
+/*
+ * Lets xfrm see the counters: it moves the state on and sends its events. A state
+ * that xfrm has not made valid yet (its state_add is still under way) is asked
+ * again a little later.
+ */
+static void sa_expire_work(struct work_struct *work)
+{
+	struct iroce_sa *sa = container_of(work, struct iroce_sa, expire_work.work);
+	struct xfrm_state *x;
+
+	spin_lock_bh(&sa->lock);
+	x = sa->x;
+	spin_unlock_bh(&sa->lock);
+	/* state_free waits for us before it lets go of x. */
+	if (!x)
+		return;
+
+	spin_lock_bh(&x->lock);
+	if (x->km.state == XFRM_STATE_VALID)
+		xfrm_state_check_expire(x);
+	else if (x->km.state == XFRM_STATE_VOID)
+		queue_delayed_work(iroce_ipsec_wq, &sa->expire_work, msecs_to_jiffies(10));
+	spin_unlock_bh(&x->lock);
+}
+
+/* A limit is reached: what it means for the data path now, and tell xfrm. */
+static void sa_limit_reached(struct iroce_sa *sa)
+{
+	u64 packets = atomic64_read(&sa->packets);
+	u64 bytes = atomic64_read(&sa->bytes);
+	bool is_news = false;
+
+	spin_lock_bh(&sa->lock);
+	if (packets >= sa->hard_packets || bytes >= sa->hard_bytes) {
+		is_news = iroce_sad_life(&sa->node) != IROCE_SA_DEAD;
+		iroce_sad_set_life(&sa->node, IROCE_SA_DEAD);
+	} else if (!sa->is_soft_fired &&
+		   (packets >= sa->soft_packets || bytes >= sa->soft_bytes)) {
+		is_news = true;
+		sa->is_soft_fired = true;
+		iroce_sad_set_life(&sa->node, IROCE_SA_DYING);
+	}
+	if (is_news && sa->x)
+		queue_delayed_work(iroce_ipsec_wq, &sa->expire_work, 0);
+	spin_unlock_bh(&sa->lock);
+}
+
+bool iroce_sa_is_spent(const struct iroce_sa *sa)
+{
+	return READ_ONCE(sa->has_limits) &&
+	       ((u64)atomic64_read(&sa->packets) >= READ_ONCE(sa->hard_packets) ||
+		(u64)atomic64_read(&sa->bytes) >= READ_ONCE(sa->hard_bytes));
+}
+
+bool iroce_sa_charge(struct iroce_sa *sa, unsigned int len)
+{
+	u64 packets = atomic64_inc_return(&sa->packets);
+	u64 bytes = atomic64_add_return(len, &sa->bytes);
+	time64_t now = ktime_get_real_seconds();
+
+	if (unlikely(READ_ONCE(sa->has_limits))) {
+		/* As xfrm: the packet that reaches the limit is the last one to pass. */
+		if (packets > READ_ONCE(sa->hard_packets) ||
+		    bytes - len >= READ_ONCE(sa->hard_bytes)) {
+			atomic64_dec(&sa->packets);
+			atomic64_sub(len, &sa->bytes);
+			sa_limit_reached(sa);
+			return false;
+		}
+		if (packets >= READ_ONCE(sa->soft_packets) ||
+		    packets == READ_ONCE(sa->hard_packets) ||
+		    bytes >= READ_ONCE(sa->soft_bytes) ||
+		    bytes >= READ_ONCE(sa->hard_bytes))
+			sa_limit_reached(sa);
+	}
+	if (unlikely(!READ_ONCE(sa->first_use)))
+		cmpxchg(&sa->first_use, 0, now);
+	if (READ_ONCE(sa->last_use) != now)
+		WRITE_ONCE(sa->last_use, now);
+	return true;
+}
+
+void iroce_sa_set_limits(struct iroce_sa *sa, const struct xfrm_lifetime_cfg *lft)
+{
+	if (sa->soft_packets == lft->soft_packet_limit &&
+	    sa->hard_packets == lft->hard_packet_limit &&
+	    sa->soft_bytes == lft->soft_byte_limit && sa->hard_bytes == lft->hard_byte_limit)
+		return;
+	WRITE_ONCE(sa->soft_packets, lft->soft_packet_limit);
+	WRITE_ONCE(sa->hard_packets, lft->hard_packet_limit);
+	WRITE_ONCE(sa->soft_bytes, lft->soft_byte_limit);
+	WRITE_ONCE(sa->hard_bytes, lft->hard_byte_limit);
+	sa->is_soft_fired = false;
+	/* From its hard limit an SA does not come back, xfrm has given it up. */
+	if (iroce_sad_life(&sa->node) == IROCE_SA_DYING)
+		iroce_sad_set_life(&sa->node, IROCE_SA_VALID);
+	WRITE_ONCE(sa->has_limits,
+		   lft->soft_packet_limit != XFRM_INF || lft->hard_packet_limit != XFRM_INF ||
+		   lft->soft_byte_limit != XFRM_INF || lft->hard_byte_limit != XFRM_INF);
+}
+
+/* ---- database --------------------------------------------------------- */
+
+struct iroce_sa *iroce_sa_alloc(void)
+{
+	struct iroce_sa *sa;
+
+	sa = kzalloc(sizeof(*sa), GFP_KERNEL);
+	if (!sa)
+		return NULL;
+	refcount_set(&sa->ref, 1);
+	spin_lock_init(&sa->lock);
+	INIT_DELAYED_WORK(&sa->expire_work, sa_expire_work);
+	INIT_WORK(&sa->free_work, sa_free_work);
+	get_random_bytes(&sa->iv_base, sizeof(sa->iv_base));
+	return sa;
+}
+
+int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
+{
+	bool is_crowded;
+	int err;
+
+	spin_lock_bh(&ipsec->lock);
+	err = iroce_sad_add(&ipsec->sad, &sa->node);
+	is_crowded = iroce_sad_wants_resize(&ipsec->sad);
+	spin_unlock_bh(&ipsec->lock);
+	if (is_crowded)
+		queue_work(iroce_ipsec_wq, &ipsec->resize_work);
+	if (!err)
+		iroce_flow_changed(ipsec->f);
+	return err;
+}
+
+void iroce_sad_kill(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
+{
+	spin_lock_bh(&ipsec->lock);
+	WRITE_ONCE(sa->is_dead, true);
+	iroce_sad_remove(&ipsec->sad, &sa->node);
+	spin_unlock_bh(&ipsec->lock);
+	iroce_flow_changed(ipsec->f);
+}
+
+struct iroce_sa *iroce_sad_lookup_in(const struct iroce_ipsec *ipsec,
+				     const struct iroce_flow_key *key, __be32 spi)
+{
+	struct iroce_sad_node *node;
+
+	node = iroce_sad_find(&ipsec->sad, IROCE_DIR_IN, key->family, &key->daddr, spi);
+	return node ? iroce_sa_of(node) : NULL;
+}
+
+int iroce_sad_setup(struct iroce_ipsec *ipsec)
+{
+	void *mem;
+	int err;
+
+	mem = kvmalloc(iroce_sad_mem_size(SAD_BUCKETS_MIN), GFP_KERNEL);
+	if (!mem)
+		return -ENOMEM;
+	err = iroce_sad_init(&ipsec->sad, mem, SAD_BUCKETS_MIN, get_random_u32());
+	if (err)
+		kvfree(mem);
+	return err;
+}
+
+void iroce_sad_teardown(struct iroce_ipsec *ipsec)
+{
+	struct iroce_sad_node *node;
+
+	/* xfrm flushed the netdev's states when it was unregistered. */
+	while (WARN_ON_ONCE((node = iroce_sad_first(&ipsec->sad)) != NULL))
+		iroce_sad_kill(ipsec, iroce_sa_of(node));
+	kvfree(ipsec->sad.table);
+}

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * xfrm packet offload, the side of the SAs (struct xfrmdev_ops): what is taken,
+ * what is refused and why, and the counters and replay state that the kernel
+ * shows. Policies are in spd.c.
+ *
+ * Contexts: state_add sleeps (netlink, under xfrm_cfg_mutex), except for larval
+ * (ACQUIRE) states, which come from a packet. state_delete is atomic, under
+ * x->lock. state_free may sleep. update_stats is called under x->lock or under
+ * xfrm_state_lock, so two of them may run at a time.
+ */
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/netlink.h>
+#include <net/ipv6.h>
+
+#include "compat.h"
+#include "ipsec.h"
+
+#define REPLAY_WINDOW_MIN	32
+#define SALT_BITS		32
+
+static struct iroce_sa *to_sa(const struct xfrm_state *x)
+{
+	return (struct iroce_sa *)x->xso.offload_handle;
+}
+
+/* ---- what is taken ---------------------------------------------------- */
+
+static int validate_cipher(const struct xfrm_state *x, struct netlink_ext_ack *extack)
+{
+	if (!x->aead || strcmp(x->aead->alg_name, "rfc4106(gcm(aes))")) {
+		NL_SET_ERR_MSG_MOD(extack, "Only rfc4106(gcm(aes)) can be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->aead->alg_icv_len != IROCE_ESP_ICV_LEN * BITS_PER_BYTE) {
+		NL_SET_ERR_MSG_MOD(extack, "Only an ICV of 128 bits can be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->aead->alg_key_len != 128 + SALT_BITS && x->aead->alg_key_len != 256 + SALT_BITS) {
+		NL_SET_ERR_MSG_MOD(extack, "Only keys of 128 or 256 bits and 32 bits of salt can be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->props.calgo != SADB_X_CALG_NONE) {
+		NL_SET_ERR_MSG_MOD(extack, "Compression cannot be offloaded");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int validate_replay(const struct xfrm_state *x, struct netlink_ext_ack *extack)
+{
+	u32 window = x->replay_esn ? x->replay_esn->replay_window : x->props.replay_window;
+
+	if (x->props.flags & XFRM_STATE_ESN && !x->replay_esn) {
+		NL_SET_ERR_MSG_MOD(extack, "ESN needs the replay state of XFRMA_REPLAY_ESN_VAL");
+		return -EINVAL;
+	}
+	/* What an outbound SA has as window means nothing; older tools must give one. */
+	if (x->xso.dir != XFRM_DEV_OFFLOAD_IN || !window)
+		return 0;
+	if (window < REPLAY_WINDOW_MIN || window > IROCE_REPLAY_BITS_MAX) {
+		NL_SET_ERR_MSG_MOD(extack, "The replay window must be 0 or from 32 to 4096 packets");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int validate_lifetime(const struct xfrm_state *x, struct netlink_ext_ack *extack)
+{
+	if (!x->lft.soft_byte_limit || !x->lft.hard_byte_limit ||
+	    !x->lft.soft_packet_limit || !x->lft.hard_packet_limit) {
+		NL_SET_ERR_MSG_MOD(extack, "Soft and hard byte and packet limits cannot be 0");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* What would have to be looked at in each packet, and is not. */
+static int validate_extras(const struct xfrm_state *x, struct netlink_ext_ack *extack)
+{
+	if (x->encap) {
+		NL_SET_ERR_MSG_MOD(extack, "ESP in UDP or TCP cannot be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->tfcpad) {
+		NL_SET_ERR_MSG_MOD(extack, "Traffic flow confidentiality padding cannot be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->coaddr) {
+		NL_SET_ERR_MSG_MOD(extack, "Care-of addresses cannot be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->props.flags & ~(XFRM_STATE_ESN | XFRM_STATE_AF_UNSPEC)) {
+		NL_SET_ERR_MSG_MOD(extack, "State flags other than esn and af-unspec cannot be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->props.extra_flags) {
+		NL_SET_ERR_MSG_MOD(extack, "Extra flags (dont-encap-dscp, oseq-may-wrap) cannot be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->mark.m || x->mark.v || x->props.smark.m || x->props.smark.v) {
+		NL_SET_ERR_MSG_MOD(extack, "The adapter sees no marks: states with a mark cannot be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->if_id) {
+		NL_SET_ERR_MSG_MOD(extack, "States of an xfrm interface (if_id) cannot be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->security) {
+		NL_SET_ERR_MSG_MOD(extack, "States with a security context cannot be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->pcpu_num != UINT_MAX) {
+		NL_SET_ERR_MSG_MOD(extack, "States bound to a CPU cannot be offloaded");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int validate_selector(const struct net_device *dev, const struct xfrm_state *x,
+			     struct netlink_ext_ack *extack)
+{
+	const struct xfrm_selector *sel = &x->sel;
+
+	if (sel->family && sel->family != x->props.family) {
+		NL_SET_ERR_MSG_MOD(extack, "State and selector are of different address families");
+		return -EOPNOTSUPP;
+	}
+	if (!sel->family && (sel->prefixlen_s || sel->prefixlen_d)) {
+		NL_SET_ERR_MSG_MOD(extack, "A selector with prefixes needs an address family");
+		return -EOPNOTSUPP;
+	}
+	if (sel->ifindex && sel->ifindex != dev->ifindex) {
+		NL_SET_ERR_MSG_MOD(extack, "The selector names another device");
+		return -EOPNOTSUPP;
+	}
+	if (sel->user) {
+		NL_SET_ERR_MSG_MOD(extack, "Selectors with a user cannot be offloaded");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int validate_state(const struct net_device *dev, const struct xfrm_state *x,
+			  struct netlink_ext_ack *extack)
+{
+	if (x->xso.type != XFRM_DEV_OFFLOAD_PACKET) {
+		NL_SET_ERR_MSG_MOD(extack, "Crypto offload is not supported, only packet offload");
+		return -EOPNOTSUPP;
+	}
+	if (x->xso.dir != XFRM_DEV_OFFLOAD_IN && x->xso.dir != XFRM_DEV_OFFLOAD_OUT) {
+		NL_SET_ERR_MSG_MOD(extack, "Only inbound and outbound states can be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->props.family != AF_INET && x->props.family != AF_INET6) {
+		NL_SET_ERR_MSG_MOD(extack, "Only IPv4 and IPv6 states can be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->id.proto != IPPROTO_ESP) {
+		NL_SET_ERR_MSG_MOD(extack, "Only ESP states can be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (x->props.mode != XFRM_MODE_TRANSPORT) {
+		NL_SET_ERR_MSG_MOD(extack, "Only transport mode states can be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (!x->id.spi) {
+		NL_SET_ERR_MSG_MOD(extack, "SPI 0 is never sent, a state needs another one");
+		return -EINVAL;
+	}
+	return validate_cipher(x, extack) ?: validate_extras(x, extack) ?:
+	       validate_selector(dev, x, extack) ?: validate_replay(x, extack) ?:
+	       validate_lifetime(x, extack);
+}
+
+/* ---- from xfrm to the SA ---------------------------------------------- */
+
+static int sa_set_replay(struct iroce_sa *sa, const struct xfrm_state *x)
+{
+	const struct xfrm_replay_state_esn *esn = x->replay_esn;
+
+	if (sa->node.dir == IROCE_DIR_OUT) {
+		/* oseq is the last number used: a preset SA goes on behind it. */
+		atomic64_set(&sa->oseq, esn ? esn->oseq : x->replay.oseq);
+		if (sa->is_esn)
+			atomic64_add((u64)esn->oseq_hi << 32, &sa->oseq);
+		return 0;
+	}
+	if (esn && esn->replay_window) {
+		sa->has_replay = true;
+		return iroce_replay_import(&sa->replay, esn->replay_window, sa->is_esn, esn->seq,
+					   sa->is_esn ? esn->seq_hi : 0, esn->bmp);
+	}
+	if (!esn && x->props.replay_window) {
+		sa->has_replay = true;
+		return iroce_replay_import_legacy(&sa->replay, x->props.replay_window,
+						  x->replay.seq, x->replay.bitmap);
+	}
+	return 0;
+}
+
+static void sa_fill(struct iroce_sa *sa, struct xfrm_state *x)
+{
+	const struct xfrm_selector *sel = &x->sel;
+	struct iroce_sad_node *node = &sa->node;
+
+	node->family = x->props.family;
+	node->saddr = iroce_addr_get(node->family, &x->props.saddr);
+	node->daddr = iroce_addr_get(node->family, &x->id.daddr);
+	node->spi = x->id.spi;
+	node->reqid = x->props.reqid;
+	node->dir = x->xso.dir == XFRM_DEV_OFFLOAD_IN ? IROCE_DIR_IN : IROCE_DIR_OUT;
+	node->sel = (struct iroce_selector) {
+		.saddr = iroce_addr_get(node->family, &sel->saddr),
+		.daddr = iroce_addr_get(node->family, &sel->daddr),
+		.sport = sel->sport,
+		.sport_mask = sel->sport_mask,
+		.dport = sel->dport,
+		.dport_mask = sel->dport_mask,
+		.family = sel->family,
+		.prefixlen_s = sel->prefixlen_s,
+		.prefixlen_d = sel->prefixlen_d,
+		.proto = sel->proto,
+	};
+	sa->x = x;
+	sa->is_esn = x->props.flags & XFRM_STATE_ESN;
+	atomic64_set(&sa->packets, x->curlft.packets);
+	atomic64_set(&sa->bytes, x->curlft.bytes);
+	sa->first_use = x->curlft.use_time;
+	iroce_sa_set_limits(sa, &x->lft);
+}
+
+static int state_add(struct net_device *dev, struct xfrm_state *x,
+		     struct netlink_ext_ack *extack)
+{
+	struct iroce_ipsec *ipsec = iroce_func(dev)->ipsec;
+	struct iroce_sa *sa;
+	int err;
+
+	/*
+	 * A larval state: no key yet, only a note that one was asked for. There is
+	 * nothing to do for it, and this may be softirq.
+	 */
+	x->xso.offload_handle = 0;
+	if (x->xso.flags & XFRM_DEV_OFFLOAD_FLAG_ACQ)
+		return 0;
+
+	err = validate_state(dev, x, extack);
+	if (err)
+		return err;
+	sa = iroce_sa_alloc();
+	if (!sa)
+		return -ENOMEM;
+	sa_fill(sa, x);
+	err = sa_set_replay(sa, x);
+	if (err) {
+		NL_SET_ERR_MSG_MOD(extack, "The replay state given does not fit its window");
+		goto err_free;
+	}
+	err = iroce_sa_set_key(sa, (const u8 *)x->aead->alg_key,
+			       DIV_ROUND_UP(x->aead->alg_key_len, BITS_PER_BYTE), extack);
+	if (err)
+		goto err_free;
+
+	/*
+	 * xfrm adds a second state with the same identity before it looks whether
+	 * there is one: a mistake, which it takes back, or an update of the first
+	 * one's lifetimes. Such a twin is never found and never used.
+	 */
+	err = iroce_sad_insert(ipsec, sa);
+	if (err && err != -EEXIST) {
+		NL_SET_ERR_MSG_MOD(extack, "The SA database refuses this selector");
+		goto err_key;
+	}
+	x->xso.offload_handle = (unsigned long)sa;
+	return 0;
+
+err_key:
+	iroce_sa_drop_key(sa);
+err_free:
+	kfree_rcu(sa, rcu);
+	return err;
+}
+
+static void state_delete(struct net_device *dev, struct xfrm_state *x)
+{
+	struct iroce_sa *sa = to_sa(x);
+
+	if (sa)
+		iroce_sad_kill(iroce_func(dev)->ipsec, sa);
+}
+
+static void state_free(struct net_device *dev, struct xfrm_state *x)
+{
+	struct iroce_sa *sa = to_sa(x);
+
+	if (!sa)
+		return;
+	x->xso.offload_handle = 0;
+	spin_lock_bh(&sa->lock);
+	WRITE_ONCE(sa->x, NULL);
+	spin_unlock_bh(&sa->lock);
+	/* Nobody queues it from here on; xfrm frees x when we return. */
+	cancel_delayed_work_sync(&sa->expire_work);
+	iroce_sa_put(sa);
+}
+
+/* ---- from the SA to xfrm ---------------------------------------------- */
+
+static void show_replay(struct iroce_sa *sa, struct xfrm_state *x)
+{
+	struct xfrm_replay_state_esn *esn = x->replay_esn;
+	u64 oseq;
+
+	if (sa->node.dir == IROCE_DIR_OUT) {
+		oseq = atomic64_read(&sa->oseq);
+		if (esn) {
+			esn->oseq = lower_32_bits(oseq);
+			esn->oseq_hi = upper_32_bits(oseq);
+		} else {
+			x->replay.oseq = lower_32_bits(oseq);
+		}
+		return;
+	}
+	if (!sa->has_replay)
+		return;
+	if (esn) {
+		iroce_replay_export(&sa->replay, &esn->seq, &esn->seq_hi, esn->bmp);
+	} else {
+		x->replay.seq = lower_32_bits(sa->replay.top);
+		x->replay.bitmap = iroce_replay_export_legacy(&sa->replay);
+	}
+}
+
+/*
+ * Values, not differences: calling it twice, or two at a time, does no harm. It
+ * follows that the adapter's count wins over one written with XFRM_MSG_NEWAE.
+ */
+static void state_update_stats(struct xfrm_state *x)
+{
+	struct iroce_sa *sa = to_sa(x);
+
+	if (!sa)
+		return;
+	spin_lock_bh(&sa->lock);
+	x->curlft.packets = atomic64_read(&sa->packets);
+	x->curlft.bytes = atomic64_read(&sa->bytes);
+	if (sa->first_use && !READ_ONCE(x->curlft.use_time))
+		WRITE_ONCE(x->curlft.use_time, sa->first_use);
+	if (sa->last_use)
+		x->lastused = sa->last_use;
+	x->stats.replay = sa->n_replayed;
+	x->stats.replay_window = sa->n_stale;
+	x->stats.integrity_failed = sa->n_forged;
+	show_replay(sa, x);
+	/* XFRM_MSG_UPDSA changes lifetimes behind our back, and calls this next. */
+	iroce_sa_set_limits(sa, &x->lft);
+	spin_unlock_bh(&sa->lock);
+}
+
+/*
+ * The stack itself opened a packet of this SA (a reassembled one, or it came in
+ * through another netdev) and moved its window: ours must not take it again (I4).
+ * Under x->lock.
+ */
+static void state_advance_esn(struct xfrm_state *x)
+{
+	struct iroce_sa *sa = to_sa(x);
+	u64 seq;
+
+	if (!sa || !sa->has_replay || !x->replay_esn)
+		return;
+	seq = (u64)x->replay_esn->seq_hi << 32 | x->replay_esn->seq;
+	spin_lock_bh(&sa->lock);
+	/* Old news is fine too. */
+	(void)!iroce_replay_accept(&sa->replay, seq);
+	spin_unlock_bh(&sa->lock);
+}
+
+/* A packet the stack is about to leave to us: what sealing can't do must not come. */
+static bool offload_ok(struct sk_buff *skb, struct xfrm_state *x)
+{
+	if (x->props.family == AF_INET)
+		return !ip_is_fragment(ip_hdr(skb));
+	return ipv6_hdr(skb)->nexthdr != NEXTHDR_FRAGMENT;
+}
+
+IROCE_COMPAT_XDO_STATE_OPS(state_add, state_delete, state_free)
+
+const struct xfrmdev_ops iroce_xfrmdev_ops = {
+	.xdo_dev_state_add = iroce_compat_xdo(state_add),
+	.xdo_dev_state_delete = iroce_compat_xdo(state_delete),
+	.xdo_dev_state_free = iroce_compat_xdo(state_free),
+	.xdo_dev_offload_ok = offload_ok,
+	.xdo_dev_state_advance_esn = state_advance_esn,
+	.xdo_dev_state_update_stats = state_update_stats,
+	.xdo_dev_policy_add = iroce_policy_add,
+	.xdo_dev_policy_delete = iroce_policy_delete,
+	.xdo_dev_policy_free = iroce_policy_free,
+};
