@@ -66,3 +66,10 @@ Host.qmp(command, **arguments)  one QMP command, for what has no method
 Errors are LabError; its text is meant for people.  CommandFailed, CommandTimeout and LabFault are
 LabErrors too.  The guests' numbers: exit status 128+N stands for death by signal N.
 """
+
+from .config import LabError
+from .host import CommandFailed, CommandTimeout, Host, Process, Result
+from .labs import Lab, LabFault
+
+__all__ = ["CommandFailed", "CommandTimeout", "Host", "Lab", "LabError", "LabFault", "Process",
+           "Result"]

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""roce-ipsec-lab bench: the adapter beside stock rdma_rxe with software xfrm, same hosts, same run.
+
+          host a                                                  host b
+    +----------------------+             cable 0            +----------------------+
+    | iroce: VF 0 plain    |--------------------------------| VF 0 plain     iroce |
+    |        VF 1 sealed   |                                | VF 1 sealed          |
+    |                      |             cable 1            |                      |
+    | rxe: address 1 plain |--------------------------------| address 1 plain  rxe |
+    |      address 2 sealed|                                | address 2 sealed     |
+    +----------------------+                                +----------------------+
+
+All four set-ups stand side by side and take turns, so that what disturbs the machine disturbs all
+of them.  Before anything is measured the captures prove what is sealed and what is not; then the
+captures are taken away, for they cost time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import platform
+import secrets
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from . import guestbuild, image, judge, perftest
+from .config import LabError, source_root
+from .frames import Pcap
+from .perftest import End
+from .progress import Progress
+
+MTUS = (1500, 9000)
+BW_SIZE, LAT_SIZE = 65536, 8
+GOAL = 1.5
+
+
+@dataclasses.dataclass
+class SetUp:
+    name: str
+    sealed: bool
+    is_iroce: bool
+    net: int            # third byte of its addresses
+
+    def ip(self, host: str) -> str:
+        return f"192.168.{self.net}.{1 if host == 'a' else 2}"
+
+
+SETUPS = (SetUp("iroce + ESP", True, True, 212), SetUp("rxe + ESP", True, False, 214),
+          SetUp("iroce plain", False, True, 211), SetUp("rxe plain", False, False, 213))
+
+
+def xfrm_script(local: str, peer: str, spi_out: int, spi_in: int, key_out: str, key_in: str,
+                reqid: int, dev: str | None) -> str:
+    """What a user types: two SAs and two policies, with or without packet offload."""
+    offload = {d: f" offload packet dev {dev} dir {d}" if dev else "" for d in ("in", "out")}
+    policy = f" offload packet dev {dev}" if dev else ""
+    # The kernel wants the window on the inbound SA only when the adapter has it.
+    window = {"out": "0" if dev else "128", "in": "128"}
+    lines = []
+    for way, src, dst, spi, key in (("out", local, peer, spi_out, key_out),
+                                    ("in", peer, local, spi_in, key_in)):
+        lines.append(f"ip xfrm state add src {src} dst {dst} proto esp spi {spi:#x} "
+                     f"reqid {reqid} mode transport flag esn replay-window {window[way]} "
+                     f"aead 'rfc4106(gcm(aes))' 0x{key} 128{offload[way]}")
+        lines.append(f"ip xfrm policy add src {src} dst {dst} dir {way} tmpl src {src} dst {dst} "
+                     f"proto esp reqid {reqid} mode transport{policy}")
+    return "\n".join(lines)
+
+
+class Bench:
+    def __init__(self, lab, progress: Progress):
+        self.lab = lab
+        self.progress = progress
+        self.ends: dict[str, dict[str, End]] = {s.name: {} for s in SETUPS}
+        self.netdevs: dict[str, list[str]] = {"a": [], "b": []}
+
+    # -- the four set-ups
+
+    def prepare(self) -> None:
+        for host in self.lab.hosts.values():
+            with self.progress.step(f"host {host.name}: adapter on cable 0, rxe on cable 1"):
+                self._prepare_iroce(host)
+                self._prepare_rxe(host)
+        for setup in SETUPS:
+            if setup.sealed:
+                self._protect(setup)
+        for setup in SETUPS:
+            for host in self.lab.hosts.values():
+                end = self.ends[setup.name][host.name]
+                # Neighbours known, carrier up: nothing of that kind happens while measuring.
+                host.run(f"ping -c1 -W5 {self.ends[setup.name][host.peer.name].ip}", timeout=30)
+                self.netdevs[host.name] += [d for d in [netdev_of(host, end.ip)]
+                                            if d not in self.netdevs[host.name]]
+
+    def _prepare_iroce(self, host) -> None:
+        host.run("modprobe iroce ports=cable0")
+        script = r'''
+set -e
+pf=$(dirname "$(grep -l . /sys/bus/pci/drivers/iroce/*/sriov_totalvfs | head -n1)")
+echo 2 > "$pf/sriov_numvfs"
+udevadm settle
+for n in 0 1; do
+	until net=$(ls "$pf/virtfn$n/net" 2>/dev/null) && rdma=$(ls "$pf/virtfn$n/infiniband"); do
+		sleep 0.1
+	done
+	echo "$net $rdma"
+done'''
+        lines = host.run(script, timeout=60).stdout.split("\n")
+        for setup in (s for s in SETUPS if s.is_iroce):
+            netdev, rdmadev = lines[1 if setup.sealed else 0].split()
+            host.run(f"ip link set {netdev} up mtu {max(MTUS)} && "
+                     f"ip addr add {setup.ip(host.name)}/24 dev {netdev}")
+            self._add_end(setup, host, rdmadev)
+
+    def _prepare_rxe(self, host) -> None:
+        host.run("modprobe rdma_rxe && rdma link add rxe0 type rxe netdev cable1 && "
+                 "ip link set cable1 up")
+        for setup in (s for s in SETUPS if not s.is_iroce):
+            host.run(f"ip addr add {setup.ip(host.name)}/24 dev cable1")
+            self._add_end(setup, host, "rxe0")
+
+    def _add_end(self, setup: SetUp, host, rdmadev: str) -> None:
+        ip = setup.ip(host.name)
+        self.ends[setup.name][host.name] = End(host, rdmadev, gid_index(host, rdmadev, ip), ip)
+
+    def _protect(self, setup: SetUp) -> None:
+        keys = {"a": secrets.token_hex(20), "b": secrets.token_hex(20)}
+        spis = {"a": setup.net << 8 | 1, "b": setup.net << 8 | 2}
+        for host in self.lab.hosts.values():
+            me, peer = host.name, host.peer.name
+            dev = netdev_of(host, setup.ip(me)) if setup.is_iroce else None
+            # Through standard input: arguments are for everybody to see.
+            host.run(["sh", "-e"], input=xfrm_script(
+                setup.ip(me), setup.ip(peer), spis[me], spis[peer], keys[me], keys[peer],
+                setup.net, dev))
+
+    def set_mtu(self, mtu: int) -> None:
+        for name, host in self.lab.hosts.items():
+            for dev in self.netdevs[name]:
+                host.run(f"ip link set {dev} mtu {mtu}")
+            # rxe changes its active MTU with the netdev; wait for the address's GID, too.
+        for setup in SETUPS:
+            for host in self.lab.hosts.values():
+                self._add_end(setup, host, self.ends[setup.name][host.name].dev)
+
+    # -- what the cables show
+
+    def prove(self) -> None:
+        """Each set-up once, captured: the sealed ones only in ESP, the plain ones in clear."""
+        sas = []
+        for host in self.lab.hosts.values():
+            sas += judge.sas_from_xfrm(host.run("ip xfrm state").stdout)
+        for setup in SETUPS:
+            pcap = Pcap(self.lab.pcap(0 if setup.is_iroce else 1))
+            pcap.skip()
+            self.write_bw(setup, iters=4)
+            frames = list(pcap.read())
+            report = judge.examine(frames, sas)
+            if setup.sealed:
+                report.check_sealed_roce(at_least=4)
+            elif not report.clear_roce or report.wrong_icrc:
+                raise judge.Guilty(f"{setup.name}: {len(report.clear_roce)} RoCE frames in clear, "
+                                   f"{len(report.wrong_icrc)} with a wrong ICRC")
+
+    def drop_captures(self) -> None:
+        for host in self.lab.hosts.values():
+            for obj in host.qmp("qom-list", path="/objects"):
+                if "filter-dump" in obj["type"]:
+                    host.qmp("object-del", id=obj["name"])
+
+    # -- measuring
+
+    def write_bw(self, setup: SetUp, iters: int) -> float:
+        ends = self.ends[setup.name]
+        return perftest.bandwidth("ib_write_bw", ends["b"], ends["a"], BW_SIZE, iters,
+                                  timeout=300).gbits
+
+    def write_lat(self, setup: SetUp, iters: int) -> float:
+        ends = self.ends[setup.name]
+        return perftest.latency("ib_write_lat", ends["b"], ends["a"], LAT_SIZE, iters,
+                                timeout=300).typical
+
+    def rfc4106_rate(self, kernel: str) -> dict[int, float]:
+        """Bytes -> Gb/s on one CPU of host a while host b is idle."""
+        path = guestbuild.module(image.find(), kernel, source_root() / "tests/bench/rfc4106_rate",
+                                 "rfc4106_rate")
+        host = self.lab.a
+        host.put(path, "/tmp/rfc4106_rate.ko")
+        host.run("insmod /tmp/rfc4106_rate.ko", timeout=60)
+        text = host.run("cat /sys/module/rfc4106_rate/parameters/result; "
+                        "rmmod rfc4106_rate").stdout
+        rates = {}
+        for line in text.splitlines():
+            size, ns, _ = line.split()
+            rates[int(size)] = int(size) * 8 / int(ns)
+        return rates
+
+    def round(self, results: dict, mtu: int, bw_iters: int, lat_iters: int, backwards: bool
+              ) -> None:
+        # The other way round every other time: who comes first has no advantage.
+        for setup in reversed(SETUPS) if backwards else SETUPS:
+            mine = results.setdefault(setup.name, {}).setdefault(mtu, {"bw": [], "lat": []})
+            mine["bw"].append(self.write_bw(setup, bw_iters))
+            mine["lat"].append(self.write_lat(setup, lat_iters))
+
+
+def netdev_of(host, ip: str) -> str:
+    for link in json.loads(host.run("ip -j addr").stdout):
+        if any(a.get("local") == ip for a in link.get("addr_info", ())):
+            return link["ifname"]
+    raise LabError(f"host {host.name}: no interface has address {ip}")
+
+
+def gid_index(host, rdmadev: str, ip: str) -> int:
+    """Index of the RoCEv2 GID of an address; polls, for GIDs follow addresses a little later."""
+    if ":" in ip:
+        import ipaddress
+        gid = ipaddress.ip_address(ip).exploded
+    else:
+        gid = "0000:0000:0000:0000:0000:ffff:%02x%02x:%02x%02x" % tuple(map(int, ip.split(".")))
+    script = (f'cd /sys/class/infiniband/{rdmadev}/ports/1; for i in $(seq 100); do '
+              f'for f in $(grep -lx {gid} gids/* 2>/dev/null); do n=${{f#gids/}}; '
+              f'grep -q "RoCE v2" gid_attrs/types/$n 2>/dev/null && echo $n && exit; done; '
+              f'sleep 0.1; done; exit 1')
+    done = host.run(script, check=False, timeout=60)
+    if done.rc:
+        raise LabError(f"host {host.name}: {rdmadev} has no RoCEv2 GID for {ip}")
+    return int(done.stdout)
+
+
+# ---- figures -------------------------------------------------------------------------------------
+
+def summary(values: list[float]) -> dict:
+    return {"median": statistics.median(values), "min": min(values), "max": max(values),
+            "values": values}
+
+
+def table(results: dict, rates: dict[int, float], rounds: int) -> str:
+    lines = [f"median of {rounds} rounds (least .. most)",
+             f"{'':14}" + "".join(f"{f'MTU {m}: {BW_SIZE >> 10} KB writes, Gb/s':>32}"
+                                  f"{f'{LAT_SIZE} B write, us':>26}" for m in MTUS)]
+    for setup in SETUPS:
+        cells = f"{setup.name:14}"
+        for mtu in MTUS:
+            bw, lat = (summary(results[setup.name][mtu][k]) for k in ("bw", "lat"))
+            cells += f"{bw['median']:>14.3f} ({bw['min']:.3f} .. {bw['max']:.3f})".rjust(32)
+            cells += f"{lat['median']:>10.0f} ({lat['min']:.0f} .. {lat['max']:.0f})".rjust(26)
+        lines.append(cells)
+    lines.append("")
+    for mtu in MTUS:
+        lines.append(f"MTU {mtu}: sealed writes {ratio(results, mtu):.2f} times rxe + ESP "
+                     f"(goal: {GOAL})")
+    lines.append("rfc4106(gcm(aes)) of this kernel, one CPU: "
+                 + ", ".join(f"{size} B {rate:.3f} Gb/s" for size, rate in rates.items()))
+    return "\n".join(lines)
+
+
+def ratio(results: dict, mtu: int) -> float:
+    ours, theirs = (statistics.median(results[s.name][mtu]["bw"]) for s in SETUPS[:2])
+    return ours / theirs
+
+
+def environment(lab) -> dict:
+    qemu = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True,
+                          check=False).stdout.split("\n")[0]
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
+        model = next((ln.split(":")[1].strip() for ln in info if ln.startswith("model name")), "")
+    return {"qemu": qemu, "cpu": model, "machine": platform.machine(),
+            "guest_kernel": lab.a.run("uname -r").stdout.strip(),
+            "guest_cpus": int(lab.a.run("nproc").stdout), "when": time.strftime("%F %T %z")}
+
+
+def main(argv: list[str] | None = None) -> int:
+    from . import Lab
+
+    parser = argparse.ArgumentParser(prog="roce-ipsec-lab bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--kernel", default="6.12")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--bw-iters", type=int, default=300, help="64 KB writes per measurement")
+    parser.add_argument("--lat-iters", type=int, default=500, help="8 B writes per measurement")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where to write")
+    args = parser.parse_args(argv)
+    progress = Progress()
+    # No poisoning, no KFENCE: those are for tests.
+    with Lab.up(kernel=args.kernel, scenario="bare", mtu=max(MTUS), debug=False,
+                progress=progress) as lab:
+        bench = Bench(lab, progress)
+        bench.prepare()
+        with progress.step("looking at the cables: what is sealed, what is not"):
+            bench.prove()
+        bench.drop_captures()
+        env = environment(lab)
+        results: dict = {}
+        rates = bench.rfc4106_rate(args.kernel)
+        for mtu in MTUS:
+            bench.set_mtu(mtu)
+            for number in range(args.rounds):
+                with progress.step(f"MTU {mtu}, round {number + 1} of {args.rounds}"):
+                    bench.round(results, mtu, args.bw_iters, args.lat_iters, number % 2 == 1)
+    print(table(results, rates, args.rounds))
+    figures = {name: {str(mtu): {k: summary(v) for k, v in what.items()}
+                      for mtu, what in by_mtu.items()} for name, by_mtu in results.items()}
+    args.json.write_text(json.dumps(
+        {"environment": env, "rounds": args.rounds, "bw_size": BW_SIZE, "lat_size": LAT_SIZE,
+         "units": {"bw": "Gb/s", "lat": "us"}, "results": figures,
+         "rfc4106_gbits": {str(k): v for k, v in rates.items()},
+         "ratio_to_rxe_esp": {str(m): ratio(results, m) for m in MTUS}}, indent=1) + "\n")
+    print(f"figures: {args.json}", file=sys.stderr)
+    return 0

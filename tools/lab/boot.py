@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""The initramfs of a host: busybox, the modules of the first seconds, and our guest scripts.
+
+The scripts travel in here and not in the image, so that a change of theirs costs a second and not
+a new image.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from .config import LabError, digest_files
+from .image import GUEST, Image
+
+# In this order, each after what it depends on.
+MODULES = ["virtio_pci", "virtio_blk", "squashfs", "overlay", "virtio_console", "virtio_net"]
+APPLETS = ["sh", "mount", "umount", "insmod", "mkdir", "cat", "cp", "grep", "seq", "usleep",
+           "poweroff", "switch_root", "echo"]
+SCRIPTS = ["init", "agent.py"]
+
+
+def _module_order(root: Path, release: str) -> list[str]:
+    """Paths below /lib/modules/RELEASE, dependencies first."""
+    base = root / "usr/lib/modules" / release
+    deps: dict[str, list[str]] = {}
+    paths: dict[str, str] = {}
+    for line in (base / "modules.dep").read_text().splitlines():
+        path, _, rest = line.partition(":")
+        deps[path] = rest.split()
+        paths[Path(path).name.split(".")[0].replace("-", "_")] = path
+    order: list[str] = []
+
+    def add(path: str) -> None:
+        for dep in deps[path]:
+            if dep not in order:
+                add(dep)
+        if path not in order:
+            order.append(path)
+
+    for name in MODULES:
+        if name in paths:		# else it is built in
+            add(paths[name])
+    return order
+
+
+def ensure(image: Image, kernel: str) -> Path:
+    """The initramfs for a kernel, made if the image has none of these scripts yet."""
+    names = ["initramfs-init", *SCRIPTS]
+    key = digest_files([(n, GUEST / n) for n in names] + [("boot.py", Path(__file__).resolve())])
+    path = image.path / f"initrd-{kernel}-{key}"
+    if path.exists():
+        return path
+    with tempfile.TemporaryDirectory(prefix="initrd-", dir=image.path) as tmp:
+        _pack(image, kernel, Path(tmp))
+        for old in image.path.glob(f"initrd-{kernel}-*"):
+            old.unlink(missing_ok=True)
+        (Path(tmp) / "initrd").rename(path)
+    return path
+
+
+def _pack(image: Image, kernel: str, tmp: Path) -> None:
+    root, release = image.root, image.release(kernel)
+    work = tmp / "tree"
+    for sub in ("bin", "dev", "proc", "sys", "modules", "lab"):
+        (work / sub).mkdir(parents=True)
+    shutil.copy2(root / "usr/bin/busybox", work / "bin/busybox")
+    for applet in APPLETS:
+        (work / "bin" / applet).symlink_to("busybox")
+    shutil.copyfile(GUEST / "initramfs-init", work / "init")
+    (work / "init").chmod(0o755)
+    for name in SCRIPTS:
+        shutil.copyfile(GUEST / name, work / "lab" / name)
+        (work / "lab" / name).chmod(0o755)
+    names = []
+    for path in _module_order(root, release):
+        source = root / "usr/lib/modules" / release / path
+        name = source.name.removesuffix(".xz")
+        if source.name.endswith(".xz"):
+            data = subprocess.run(["xz", "-dc", source], check=True, capture_output=True).stdout
+            (work / "modules" / name).write_bytes(data)
+        else:
+            shutil.copyfile(source, work / "modules" / name)
+        names.append(name)
+    (work / "modules/order").write_text("\n".join(names) + "\n")
+    listing = "\n".join(sorted(str(p.relative_to(work)) for p in work.rglob("*"))) + "\n"
+    with open(tmp / "initrd", "wb") as out:
+        proc = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet", "-R", "0:0"], cwd=work,
+                              input=listing.encode(), stdout=out, stderr=subprocess.PIPE,
+                              check=False)
+    if proc.returncode:
+        raise LabError(f"packing the initramfs failed\n{proc.stderr.decode(errors='replace')}")

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Finds kernel faults on a console.
+
+Strict: whatever looks like a kernel complaint counts, except what stock Debian kernels are known
+to say in these hosts without any of our code (ALLOWED, each with its reason).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+FAULTS = [re.compile(p) for p in (
+    r"\bBUG\b", r"\bOops\b", r"WARNING: ", r"\bKFENCE: ", r"\bKASAN: ", r"\bUBSAN: ",
+    r"general protection fault", r"kernel NULL pointer", r"unable to handle (kernel )?page",
+    r"Kernel panic", r"kernel BUG at", r"Call Trace:",
+    # slab debugging
+    r"Redzone|Poison overwritten|Object already free|Objects remaining|Freelist Ptr",
+    r"Slab .* has|\bslab error\b|double free|page_poison|pagealloc: memory corruption",
+    # references and life cycle
+    r"refcount_t: ", r"unregister_netdevice: waiting", r"leaked reference|ref_tracker: ",
+    r"sysfs: cannot create duplicate", r"kobject .* tried to", r"ODEBUG: ",
+    r"list_(add|del) corruption", r"scheduling while atomic|sleeping function called",
+    r"bad unlock balance|possible circular locking|suspicious RCU|inconsistent lock state",
+    # hangs
+    r"rcu.*(stall|self-detected)", r"soft lockup|hard LOCKUP|hung_task|blocked for more than",
+    r"INFO: (task|trying|rcu|inconsistent)", r"\bleaked (memory|object)",
+    r"iroce\S*: .*(leak|still (in use|busy)|not freed)", r"segfault at|traps: .* (trap|general)",
+    r"invalid opcode:|divide error:|stack segment:|double fault",
+)]
+
+ALLOWED = [re.compile(p) for p in (
+    # printed for every out-of-tree module that carries no signature
+    r"module verification failed: signature and/or required key missing",
+    r"loading out-of-tree module taints kernel",
+    # boot: the kernel repeats its command line and says what the debug options cost
+    r"Command line: |Unknown kernel command line|slub_debug|KFENCE: (initialized|enabled)|"
+    r"kfence: initialized|\*\*.*\*\*|mem auto-init",
+    # the CPU model QEMU offers; nothing is attacked in here
+    r"(Spectre|MDS|MMIO Stale Data|TAA|L1TF|SRBDS|Register File).*: |unpatched|"
+    r"vulnerable|no microcode",
+)]
+
+# Lines after a fault that belong to it and explain it.
+CONTEXT = 6
+
+
+def scan_text(text: str) -> list[str]:
+    """One entry per fault: the line and a few that follow."""
+    lines = [line.rstrip() for line in text.splitlines()]
+    faults = []
+    skip_until = -1
+    for number, line in enumerate(lines):
+        if not any(p.search(line) for p in FAULTS) or any(p.search(line) for p in ALLOWED):
+            continue
+        if number < skip_until:
+            continue		# still the same report
+        skip_until = number + 30
+        faults.append("\n".join(lines[number:number + CONTEXT]))
+    return faults
+
+
+def scan(console: Path) -> list[str]:
+    try:
+        return scan_text(console.read_text(errors="replace"))
+    except OSError:
+        return []

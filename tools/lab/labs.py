@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""The two hosts together: boot, cables, captures, end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+
+from . import boot, faults, image, project, qemu, scenario
+from .channel import Channel
+from .config import (CABLES, HOSTS, KERNELS, MTUS, SCENARIOS, LabError, available_memory,
+                     cache_root, check_private, lab_name, locked, make_dir, need_disk, state_dir)
+from .host import Host
+from .progress import Progress
+
+MEMORY_MB = 2048
+BOOT_SECONDS = 180
+QEMU_OVERHEAD_MB = 300
+
+
+class LabFault(LabError):
+    """A kernel reported a fault on its console."""
+
+    def __init__(self, found: list[str]):
+        self.faults = found
+        super().__init__("kernel faults on the consoles:\n" + "\n---\n".join(found))
+
+
+def default_cpus() -> int:
+    """Two where the machine can: races need two CPUs to show."""
+    return 2 if (os.cpu_count() or 1) >= 2 else 1
+
+
+class Lab:
+    """See the package's documentation."""
+
+    def __init__(self, name: str, info: dict):
+        self.name = name
+        self.info = info
+        self.state = state_dir(name)
+        self.logs = Path(info["logs"])
+        self.hosts = {h: Host(self, h, qemu.Machine(h, self.state, self.logs)) for h in HOSTS}
+        self.faults: list[str] = []
+        self._owned = False
+
+    a = property(lambda self: self.hosts["a"])
+    b = property(lambda self: self.hosts["b"])
+    kernel = property(lambda self: self.info["kernel"])
+    scenario = property(lambda self: self.info["scenario"])
+    mtu = property(lambda self: self.info["mtu"])
+    kvm = property(lambda self: self.info["kvm"])
+
+    def host(self, name: str) -> Host:
+        if name not in self.hosts:
+            raise LabError(f"there is no host {name!r}; hosts are a and b")
+        return self.hosts[name]
+
+    # -- start
+
+    @classmethod
+    def up(cls, kernel: str = "6.12", scenario: str = "bare", mtu: int = 1500,
+           name: str | None = None, cpus: int | None = None, memory: int | None = None,
+           debug: bool = True, build: bool = True, capture: bool = True,
+           progress: Progress | None = None, keep: bool = False) -> Lab:
+        """Boots a lab; keep: it outlives this process, until somebody calls down()."""
+        progress = progress or Progress(quiet=True)
+        name = lab_name(name)
+        _check_choice("kernel", kernel, KERNELS)
+        _check_choice("scenario", scenario, SCENARIOS)
+        _check_choice("mtu", mtu, MTUS)
+        if scenario == "bond":
+            raise LabError("scenario bond comes with bonded ports (not in this version)")
+        state = state_dir(name)
+        make_dir(state.parent, 0o700)
+        check_private(state.parent)
+        with locked(state.parent / f"{name}.lock",
+                    lambda: progress.say(f"lab {name} is being started or stopped; waiting")):
+            _clear_stale(name, state, progress)
+            img = image.ensure(progress)
+            parts = project.ensure(img, progress, project.parts_of(kernel) if build else [],
+                                   strict=scenario != "bare")
+            memory = memory or MEMORY_MB
+            _check_room(memory)
+            kvm = qemu.kvm_works(img, kernel, progress)
+            info = {"kernel": kernel, "scenario": scenario, "mtu": mtu, "kvm": kvm,
+                    "release": img.release(kernel), "debug": debug, "started": time.time(),
+                    "logs": str(_log_dir(name)), "keep": keep}
+            shutil.rmtree(info["logs"], ignore_errors=True)
+            make_dir(Path(info["logs"]))
+            state.mkdir(mode=0o700)
+            (state / "lab.json").write_text(json.dumps(info))
+            lab = cls(name, info)
+            lab._owned = not keep
+            try:
+                lab._boot(img, [p.disk for p in parts], cpus or default_cpus(), memory, capture, progress)
+                lab._prepare(progress)
+            except BaseException:
+                lab._kill()
+                raise
+        return lab
+
+    def _boot(self, img, disks, cpus: int, memory: int, capture: bool, progress) -> None:
+        how = "" if self.kvm else ", without KVM"
+        with progress.step(f"booting hosts a and b (kernel {self.kernel}{how})"):
+            boot.ensure(img, self.kernel)
+            for host in self.hosts.values():
+                argv = host.machine.argv(img, self.kernel, kvm=self.kvm, cpus=cpus, memory=memory,
+                                         mtu=self.mtu, debug=self.info["debug"], disks=disks,
+                                         capture=capture)
+                host.machine.start(argv, keep=self.info["keep"])
+            end = time.monotonic() + BOOT_SECONDS
+            for host in self.hosts.values():
+                self._wait_agent(host, end)
+
+    @staticmethod
+    def _wait_agent(host: Host, end: float) -> None:
+        """The first command waits in the port until the agent reads it."""
+        machine = host.machine
+        while True:
+            if machine.pid() is None:
+                raise LabError(f"host {host.name} died while booting\n{machine.why_dead()}")
+            if time.monotonic() > end:
+                raise LabError(f"host {host.name} did not boot in {BOOT_SECONDS} s; the last of "
+                               f"{machine.console}:\n{machine.why_dead()}")
+            try:
+                Channel(machine.folder, host.name, timeout=5).close()
+                return
+            except LabError:
+                time.sleep(0.1)
+
+    def _prepare(self, progress) -> None:
+        for host in self.hosts.values():
+            for cable in CABLES:
+                result = host.run(["cat", f"/sys/class/net/cable{cable}/carrier"], check=False)
+                if result.stdout.strip() != "1":
+                    raise LabError(f"host {host.name}: cable{cable} has no carrier\n"
+                                   f"{result.output}")
+        scenario.prepare(self, progress)
+
+    @classmethod
+    def attach(cls, name: str | None = None) -> Lab:
+        name = lab_name(name)
+        try:
+            info = json.loads((state_dir(name) / "lab.json").read_text())
+        except (OSError, ValueError):
+            raise LabError(f"lab {name} is not running; start it with: roce-ipsec-lab up") from None
+        return cls(name, info)
+
+    def is_running(self) -> bool:
+        return all(h.machine.pid() is not None for h in self.hosts.values())
+
+    # -- cables and logs
+
+    def cut(self, cable: int) -> None:
+        self._set_link(cable, False)
+
+    def plug(self, cable: int) -> None:
+        self._set_link(cable, True)
+
+    def _set_link(self, cable: int, is_up: bool) -> None:
+        _check_choice("cable", cable, CABLES)
+        for host in self.hosts.values():
+            host.qmp("set_link", name=f"cable{cable}", up=is_up)
+
+    def pcap(self, cable: int, host: str = "a") -> Path:
+        _check_choice("cable", cable, CABLES)
+        return self.host(host).machine.pcap(cable)
+
+    def pcaps(self) -> list[Path]:
+        return [self.pcap(c, h) for h in HOSTS for c in CABLES]
+
+    def inject(self, host: str, cable: int, frame: bytes) -> None:
+        """An Ethernet frame (without FCS) arrives at that host's end of the cable."""
+        _check_choice("cable", cable, CABLES)
+        path = self.host(host).machine.cable_socket(host, cable)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(10)
+            try:
+                sock.sendto(frame, str(path))
+            except OSError as err:
+                raise LabError(f"cannot inject into {host}'s end of cable {cable}: "
+                               f"{err.strerror or err}") from err
+
+    def console(self, host: str) -> Path:
+        return self.host(host).machine.console
+
+    def mark(self, text: str) -> None:
+        for host in self.hosts.values():
+            host.run(["sh", "-c", 'echo "<5>roce-ipsec-lab: $1" > /dev/kmsg', "sh", text])
+
+    def scan(self) -> list[str]:
+        return [f"host {h}: {fault}" for h in HOSTS for fault in faults.scan(self.console(h))]
+
+    # -- end
+
+    def down(self, timeout: float = 30) -> list[str]:
+        """Stops both hosts; returns what their consoles reported."""
+        dead = [h for h in self.hosts.values() if h.machine.pid() is None]
+        for host in self.hosts.values():
+            if host not in dead:
+                try:
+                    host.spawn("sync; busybox poweroff -f")
+                except LabError:
+                    pass
+        end = time.monotonic() + timeout
+        stuck = [h for h in self.hosts.values()
+                 if not h.machine.wait_gone(max(0.1, end - time.monotonic()))]
+        found = self.scan()
+        found += [f"host {h.name}: had died before\n{h.machine.why_dead()}" for h in dead]
+        found += [f"host {h.name}: did not power off within {timeout:g} s" for h in stuck]
+        self._kill()
+        self.faults = found
+        return found
+
+    def _kill(self) -> None:
+        for host in self.hosts.values():
+            host.machine.kill()
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        found = self.down()
+        if found and kind is None:
+            raise LabFault(found)
+
+
+def _check_choice(what: str, value, allowed) -> None:
+    if value not in allowed:
+        raise LabError(f"{what} {value!r}: one of {', '.join(str(a) for a in allowed)}")
+
+
+def _log_dir(name: str) -> Path:
+    """Consoles and captures may grow and are read after the end: not in the state folder."""
+    return cache_root() / "logs" / f"{os.getuid()}-{name}"
+
+
+def _clear_stale(name: str, state: Path, progress) -> None:
+    if not state.exists():
+        return
+    check_private(state)
+    try:
+        old = Lab.attach(name)
+    except LabError:
+        shutil.rmtree(state, ignore_errors=True)
+        return
+    if all(h.machine.pid() is not None for h in old.hosts.values()):
+        raise LabError(f"lab {name} is already running (kernel {old.kernel}, scenario "
+                       f"{old.scenario}); stop it with: roce-ipsec-lab down, or use another "
+                       "name with --lab NAME")
+    progress.say(f"lab {name} was left behind by a run that died; clearing it away")
+    old._kill()
+
+
+def _check_room(memory: int) -> None:
+    want = len(HOSTS) * (memory + QEMU_OVERHEAD_MB)
+    have = available_memory()
+    if have < want:
+        raise LabError(f"two hosts of {memory} MB need {want} MB of free memory, {have} MB are "
+                       "available; close something or use --memory")
+    need_disk(cache_root(), 500, "a lab")

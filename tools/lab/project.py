@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Builds the project inside the guest image, and packs each part as a disk of its own.
+
+Parts: "modules-K" (the kernel modules for kernel K) and "userland" (what CMake installs).  A host
+mounts the disks of its parts over the image's root.  Each part is cached under a digest of exactly
+the sources it is made from; its build folder stays, so that a small change is a small build.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import chroot
+from .config import (KERNELS, LabError, cache_root, digest_files, locked, make_dir, need_disk,
+                     source_root)
+from .image import Image, remove_tree
+from .run import run
+
+USERLAND = "userland"
+MODULE_SOURCES = ["kernel-module"]
+USERLAND_SOURCES = ["CMakeLists.txt", "cmake", "kernel-module", "providers", "libipsec-roce",
+                    "tools", "tests", "LICENSES"]
+# Sources of the lab itself, and what only the host runs: no reason to build again.
+NOT_SOURCES = ["tools/lab", "tools/roce-ipsec-lab", "tests/vm", "tests/bench"]
+# What a build in the tree by hand leaves behind.
+SUFFIXES_IGNORED = {".o", ".ko", ".cmd", ".mod", ".order", ".symvers", ".pyc", ".swp"}
+KEEP_OLD = 6
+
+
+@dataclass
+class Part:
+    """One finished disk."""
+
+    name: str
+    disk: Path
+    warnings: list[str] = field(default_factory=list)
+
+
+def module_part(kernel: str) -> str:
+    return f"modules-{kernel}"
+
+
+def parts_of(kernel: str) -> list[str]:
+    """What a host with this kernel runs."""
+    return [module_part(kernel), USERLAND]
+
+
+def all_parts() -> list[str]:
+    return [module_part(k) for k in KERNELS] + [USERLAND]
+
+
+def sources(tops: list[str], tree: Path) -> list[tuple[str, Path]]:
+    """The source files below the given names, relative name first."""
+    found = []
+    for top in tops:
+        base = tree / top
+        if base.is_file():
+            found.append((top, base))
+        for folder, dirs, files in os.walk(base):
+            rel = Path(folder).relative_to(tree)
+            dirs[:] = sorted(d for d in dirs if not d.startswith(".") and d != "__pycache__"
+                             and str(rel / d) not in NOT_SOURCES)
+            for name in files:
+                path = rel / name
+                if (name.startswith(".") or path.suffix in SUFFIXES_IGNORED
+                        or str(path) in NOT_SOURCES or name.endswith((".mod.c", "~"))):
+                    continue
+                if (tree / path).is_file():
+                    found.append((str(path), tree / path))
+    return found
+
+
+def _part_sources(name: str, tree: Path) -> list[tuple[str, Path]]:
+    """Empty: the tree does not have this part."""
+    if name == USERLAND:
+        return sources(USERLAND_SOURCES, tree) if (tree / "CMakeLists.txt").exists() else []
+    return sources(MODULE_SOURCES, tree) if (tree / "kernel-module/Kbuild").exists() else []
+
+
+def ensure(img: Image, progress, names: list[str], strict: bool = True) -> list[Part]:
+    """The disks of the named parts, built if need be; parts the tree lacks are left out.
+
+    strict: a part that does not build is an error.  Else it is reported and left out.
+    """
+    tree = source_root()
+    cache = make_dir(cache_root())
+    snapshot = {name: _part_sources(name, tree) for name in names}
+    present = [name for name in names if snapshot[name]]
+    missing = []
+    for name in present:
+        try:
+            key = _key(img, name, snapshot[name])
+        except OSError as err:
+            raise LabError(f"cannot read the sources: {err}") from err
+        missing += [] if _find(cache, name, key) else [name]
+    errors: dict[str, LabError] = {}
+    if missing:
+        need_disk(cache, 300, "building the project")
+        with progress.step(f"building {', '.join(missing)} in the guest image"), \
+                ThreadPoolExecutor(max_workers=2) as pool:
+            jobs = {name: pool.submit(_build, cache, img, name, tree, progress)
+                    for name in missing}
+            for name, job in jobs.items():
+                try:
+                    for line in job.result().warnings:
+                        progress.say(f"{name}: {line}")
+                except LabError as err:
+                    errors[name] = err
+    for name, err in errors.items():
+        if strict:
+            raise err
+        progress.say(f"{name} does not build, going on without it\n{err}")
+    found = [_find(cache, n, _key(img, n, _part_sources(n, tree))) for n in present
+             if n not in errors]
+    return [part for part in found if part]
+
+
+def _key(img: Image, name: str, files: list[tuple[str, Path]]) -> str:
+    here = [("project.py", Path(__file__).resolve())]
+    return digest_files(files + here, f"{img.key} {name}".encode())
+
+
+def _find(cache: Path, name: str, key: str) -> Part | None:
+    folder = cache / f"part-{name}-{key}"
+    try:
+        info = json.loads((folder / "part.json").read_text())
+        disk = folder / "disk.squashfs"
+        if disk.stat().st_size != info["size"]:
+            return None
+    except (OSError, ValueError, KeyError):
+        return None
+    return Part(name, disk, info["warnings"])
+
+
+def _build(cache: Path, img: Image, name: str, tree: Path, progress) -> Part:
+    """Copies the sources first: the build then sees one state, and the digest is of that state."""
+    work = make_dir(cache / f"build-{img.key}" / name)
+    with locked(cache / f"build-{name}.lock",
+                lambda: progress.say(f"another run builds {name}; waiting for it")):
+        src = make_dir(work / "src")
+        files = _sync(_part_sources(name, tree), src)
+        key = _key(img, name, files)
+        part = _find(cache, name, key)
+        if part:
+            return part
+        out = work / "out"
+        remove_tree(out)
+        out.mkdir()
+        log = work / "build.log"
+        if name == USERLAND:
+            text = _build_userland(img, work, src, out, log)
+        else:
+            text = _build_modules(img, name.removeprefix("modules-"), src, out, log)
+        return _pack(cache, name, key, work, out, _warnings(text))
+
+
+def _sync(files: list[tuple[str, Path]], target: Path) -> list[tuple[str, Path]]:
+    """Makes target's sources equal to files; unchanged ones keep their time stamps."""
+    wanted = dict(files)
+    for name, path in files:
+        copy = target / name
+        try:
+            data = path.read_bytes()
+        except OSError as err:
+            raise LabError(f"cannot read {path}: {err.strerror}") from err
+        if not copy.exists() or copy.read_bytes() != data:
+            make_dir(copy.parent)
+            copy.write_bytes(data)
+        copy.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
+    for name, path in sources(["."], target):
+        if str(Path(name)) not in wanted:
+            path.unlink()
+    return [(name, target / name) for name, _ in files]
+
+
+def _jobs() -> str:
+    return f"-j{max(1, min(8, os.cpu_count() or 1))}"
+
+
+def _build_modules(img: Image, kernel: str, src: Path, out: Path, log: Path) -> str:
+    release = img.release(kernel)
+    target = f"usr/lib/modules/{release}"
+    updates = make_dir(out / target / "updates")
+    text = chroot.run_in(
+        img.root, ["make", "-C", f"/lib/modules/{release}/build", "M=/build", "W=1", _jobs(),
+                   "modules"],
+        f"building the modules for {kernel}", binds=[(src / "kernel-module", "/build", "rw")],
+        log=log)
+    built = [p for p in (src / "kernel-module").rglob("*.ko")]
+    if not built:
+        raise LabError(f"building the modules for {kernel} made no module ({log})")
+    for module in built:
+        shutil.copyfile(module, updates / module.name)
+    # depmod must see Debian's modules and ours together, and may write only into out.
+    chroot.run_in(img.root, ["depmod", "--outdir", "/out", release],
+                  f"depmod for {kernel}",
+                  binds=[(updates, f"/{target}/updates", "ro"), (out, "/out", "rw")])
+    _merge_usr(out)
+    return text
+
+
+def _build_userland(img: Image, work: Path, src: Path, out: Path, log: Path) -> str:
+    binds = [(src, "/src", "ro"), (make_dir(work / "build"), "/build", "rw"), (out, "/out", "rw")]
+    script = ("cmake -S /src -B /build -DCMAKE_INSTALL_PREFIX=/usr "
+              "-DCMAKE_BUILD_TYPE=RelWithDebInfo && "
+              f"cmake --build /build {_jobs()} && DESTDIR=/out cmake --install /build")
+    text = chroot.run_in(img.root, ["sh", "-c", script], "building the userland", binds=binds,
+                         log=log)
+    _merge_usr(out)
+    return text
+
+
+def _merge_usr(out: Path) -> None:
+    """/lib of a disk would hide the image's link /lib -> usr/lib: everything goes below /usr."""
+    for name in ("bin", "sbin", "lib", "lib64"):
+        folder = out / name
+        if folder.is_dir():
+            make_dir(out / "usr")
+            shutil.copytree(folder, out / "usr" / name, symlinks=True, dirs_exist_ok=True)
+            shutil.rmtree(folder)
+
+
+def _warnings(text: str) -> list[str]:
+    # Debian's headers name the compiler package they were built with; ours may be newer.
+    ignore = ("the compiler differs from the one used to build the kernel", "BTF generation")
+    return [line for line in text.splitlines()
+            if "warning:" in line.lower() and not any(i in line for i in ignore)]
+
+
+def _pack(cache: Path, name: str, key: str, work: Path, out: Path, warnings: list[str]) -> Part:
+    final = cache / f"part-{name}-{key}"
+    tmp = work / "disk"
+    remove_tree(tmp)
+    tmp.mkdir()
+    disk = tmp / "disk.squashfs"
+    run(["mksquashfs", out, disk, "-comp", "lz4", "-all-root", "-no-progress", "-quiet"],
+        f"packing {name}")
+    info = {"size": disk.stat().st_size, "warnings": warnings, "made": time.time()}
+    (tmp / "part.json").write_text(json.dumps(info))
+    remove_tree(final)
+    tmp.rename(final)
+    old = sorted((p for p in cache.glob(f"part-{name}-*") if p != final),
+                 key=lambda p: p.stat().st_mtime, reverse=True)
+    for path in old[KEEP_OLD:]:
+        remove_tree(path)
+    return Part(name, final / "disk.squashfs", warnings)

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""One host is one QEMU: its command line, its monitor, and whether KVM may be used."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from . import boot
+from .channel import PORTS
+from .config import CABLES, LabError, cache_root, make_dir
+from .image import Image
+from .run import die_with_parent
+
+BINARY = "qemu-system-x86_64"
+# Headroom for cables: an adapter may want more than its functions' MTU on its cable.
+CABLE_MAX_MTU = 9216
+PROBE_SECONDS = 25
+
+# What finds memory faults; costs speed, so the bench goes without.
+DEBUG_ARGS = "slub_debug=FZPU page_poison=1 kfence.sample_interval=5 ignore_loglevel"
+# A busy machine without KVM may take a CPU from a guest for long: that is no stall.
+PATIENT_ARGS = "rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 tsc=nowatchdog"
+
+
+def kvm_works(image: Image, kernel: str, progress) -> bool:
+    """True if this kernel has really booted under KVM since the machine started."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
+        boot_id = handle.read().strip()
+    verdict = make_dir(cache_root()) / f"kvm-{os.getuid()}.json"
+    try:
+        known = json.loads(verdict.read_text())
+        if known.get("boot") == boot_id and kernel in known["works"]:
+            return known["works"][kernel]
+    except (OSError, ValueError, KeyError):
+        known = {}
+    with progress.step("trying whether KVM can boot a host"):
+        works = _probe(image, kernel)
+    if known.get("boot") != boot_id:
+        known = {"boot": boot_id, "works": {}}
+    known["works"][kernel] = works
+    tmp = verdict.with_suffix(f".{os.getpid()}")
+    tmp.write_text(json.dumps(known))
+    tmp.rename(verdict)
+    return works
+
+
+def _probe(image: Image, kernel: str) -> bool:
+    argv = [BINARY, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "512", "-smp", "1",
+            "-kernel", image.vmlinuz(kernel), "-initrd", boot.ensure(image, kernel),
+            "-append", "console=ttyS0 panic=-1 lab.probe=1", "-serial", "stdio"]
+    try:
+        out = subprocess.run([str(a) for a in argv], check=False, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             timeout=PROBE_SECONDS).stdout
+    except subprocess.TimeoutExpired as err:
+        out = err.stdout or b""
+    except OSError:
+        return False
+    return b"roce-ipsec-lab: probe ok" in out
+
+
+def mac(host: str, cable: int) -> str:
+    return f"02:1b:0{host}:00:00:0{cable}"
+
+
+class Machine:
+    """Files and process of one host.  folder: sockets; logs: console and captures."""
+
+    def __init__(self, host: str, state: Path, logs: Path):
+        self.host = host
+        self.folder = state / host
+        self.state = state
+        self.console = logs / f"console-{host}.log"
+        self.output = logs / f"qemu-{host}.log"
+        self.logs = logs
+
+    def pcap(self, cable: int) -> Path:
+        return self.logs / f"{self.host}{cable}.pcap"
+
+    def cable_socket(self, host: str, cable: int) -> Path:
+        return self.state / f"{host}{cable}.sock"
+
+    def _cable_args(self, cable: int, capture: bool) -> list[str]:
+        peer = "b" if self.host == "a" else "a"
+        args = ["-netdev", f"dgram,id=cable{cable},local.type=unix,remote.type=unix,"
+                f"local.path={self.cable_socket(self.host, cable)},"
+                f"remote.path={self.cable_socket(peer, cable)}"]
+        # Without offloads a capture shows what a wire would carry: whole checksums, no
+        # superpackets.
+        offloads = ",".join(f"{name}=off" for name in (
+            "csum", "gso", "guest_csum", "guest_tso4", "guest_tso6", "guest_ecn", "guest_ufo",
+            "host_tso4", "host_tso6", "host_ecn", "host_ufo"))
+        args += ["-device", f"virtio-net-pci,netdev=cable{cable},id=nic{cable},"
+                 f"mac={mac(self.host, cable)},host_mtu={CABLE_MAX_MTU},mrg_rxbuf=on,"
+                 f"romfile=,{offloads}"]
+        if capture:
+            args += ["-object", f"filter-dump,id=dump{cable},netdev=cable{cable},"
+                     f"file={self.pcap(cable)}"]
+        return args
+
+    def argv(self, image: Image, kernel: str, *, kvm: bool, cpus: int, memory: int, mtu: int,
+             debug: bool, disks: list[Path], capture: bool) -> list[str]:
+        append = ["console=ttyS0", "panic=-1", "mitigations=off", f"lab.host={self.host}",
+                  f"lab.mtu={mtu}", PATIENT_ARGS, DEBUG_ARGS if debug else "loglevel=5",
+                  f"lab.parts={len(disks)}"]
+        args = [BINARY, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                "-name", f"roce-ipsec-lab-{self.host}", "-machine", "q35", "-m", str(memory),
+                "-smp", str(cpus)]
+        args += ["-accel", "kvm", "-cpu", "host"] if kvm else \
+                ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max"]
+        args += ["-kernel", str(image.vmlinuz(kernel)), "-initrd", str(boot.ensure(image, kernel)),
+                 "-append", " ".join(append),
+                 "-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console",
+                 "-qmp", f"unix:{self.folder}/qmp.sock,server=on,wait=off"]
+        for number, path in enumerate([image.squashfs, *disks]):
+            serial = f"part{number}" if number else "root"
+            args += ["-drive", f"if=none,id={serial},file={path},format=raw,readonly=on",
+                     "-device", f"virtio-blk-pci,drive={serial},serial={serial}"]
+        args += ["-device", f"virtio-serial-pci,max_ports={PORTS + 1}"]
+        for port in range(PORTS):
+            args += ["-chardev", f"socket,id=agent{port},path={self.folder}/agent{port}.sock,"
+                     "server=on,wait=off",
+                     "-device", f"virtserialport,chardev=agent{port},name=agent{port}"]
+        for cable in CABLES:
+            args += self._cable_args(cable, capture)
+        return args
+
+    def start(self, argv: list[str], keep: bool) -> None:
+        """keep: the host outlives this process (`roce-ipsec-lab up`)."""
+        self.folder.mkdir()
+        for port in range(PORTS):
+            (self.folder / f"agent{port}.lock").touch()
+        with open(self.output, "wb") as output:
+            try:
+                proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output,
+                                        stderr=subprocess.STDOUT, start_new_session=True,
+                                        cwd="/", preexec_fn=None if keep else die_with_parent)
+            except OSError as err:
+                raise LabError(f"cannot start {argv[0]}: {err.strerror}") from err
+        (self.folder / "pid").write_text(f"{proc.pid} {start_time(proc.pid)}\n")
+
+    def pid(self) -> int | None:
+        """The running QEMU's process id, never that of somebody who reused the number."""
+        try:
+            pid, started = (self.folder / "pid").read_text().split()
+        except (OSError, ValueError):
+            return None
+        return int(pid) if start_time(int(pid)) == started else None
+
+    def why_dead(self) -> str:
+        try:
+            said = self.output.read_text(errors="replace").strip()
+            last = self.console.read_text(errors="replace").strip().splitlines()[-8:]
+        except OSError:
+            said, last = "", []
+        return "\n".join(filter(None, [said, *last]))
+
+    def kill(self) -> None:
+        pid = self.pid()
+        if pid is None:
+            return
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self.wait_gone(10)
+
+    def wait_gone(self, timeout: float) -> bool:
+        end = time.monotonic() + timeout
+        while self.pid() is not None:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def qmp(self, command: str, **arguments):
+        """One command on the monitor; QEMU serves one client at a time, hence the lock."""
+        with open(self.folder / "qmp.lock", "a", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                sock.settimeout(20)
+                try:
+                    sock.connect(str(self.folder / "qmp.sock"))
+                    stream = sock.makefile("rw", encoding="utf-8")
+                    stream.readline()
+                    _qmp_call(stream, "qmp_capabilities", {})
+                    return _qmp_call(stream, command, arguments)
+                except OSError as err:
+                    raise LabError(f"host {self.host}: its monitor does not answer") from err
+
+
+def _qmp_call(stream, command: str, arguments: dict):
+    stream.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+    stream.flush()
+    for line in stream:
+        answer = json.loads(line)
+        if "return" in answer:
+            return answer["return"]
+        if "error" in answer:
+            raise LabError(f"QEMU refused {command}: {answer['error'].get('desc')}")
+    raise LabError(f"QEMU closed its monitor during {command}")
+
+
+def start_time(pid: int) -> str | None:
+    """When a live process started (clock ticks since boot); None for a dead one."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as handle:
+            fields = handle.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    if fields[0] == "Z":
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            pass
+        return None
+    return fields[19]
