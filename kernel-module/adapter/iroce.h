@@ -147,6 +147,13 @@ int iroce_ipsec_init(struct iroce_func *f);
 void iroce_ipsec_fini(struct iroce_func *f);
 
 /*
+ * ethtool --set-priv-flags DEV ipsec-fail-closed on|off (default on): whether a
+ * flow stays closed after the policy that protected it is gone. RTNL.
+ */
+void iroce_ipsec_set_fail_closed(struct iroce_func *f, bool is_closed);
+bool iroce_ipsec_is_fail_closed(const struct iroce_func *f);
+
+/*
  * iroce_ipsec_host_xmit - ndo_start_xmit's frame: policy, seal, switch
  *
  * Consumes @skb (may be non-linear, checksum may be CHECKSUM_PARTIAL).

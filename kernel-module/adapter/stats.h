@@ -88,10 +88,12 @@
 #define IROCE_PORT_STATS(X)						\
 	X(rx_drop_runt)							\
 	X(rx_drop_no_mem)						\
+	X(rx_drop_queue)		/* local delivery: receive queue is full */ \
 	X(tx_drop_link_down)						\
+	X(tx_drop_runt)							\
 	X(tx_drop_spoofed)						\
 	X(tx_drop_oversize)						\
-	X(tx_drop_uplink)		/* the cable's netdev refused it */ \
+	X(tx_drop_uplink)		/* queue to the cable is full */ \
 	X(tc_drop_egress)						\
 	X(tc_drop_ingress)
 

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The L2 switch of a port: functions on one side, the uplink on the other.
+ *
+ *	from		to		goes to
+ *	function	own or local	those functions (MAC hash; more than one may
+ *			unicast		have the address: bonds), never the uplink
+ *	function	other unicast	uplink, promiscuous functions
+ *	uplink		local unicast	those functions
+ *	uplink		other unicast	promiscuous functions
+ *	either		multicast	functions that joined it, all-multicast and
+ *					promiscuous ones, and the uplink
+ *	either		broadcast	all functions, and the uplink
+ *
+ * No learning: a function's addresses are its netdev's unicast and multicast
+ * lists. Promiscuous is no tap: known unicast of others is never shown. Frames
+ * from the cable that carry a local source address are let in: VRRP needs it.
+ */
+#include <linux/etherdevice.h>
+#include <linux/hash.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/jhash.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+
+#include "platform.h"
+
+struct addr_entry {
+	struct hlist_node node;
+	struct rcu_head rcu;
+	struct iroce_func *f;
+	u8 addr[ETH_ALEN];
+};
+
+/* ---- addresses -------------------------------------------------------- */
+
+static struct hlist_head *bucket(struct iroce_eswitch *esw, const u8 *addr)
+{
+	return &esw->addrs[hash_64(ether_addr_to_u64(addr), IROCE_ESWITCH_BITS)];
+}
+
+static struct addr_entry *find_addr(struct iroce_eswitch *esw, const u8 *addr,
+				    const struct iroce_func *f)
+{
+	struct addr_entry *e;
+
+	hlist_for_each_entry_rcu(e, bucket(esw, addr), node, lockdep_is_held(&esw->lock))
+		if (e->f == f && ether_addr_equal(e->addr, addr))
+			return e;
+	return NULL;
+}
+
+static int add_addr(struct iroce_func *f, const u8 *addr)
+{
+	struct iroce_eswitch *esw = f->port->eswitch;
+	struct addr_entry *e;
+
+	e = kzalloc(sizeof(*e), GFP_ATOMIC);
+	if (!e)
+		return -ENOMEM;
+	ether_addr_copy(e->addr, addr);
+	e->f = f;
+	spin_lock_bh(&esw->lock);
+	hlist_add_head_rcu(&e->node, bucket(esw, addr));
+	spin_unlock_bh(&esw->lock);
+	return 0;
+}
+
+static void del_addr(struct iroce_func *f, const u8 *addr)
+{
+	struct iroce_eswitch *esw = f->port->eswitch;
+	struct addr_entry *e;
+
+	spin_lock_bh(&esw->lock);
+	e = find_addr(esw, addr, f);
+	if (e)
+		hlist_del_rcu(&e->node);
+	spin_unlock_bh(&esw->lock);
+	if (e)
+		kfree_rcu(e, rcu);
+}
+
+static int sync_addr(struct net_device *netdev, const unsigned char *addr)
+{
+	struct iroce_func *f = iroce_func(netdev);
+	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+
+	/* The PF gave this VF one address: others only if it trusts the VF. */
+	if (vf && is_unicast_ether_addr(addr) && is_valid_ether_addr(vf->mac) &&
+	    !READ_ONCE(vf->is_trusted))
+		return -EPERM;
+	return add_addr(f, addr);
+}
+
+static int unsync_addr(struct net_device *netdev, const unsigned char *addr)
+{
+	del_addr(iroce_func(netdev), addr);
+	return 0;
+}
+
+void iroce_eswitch_sync(struct iroce_func *f)
+{
+	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	struct net_device *netdev = f->netdev;
+
+	if (!netif_running(netdev))
+		return;
+	__dev_uc_sync(netdev, sync_addr, unsync_addr);
+	__dev_mc_sync(netdev, sync_addr, unsync_addr);
+	WRITE_ONCE(f->host->is_promisc, (netdev->flags & IFF_PROMISC) &&
+					(!vf || READ_ONCE(vf->is_trusted)));
+	WRITE_ONCE(f->host->is_allmulti, !!(netdev->flags & (IFF_ALLMULTI | IFF_PROMISC)));
+}
+
+int iroce_eswitch_move(struct iroce_func *f, const u8 *old, const u8 *new)
+{
+	int err;
+
+	if (!netif_running(f->netdev))
+		return 0;
+	/* Both for a moment: nothing that is under way is lost. */
+	err = add_addr(f, new);
+	if (!err)
+		del_addr(f, old);
+	return err;
+}
+
+int iroce_eswitch_attach(struct iroce_func *f)
+{
+	struct iroce_eswitch *esw = f->port->eswitch;
+	int err;
+
+	err = add_addr(f, f->netdev->dev_addr);
+	if (err)
+		return err;
+	/* dev_open() calls ndo_set_rx_mode next: the lists follow. */
+	spin_lock_bh(&esw->lock);
+	list_add_tail_rcu(&f->host->node, &esw->funcs);
+	spin_unlock_bh(&esw->lock);
+	return 0;
+}
+
+void iroce_eswitch_detach(struct iroce_func *f)
+{
+	struct iroce_eswitch *esw = f->port->eswitch;
+	struct net_device *netdev = f->netdev;
+
+	netif_addr_lock_bh(netdev);
+	__dev_uc_unsync(netdev, unsync_addr);
+	__dev_mc_unsync(netdev, unsync_addr);
+	netif_addr_unlock_bh(netdev);
+	del_addr(f, netdev->dev_addr);
+	spin_lock_bh(&esw->lock);
+	list_del_rcu(&f->host->node);
+	spin_unlock_bh(&esw->lock);
+	/* The node is used again by the next attach: readers must be off it. */
+	synchronize_net();
+}
+
+struct iroce_vf *iroce_eswitch_vf(const struct iroce_func *f)
+{
+	return f->vf == IROCE_PF ? NULL : &f->port->eswitch->vfs[f->vf];
+}
+
+void iroce_eswitch_update_carrier(struct iroce_func *f)
+{
+	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	u8 state = vf ? vf->link_state : IFLA_VF_LINK_STATE_AUTO;
+	bool is_up;
+
+	if (!netif_running(f->netdev))
+		return;
+	is_up = state == IFLA_VF_LINK_STATE_AUTO ? iroce_port_is_up(f->port) :
+						   state == IFLA_VF_LINK_STATE_ENABLE;
+	if (is_up)
+		netif_carrier_on(f->netdev);
+	else
+		netif_carrier_off(f->netdev);
+}
+
+struct iroce_eswitch *iroce_eswitch_create(void)
+{
+	struct iroce_eswitch *esw;
+
+	esw = kzalloc(sizeof(*esw), GFP_KERNEL);
+	if (!esw)
+		return NULL;
+	spin_lock_init(&esw->lock);
+	INIT_LIST_HEAD(&esw->funcs);
+	INIT_LIST_HEAD(&esw->all);
+	return esw;
+}
+
+void iroce_eswitch_destroy(struct iroce_eswitch *esw)
+{
+	kfree(esw);
+}
+
+/* ---- forwarding ------------------------------------------------------- */
+
+/*
+ * IP addresses and the first word behind the IP header: ports of UDP and TCP,
+ * SPI of ESP. Symmetry is of no use here. Fragments hash by address alone.
+ */
+u32 iroce_eswitch_flow_hash(const struct sk_buff *skb)
+{
+	unsigned int off = ETH_HLEN, len = skb_headlen(skb), l4 = 0;
+	const u8 *p = skb->data;
+	u32 hash, word = 0;
+	__be16 proto;
+
+	proto = ((const struct ethhdr *)p)->h_proto;
+	if (eth_type_vlan(proto) && len >= ETH_HLEN + VLAN_HLEN) {
+		proto = ((const struct vlan_ethhdr *)p)->h_vlan_encapsulated_proto;
+		off += VLAN_HLEN;
+	}
+	if (proto == htons(ETH_P_IP) && len >= off + sizeof(struct iphdr)) {
+		const struct iphdr *ip = (const struct iphdr *)(p + off);
+
+		hash = jhash_2words((__force u32)ip->saddr, (__force u32)ip->daddr, 0);
+		if (!ip_is_fragment(ip))
+			l4 = off + ip->ihl * 4;
+	} else if (proto == htons(ETH_P_IPV6) && len >= off + sizeof(struct ipv6hdr)) {
+		const struct ipv6hdr *ip = (const struct ipv6hdr *)(p + off);
+
+		hash = jhash(&ip->saddr, 2 * sizeof(ip->saddr), 0);
+		if (ip->nexthdr != NEXTHDR_FRAGMENT)
+			l4 = off + sizeof(*ip);
+	} else {
+		hash = jhash(p, 2 * ETH_ALEN, 0);
+	}
+	if (l4 && len >= l4 + sizeof(word))
+		memcpy(&word, p + l4, sizeof(word));
+	return jhash_1word(word, hash);
+}
+
+/* Where a frame from the cable or from a function goes to a local receiver. */
+typedef void (*deliver_fn)(struct iroce_func *f, struct sk_buff *skb);
+
+/* The receiver is in this context already: NAPI of the cable. */
+static void deliver_uplink(struct iroce_func *f, struct sk_buff *skb)
+{
+	skb->dev = f->netdev;
+	iroce_netdev_input(f, skb);
+}
+
+static void deliver_local(struct iroce_func *f, struct sk_buff *skb)
+{
+	/* Runs the destructor: to its sender the frame is delivered. */
+	skb_orphan(skb);
+	skb_scrub_packet(skb, true);
+	/* TCP keeps a clone of what the host sends. */
+	skb = skb_unshare(skb, GFP_ATOMIC);
+	if (!skb || skb_linearize(skb)) {
+		kfree_skb(skb);
+		iroce_count(f, IROCE_STAT_rx_drop_no_mem);
+		return;
+	}
+	skb->dev = f->netdev;
+	iroce_netdev_queue(f, skb);
+}
+
+/*
+ * A frame on its way to several receivers: each but the last gets a copy of its
+ * own, as sealing and opening write into the frame.
+ */
+struct fan {
+	struct sk_buff *skb;
+	struct iroce_func *last;
+	deliver_fn deliver;
+};
+
+static void fan_copy(struct fan *fan)
+{
+	struct sk_buff *copy;
+
+	copy = skb_copy(fan->skb, GFP_ATOMIC);
+	if (copy)
+		fan->deliver(fan->last, copy);
+	else
+		iroce_count(fan->last, IROCE_STAT_rx_drop_no_mem);
+}
+
+static void fan_add(struct fan *fan, struct iroce_func *f)
+{
+	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+
+	if (vf && READ_ONCE(vf->link_state) == IFLA_VF_LINK_STATE_DISABLE)
+		return;
+	if (fan->last)
+		fan_copy(fan);
+	fan->last = f;
+}
+
+/* Fans @skb out to the functions that want it, except @from. */
+static void find_receivers(struct iroce_eswitch *esw, struct fan *fan,
+			   const struct iroce_func *from)
+{
+	const u8 *dest = eth_hdr(fan->skb)->h_dest;
+	bool is_multicast = is_multicast_ether_addr(dest);
+	bool is_all = is_broadcast_ether_addr(dest);
+	bool is_known = false;
+	struct iroce_host *host;
+	struct addr_entry *e;
+
+	hlist_for_each_entry_rcu(e, bucket(esw, dest), node) {
+		if (!ether_addr_equal(e->addr, dest))
+			continue;
+		if (!is_multicast) {
+			is_known = true;
+			fan_add(fan, e->f);
+		} else if (e->f != from && !is_all && !READ_ONCE(e->f->host->is_allmulti)) {
+			fan_add(fan, e->f);	/* the others get it below */
+		}
+	}
+	if (is_known)
+		return;
+
+	list_for_each_entry_rcu(host, &esw->funcs, node) {
+		if (host->func == from)
+			continue;
+		if (is_all || READ_ONCE(host->is_promisc) ||
+		    (is_multicast && READ_ONCE(host->is_allmulti)))
+			fan_add(fan, host->func);
+	}
+}
+
+/* True if @dest is some function's own: then the uplink has no business with it. */
+static bool is_local(struct iroce_eswitch *esw, const u8 *dest)
+{
+	struct addr_entry *e;
+
+	if (is_multicast_ether_addr(dest))
+		return false;
+	hlist_for_each_entry_rcu(e, bucket(esw, dest), node)
+		if (ether_addr_equal(e->addr, dest))
+			return true;
+	return false;
+}
+
+void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb)
+{
+	struct fan fan = { .skb = skb, .deliver = deliver_uplink };
+
+	rcu_read_lock();
+	find_receivers(port->eswitch, &fan, NULL);
+	if (fan.last) {
+		fan.deliver(fan.last, skb);
+	} else {
+		this_cpu_inc(iroce_port_stats(port)->v[IROCE_uplink_rx_drop_unknown]);
+		kfree_skb(skb);
+	}
+	rcu_read_unlock();
+}
+
+/* Checks and normalises a frame of @f; false if it was dropped. */
+static bool accept(struct iroce_func *f, struct sk_buff *skb)
+{
+	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	enum iroce_stat why;
+
+	why = IROCE_STAT_tx_drop_link_down;
+	if (!netif_running(f->netdev) || !netif_carrier_ok(f->netdev))
+		goto drop;
+	why = IROCE_STAT_tx_drop_runt;
+	if (skb_headlen(skb) < ETH_HLEN)
+		goto drop;
+	if (skb_vlan_tag_present(skb)) {
+		why = IROCE_STAT_tx_drop_no_mem;
+		skb = __vlan_hwaccel_push_inside(skb);
+		if (!skb)
+			goto count;
+	}
+	why = IROCE_STAT_tx_drop_oversize;
+	if (skb->len > ETH_HLEN + VLAN_HLEN + iroce_port_max_mtu(f->port))
+		goto drop;
+	skb_reset_mac_header(skb);
+	why = IROCE_STAT_tx_drop_spoofed;
+	if (vf && READ_ONCE(vf->is_spoofchk) &&
+	    !find_addr(f->port->eswitch, eth_hdr(skb)->h_source, f))
+		goto drop;
+	if (iroce_tc_drops(f, skb, IROCE_TC_EGRESS)) {
+		why = IROCE_STAT_tc_drop_egress;
+		goto drop;
+	}
+	/* A secpath says "opened here": it must not cross to another function. */
+	skb_ext_reset(skb);
+	skb_dst_drop(skb);
+	skb_set_network_header(skb, ETH_HLEN);
+	skb->protocol = eth_hdr(skb)->h_proto;
+	return true;
+
+drop:
+	kfree_skb(skb);
+count:
+	iroce_count(f, why);
+	return false;
+}
+
+/* True: the frame is for the uplink, and still the caller's. */
+static bool switch_frame(struct iroce_func *f, struct sk_buff *skb)
+{
+	struct iroce_eswitch *esw = f->port->eswitch;
+	struct fan fan = { .skb = skb, .deliver = deliver_local };
+	bool to_uplink = !is_local(esw, eth_hdr(skb)->h_dest);
+
+	find_receivers(esw, &fan, f);
+	if (!fan.last) {
+		if (!to_uplink)
+			kfree_skb(skb);	/* gone since, or its link is disabled */
+		return to_uplink;
+	}
+	if (to_uplink) {
+		fan_copy(&fan);
+		return true;
+	}
+	deliver_local(fan.last, skb);
+	return false;
+}
+
+void iroce_eswitch_xmit_list(struct iroce_func *f, struct sk_buff_head *frames)
+{
+	struct sk_buff_head uplink;
+	struct sk_buff *skb;
+
+	__skb_queue_head_init(&uplink);
+	local_bh_disable();
+	rcu_read_lock();
+	while ((skb = __skb_dequeue(frames)))
+		if (accept(f, skb) && switch_frame(f, skb))
+			__skb_queue_tail(&uplink, skb);
+	if (!skb_queue_empty(&uplink))
+		iroce_port_xmit(f->port, f, &uplink);
+	rcu_read_unlock();
+	local_bh_enable();
+}
+
+void iroce_eswitch_xmit(struct iroce_func *f, struct sk_buff *skb)
+{
+	struct sk_buff_head one;
+
+	__skb_queue_head_init(&one);
+	__skb_queue_tail(&one, skb);
+	iroce_eswitch_xmit_list(f, &one);
+}

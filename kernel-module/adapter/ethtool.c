@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ethtool for a function: who it is, its link, all its counters, and the switch
+ * that opens the adapter for cleartext of flows that a vanished policy protected.
+ */
+#include <linux/ethtool.h>
+#include <linux/pci.h>
+#include <linux/rtnetlink.h>
+
+#include "platform.h"
+
+/* Told where the cable knows none (virtio): RDMA and bonds want a number. */
+#define DEFAULT_SPEED SPEED_10000
+
+static const char *const uplink_names[] = {
+#define NAME(name) [IROCE_##name] = #name,
+	IROCE_UPLINK_STATS(NAME)
+#undef NAME
+};
+
+enum { FLAG_FAIL_CLOSED, N_FLAGS };
+
+static const char *const flag_names[N_FLAGS] = {
+	[FLAG_FAIL_CLOSED] = "ipsec-fail-closed",
+};
+
+static void get_drvinfo(struct net_device *netdev, struct ethtool_drvinfo *info)
+{
+	const struct iroce_func *f = iroce_func(netdev);
+
+	strscpy(info->driver, "iroce", sizeof(info->driver));
+	strscpy(info->bus_info, pci_name(f->pdev), sizeof(info->bus_info));
+	info->n_priv_flags = N_FLAGS;
+}
+
+static int get_link_ksettings(struct net_device *netdev, struct ethtool_link_ksettings *out)
+{
+	const struct iroce_func *f = iroce_func(netdev);
+	struct net_device *cable = rtnl_dereference(f->port->cable);
+	struct ethtool_link_ksettings lower;
+
+	ethtool_link_ksettings_zero_link_mode(out, supported);
+	ethtool_link_ksettings_zero_link_mode(out, advertising);
+	out->base.port = PORT_OTHER;
+	out->base.autoneg = AUTONEG_DISABLE;
+	out->base.duplex = netif_carrier_ok(netdev) ? DUPLEX_FULL : DUPLEX_UNKNOWN;
+	out->base.speed = SPEED_UNKNOWN;
+	if (!netif_carrier_ok(netdev))
+		return 0;
+	out->base.speed = DEFAULT_SPEED;
+	if (cable && !__ethtool_get_link_ksettings(cable, &lower) &&
+	    lower.base.speed && lower.base.speed != SPEED_UNKNOWN)
+		out->base.speed = lower.base.speed;
+	return 0;
+}
+
+/* What belongs to the port is the PF's to see. */
+static unsigned int n_uplink_stats(const struct iroce_func *f)
+{
+	return f->vf == IROCE_PF ? IROCE_UPLINK_STAT_MAX : 0;
+}
+
+static int get_sset_count(struct net_device *netdev, int sset)
+{
+	switch (sset) {
+	case ETH_SS_STATS:
+		return IROCE_STAT_MAX + n_uplink_stats(iroce_func(netdev));
+	case ETH_SS_PRIV_FLAGS:
+		return N_FLAGS;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static void get_strings(struct net_device *netdev, u32 sset, u8 *data)
+{
+	unsigned int i;
+
+	switch (sset) {
+	case ETH_SS_STATS:
+		for (i = 0; i < IROCE_STAT_MAX; i++)
+			ethtool_puts(&data, iroce_stat_name(i));
+		for (i = 0; i < n_uplink_stats(iroce_func(netdev)); i++)
+			ethtool_puts(&data, uplink_names[i]);
+		break;
+	case ETH_SS_PRIV_FLAGS:
+		for (i = 0; i < N_FLAGS; i++)
+			ethtool_puts(&data, flag_names[i]);
+		break;
+	}
+}
+
+static void get_ethtool_stats(struct net_device *netdev, struct ethtool_stats *stats, u64 *data)
+{
+	const struct iroce_func *f = iroce_func(netdev);
+	unsigned int i;
+
+	for (i = 0; i < IROCE_STAT_MAX; i++)
+		*data++ = iroce_stat_sum(f->stats, i);
+	for (i = 0; i < n_uplink_stats(f); i++)
+		*data++ = iroce_port_stat_sum(f->port, i);
+}
+
+static u32 get_priv_flags(struct net_device *netdev)
+{
+	return iroce_ipsec_is_fail_closed(iroce_func(netdev)) ? BIT(FLAG_FAIL_CLOSED) : 0;
+}
+
+static int set_priv_flags(struct net_device *netdev, u32 flags)
+{
+	if (flags & ~BIT(FLAG_FAIL_CLOSED))
+		return -EINVAL;
+	iroce_ipsec_set_fail_closed(iroce_func(netdev), flags & BIT(FLAG_FAIL_CLOSED));
+	return 0;
+}
+
+const struct ethtool_ops iroce_ethtool_ops = {
+	.get_drvinfo = get_drvinfo,
+	.get_link = ethtool_op_get_link,
+	.get_link_ksettings = get_link_ksettings,
+	.get_sset_count = get_sset_count,
+	.get_strings = get_strings,
+	.get_ethtool_stats = get_ethtool_stats,
+	.get_priv_flags = get_priv_flags,
+	.set_priv_flags = set_priv_flags,
+	.get_ts_info = ethtool_op_get_ts_info,
+};

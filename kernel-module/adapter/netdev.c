@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The netdev of a function: what the host stack, iproute2 and udev see.
+ *
+ * No checksum, segmentation or VLAN offload is advertised: each frame is final
+ * when it gets here, so sealing sees exactly what would be on the wire. Frames
+ * inside the adapter carry their VLAN tag in the frame, never accelerated.
+ */
+#include <linux/etherdevice.h>
+#include <linux/pci.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+#include <net/gro_cells.h>
+
+#include "compat.h"
+#include "platform.h"
+
+#define RXQ_LIMIT	8192	/* frames waiting in one receive queue */
+
+/* ---- receive ---------------------------------------------------------- */
+
+void iroce_netdev_input(struct iroce_func *f, struct sk_buff *skb)
+{
+	if (iroce_tc_drops(f, skb, IROCE_TC_INGRESS)) {
+		iroce_count(f, IROCE_STAT_tc_drop_ingress);
+		kfree_skb(skb);
+		return;
+	}
+	iroce_rx(f, skb);
+}
+
+void iroce_netdev_receive(struct iroce_func *f, struct sk_buff *skb)
+{
+	struct net_device *netdev = f->netdev;
+
+	dev_sw_netstats_rx_add(netdev, skb->len);
+	skb->protocol = eth_type_trans(skb, netdev);
+	gro_cells_receive(&f->host->gro, skb);
+}
+
+void iroce_netdev_queue(struct iroce_func *f, struct sk_buff *skb)
+{
+	struct iroce_host *host = f->host;
+	struct iroce_rxq *q;
+	bool is_queued;
+
+	q = &host->queues[reciprocal_scale(iroce_eswitch_flow_hash(skb), host->n_queues)];
+	spin_lock(&q->frames.lock);
+	is_queued = q->is_open && skb_queue_len(&q->frames) < RXQ_LIMIT;
+	if (is_queued)
+		__skb_queue_tail(&q->frames, skb);
+	spin_unlock(&q->frames.lock);
+
+	if (is_queued) {
+		napi_schedule(&q->napi);
+	} else {
+		iroce_count(f, IROCE_STAT_rx_drop_queue);
+		kfree_skb(skb);
+	}
+}
+
+static int poll(struct napi_struct *napi, int budget)
+{
+	struct iroce_rxq *q = container_of(napi, struct iroce_rxq, napi);
+	struct sk_buff *skb;
+	int done = 0;
+
+	rcu_read_lock();
+	while (done < budget) {
+		skb = skb_dequeue(&q->frames);
+		if (!skb)
+			break;
+		iroce_netdev_input(q->func, skb);
+		done++;
+	}
+	rcu_read_unlock();
+
+	if (done < budget && napi_complete_done(napi, done) && !skb_queue_empty_lockless(&q->frames))
+		napi_schedule(napi);
+	return done;
+}
+
+static void open_queues(struct iroce_host *host)
+{
+	struct iroce_rxq *q;
+	unsigned int i;
+
+	for (i = 0; i < host->n_queues; i++) {
+		q = &host->queues[i];
+		napi_enable(&q->napi);
+		spin_lock_bh(&q->frames.lock);
+		q->is_open = true;
+		spin_unlock_bh(&q->frames.lock);
+	}
+}
+
+static void close_queues(struct iroce_host *host)
+{
+	struct iroce_rxq *q;
+	unsigned int i;
+
+	for (i = 0; i < host->n_queues; i++) {
+		q = &host->queues[i];
+		spin_lock_bh(&q->frames.lock);
+		q->is_open = false;
+		spin_unlock_bh(&q->frames.lock);
+		/* A sender may still be between its unlock and napi_schedule(). */
+		napi_disable(&q->napi);
+		skb_queue_purge(&q->frames);
+	}
+}
+
+/* ---- net_device_ops --------------------------------------------------- */
+
+static int ndo_open(struct net_device *netdev)
+{
+	struct iroce_func *f = iroce_func(netdev);
+	int err;
+
+	err = iroce_eswitch_attach(f);
+	if (err)
+		return err;
+	open_queues(f->host);
+	netif_tx_start_all_queues(netdev);
+	iroce_eswitch_update_carrier(f);
+	return 0;
+}
+
+static int ndo_stop(struct net_device *netdev)
+{
+	struct iroce_func *f = iroce_func(netdev);
+
+	netif_tx_stop_all_queues(netdev);
+	netif_carrier_off(netdev);
+	iroce_eswitch_detach(f);
+	close_queues(f->host);
+	return 0;
+}
+
+static netdev_tx_t ndo_start_xmit(struct sk_buff *skb, struct net_device *netdev)
+{
+	dev_sw_netstats_tx_add(netdev, 1, skb->len);
+	skb_tx_timestamp(skb);
+	iroce_ipsec_host_xmit(iroce_func(netdev), skb);
+	return NETDEV_TX_OK;
+}
+
+static int ndo_set_mac_address(struct net_device *netdev, void *addr)
+{
+	struct iroce_func *f = iroce_func(netdev);
+	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	const struct sockaddr *sa = addr;
+	const u8 *mac = sa->sa_data;
+	int err;
+
+	if (!is_valid_ether_addr(mac))
+		return -EADDRNOTAVAIL;
+	/* An address that the PF gave to a VF is the PF's to change. */
+	if (vf && !vf->is_trusted && is_valid_ether_addr(vf->mac) &&
+	    !ether_addr_equal(vf->mac, mac))
+		return -EPERM;
+	err = iroce_eswitch_move(f, netdev->dev_addr, mac);
+	if (err)
+		return err;
+	eth_hw_addr_set(netdev, mac);
+	iroce_flow_changed(f);
+	return 0;
+}
+
+static int ndo_change_mtu(struct net_device *netdev, int mtu)
+{
+	WRITE_ONCE(netdev->mtu, mtu);
+	return 0;
+}
+
+static void ndo_set_rx_mode(struct net_device *netdev)
+{
+	iroce_eswitch_sync(iroce_func(netdev));
+}
+
+/* Drops on the way out and in, of host traffic and RoCE alike, by their reasons. */
+static void ndo_get_stats64(struct net_device *netdev, struct rtnl_link_stats64 *out)
+{
+	static const enum iroce_stat rx[] = {
+		IROCE_STAT_ipsec_rx_drop_pkts, IROCE_STAT_rx_drop_runt,
+		IROCE_STAT_rx_drop_no_mem, IROCE_STAT_rx_drop_queue,
+		IROCE_STAT_tc_drop_ingress,
+	};
+	static const enum iroce_stat tx[] = {
+		IROCE_STAT_ipsec_tx_drop_pkts, IROCE_STAT_tx_drop_link_down,
+		IROCE_STAT_tx_drop_spoofed, IROCE_STAT_tx_drop_oversize,
+		IROCE_STAT_tx_drop_uplink, IROCE_STAT_tc_drop_egress,
+	};
+	struct iroce_func *f = iroce_func(netdev);
+	unsigned int i;
+
+	dev_fetch_sw_netstats(out, netdev->tstats);
+	for (i = 0; i < ARRAY_SIZE(rx); i++)
+		out->rx_dropped += iroce_stat_sum(f->stats, rx[i]);
+	for (i = 0; i < ARRAY_SIZE(tx); i++)
+		out->tx_dropped += iroce_stat_sum(f->stats, tx[i]);
+}
+
+static int ndo_set_features(struct net_device *netdev, netdev_features_t features)
+{
+	netdev_features_t changed = netdev->features ^ features;
+
+	if ((changed & NETIF_F_HW_TC) && !(features & NETIF_F_HW_TC) &&
+	    iroce_tc_has_rules(iroce_func(netdev))) {
+		netdev_err(netdev, "hw-tc-offload: remove the offloaded filters first\n");
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static int ndo_get_phys_port_name(struct net_device *netdev, char *name, size_t len)
+{
+	const struct iroce_func *f = iroce_func(netdev);
+
+	/* A VF is named after its PF by udev ("...v3"); a port name would only blur it. */
+	if (f->vf != IROCE_PF)
+		return -EOPNOTSUPP;
+	if (snprintf(name, len, "p%u", f->port->index) >= len)
+		return -EINVAL;
+	return 0;
+}
+
+/* ---- a PF's say over its VFs: ip link set PF vf N ... ----------------- */
+
+static struct iroce_vf *find_vf(const struct iroce_func *pf, int vf)
+{
+	if (pf->vf != IROCE_PF || vf < 0 || vf >= pci_num_vf(pf->pdev))
+		return NULL;
+	return &pf->port->eswitch->vfs[vf];
+}
+
+static int ndo_get_vf_config(struct net_device *netdev, int index, struct ifla_vf_info *out)
+{
+	const struct iroce_vf *vf = find_vf(iroce_func(netdev), index);
+
+	if (!vf)
+		return -EINVAL;
+	out->vf = index;
+	ether_addr_copy(out->mac, vf->mac);
+	out->spoofchk = vf->is_spoofchk;
+	out->trusted = vf->is_trusted;
+	out->linkstate = vf->link_state;
+	return 0;
+}
+
+/* VF @index if its driver is bound and its netdev in use. RTNL keeps it. */
+static struct iroce_func *find_vf_func(const struct iroce_func *pf, unsigned int index)
+{
+	struct iroce_host *host;
+
+	ASSERT_RTNL();
+	list_for_each_entry(host, &pf->port->eswitch->all, all_node)
+		if (host->func->vf == index &&
+		    host->func->netdev->reg_state == NETREG_REGISTERED)
+			return host->func;
+	return NULL;
+}
+
+/* A VF in use takes the address at once, another when its driver binds. */
+static int ndo_set_vf_mac(struct net_device *netdev, int index, u8 *mac)
+{
+	struct iroce_vf *vf = find_vf(iroce_func(netdev), index);
+	struct iroce_func *f;
+	struct sockaddr_storage ss = { .ss_family = netdev->type };
+	u8 old[ETH_ALEN];
+	int err;
+
+	if (!vf || is_multicast_ether_addr(mac))
+		return -EINVAL;
+	ether_addr_copy(old, vf->mac);
+	ether_addr_copy(vf->mac, mac);
+	f = is_zero_ether_addr(mac) ? NULL : find_vf_func(iroce_func(netdev), index);
+	if (!f)
+		return 0;
+	memcpy(((struct sockaddr *)&ss)->sa_data, mac, ETH_ALEN);
+	err = iroce_compat_set_mac_address(f->netdev, &ss);
+	if (err)
+		ether_addr_copy(vf->mac, old);
+	return err;
+}
+
+static int ndo_set_vf_spoofchk(struct net_device *netdev, int index, bool is_on)
+{
+	struct iroce_vf *vf = find_vf(iroce_func(netdev), index);
+
+	if (!vf)
+		return -EINVAL;
+	WRITE_ONCE(vf->is_spoofchk, is_on);
+	return 0;
+}
+
+static int ndo_set_vf_trust(struct net_device *netdev, int index, bool is_on)
+{
+	struct iroce_vf *vf = find_vf(iroce_func(netdev), index);
+	struct iroce_func *f;
+
+	if (!vf)
+		return -EINVAL;
+	WRITE_ONCE(vf->is_trusted, is_on);
+	f = find_vf_func(iroce_func(netdev), index);
+	if (f) {
+		/* Promiscuous mode is for the trusted. */
+		netif_addr_lock_bh(f->netdev);
+		iroce_eswitch_sync(f);
+		netif_addr_unlock_bh(f->netdev);
+	}
+	return 0;
+}
+
+static int ndo_set_vf_link_state(struct net_device *netdev, int index, int state)
+{
+	struct iroce_vf *vf = find_vf(iroce_func(netdev), index);
+	struct iroce_func *f;
+
+	if (!vf)
+		return -EINVAL;
+	switch (state) {
+	case IFLA_VF_LINK_STATE_AUTO:
+	case IFLA_VF_LINK_STATE_ENABLE:
+	case IFLA_VF_LINK_STATE_DISABLE:
+		break;
+	default:
+		return -EINVAL;
+	}
+	WRITE_ONCE(vf->link_state, state);
+	f = find_vf_func(iroce_func(netdev), index);
+	if (f)
+		iroce_eswitch_update_carrier(f);
+	return 0;
+}
+
+static const struct net_device_ops netdev_ops = {
+	.ndo_open = ndo_open,
+	.ndo_stop = ndo_stop,
+	.ndo_start_xmit = ndo_start_xmit,
+	.ndo_validate_addr = eth_validate_addr,
+	.ndo_set_mac_address = ndo_set_mac_address,
+	.ndo_change_mtu = ndo_change_mtu,
+	.ndo_set_rx_mode = ndo_set_rx_mode,
+	.ndo_get_stats64 = ndo_get_stats64,
+	.ndo_set_features = ndo_set_features,
+	.ndo_setup_tc = iroce_tc_setup,
+	.ndo_get_phys_port_name = ndo_get_phys_port_name,
+	.ndo_get_vf_config = ndo_get_vf_config,
+	.ndo_set_vf_mac = ndo_set_vf_mac,
+	.ndo_set_vf_spoofchk = ndo_set_vf_spoofchk,
+	.ndo_set_vf_trust = ndo_set_vf_trust,
+	.ndo_set_vf_link_state = ndo_set_vf_link_state,
+};
+
+bool iroce_is_func(const struct net_device *netdev)
+{
+	return netdev->netdev_ops == &netdev_ops;
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+static void set_address(struct iroce_func *f)
+{
+	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	u8 mac[ETH_ALEN];
+
+	iroce_port_func_mac(f->port, f->vf, mac);
+	if (vf && is_valid_ether_addr(vf->mac))
+		ether_addr_copy(mac, vf->mac);
+	eth_hw_addr_set(f->netdev, mac);
+}
+
+static void set_properties(struct iroce_func *f)
+{
+	struct net_device *netdev = f->netdev;
+
+	netdev->netdev_ops = &netdev_ops;
+	netdev->ethtool_ops = &iroce_ethtool_ops;
+	netdev->pcpu_stat_type = NETDEV_PCPU_STAT_TSTATS;
+	/* Senders on several CPUs meet only in the queue of the port. */
+	netdev->lltx = true;
+	netdev->priv_flags |= IFF_NO_QUEUE | IFF_UNICAST_FLT | IFF_LIVE_ADDR_CHANGE;
+	netdev->hw_features = NETIF_F_HW_TC;
+	netdev->features = NETIF_F_HW_TC | NETIF_F_HIGHDMA;
+	netdev->needed_headroom = IROCE_ESP_OVERHEAD_MAX;
+	netdev->needed_tailroom = IROCE_ESP_OVERHEAD_MAX;
+	netdev->min_mtu = ETH_MIN_MTU;
+	netdev->max_mtu = iroce_port_max_mtu(f->port);
+	netdev->mtu = min_t(unsigned int, ETH_DATA_LEN, netdev->max_mtu);
+	netdev->dev_port = f->port->index;
+	set_address(f);
+	netif_carrier_off(netdev);
+}
+
+static int create_queues(struct iroce_func *f, unsigned int n)
+{
+	struct iroce_host *host = f->host;
+	unsigned int i;
+
+	host->queues = kcalloc(n, sizeof(*host->queues), GFP_KERNEL);
+	if (!host->queues)
+		return -ENOMEM;
+	host->n_queues = n;
+	for (i = 0; i < n; i++) {
+		host->queues[i].func = f;
+		skb_queue_head_init(&host->queues[i].frames);
+		netif_napi_add(f->netdev, &host->queues[i].napi, poll);
+	}
+	return 0;
+}
+
+static void destroy_queues(struct iroce_host *host)
+{
+	unsigned int i;
+
+	for (i = 0; i < host->n_queues; i++)
+		netif_napi_del(&host->queues[i].napi);
+	kfree(host->queues);
+}
+
+struct net_device *iroce_netdev_create(struct iroce_port *port, struct pci_dev *pdev,
+				       unsigned int vf)
+{
+	unsigned int n_queues = min_t(unsigned int, num_online_cpus(), IROCE_MAX_QUEUES);
+	struct net_device *netdev;
+	struct iroce_func *f;
+	int err = -ENOMEM;
+
+	netdev = alloc_etherdev_mqs(sizeof(*f), n_queues, n_queues);
+	if (!netdev)
+		return ERR_PTR(-ENOMEM);
+	SET_NETDEV_DEV(netdev, &pdev->dev);
+	f = iroce_func(netdev);
+	f->port = port;
+	f->pdev = pdev;
+	f->netdev = netdev;
+	f->vf = vf;
+	atomic_set(&f->flow_gen, 0);
+
+	f->stats = alloc_percpu(struct iroce_stats);
+	if (!f->stats)
+		goto err_free;
+	f->host = kzalloc(sizeof(*f->host), GFP_KERNEL);
+	if (!f->host)
+		goto err_stats;
+	f->host->func = f;
+	INIT_LIST_HEAD(&f->host->node);
+	INIT_LIST_HEAD(&f->host->tc_blocks);
+	set_properties(f);
+
+	err = gro_cells_init(&f->host->gro, netdev);
+	if (err)
+		goto err_host;
+	err = create_queues(f, n_queues);
+	if (err)
+		goto err_gro;
+	err = iroce_tc_init(f);
+	if (err)
+		goto err_queues;
+	rtnl_lock();
+	list_add_tail(&f->host->all_node, &port->eswitch->all);
+	rtnl_unlock();
+	return netdev;
+
+err_queues:
+	destroy_queues(f->host);
+err_gro:
+	gro_cells_destroy(&f->host->gro);
+err_host:
+	kfree(f->host);
+err_stats:
+	free_percpu(f->stats);
+err_free:
+	free_netdev(netdev);
+	return ERR_PTR(err);
+}
+
+void iroce_netdev_destroy(struct net_device *netdev)
+{
+	struct iroce_func *f = iroce_func(netdev);
+
+	rtnl_lock();
+	list_del(&f->host->all_node);
+	rtnl_unlock();
+	/* The switch, the cable's softirq and QPs' last frames look at f under RCU. */
+	synchronize_net();
+	iroce_tc_fini(f);
+	destroy_queues(f->host);
+	gro_cells_destroy(&f->host->gro);
+	kfree(f->host);
+	free_percpu(f->stats);
+	free_netdev(netdev);
+}
