@@ -28,7 +28,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import guestbuild, image, judge, perftest
+from . import adapter, guestbuild, image, judge, perftest
 from .config import LabError, source_root
 from .frames import Pcap
 from .perftest import End
@@ -59,13 +59,11 @@ def xfrm_script(local: str, peer: str, spi_out: int, spi_in: int, key_out: str, 
     """What a user types: two SAs and two policies, with or without packet offload."""
     offload = {d: f" offload packet dev {dev} dir {d}" if dev else "" for d in ("in", "out")}
     policy = f" offload packet dev {dev}" if dev else ""
-    # The kernel wants the window on the inbound SA only when the adapter has it.
-    window = {"out": "0" if dev else "128", "in": "128"}
     lines = []
     for way, src, dst, spi, key in (("out", local, peer, spi_out, key_out),
                                     ("in", peer, local, spi_in, key_in)):
         lines.append(f"ip xfrm state add src {src} dst {dst} proto esp spi {spi:#x} "
-                     f"reqid {reqid} mode transport flag esn replay-window {window[way]} "
+                     f"reqid {reqid} mode transport flag esn replay-window 128 "
                      f"aead 'rfc4106(gcm(aes))' 0x{key} 128{offload[way]}")
         lines.append(f"ip xfrm policy add src {src} dst {dst} dir {way} tmpl src {src} dst {dst} "
                      f"proto esp reqid {reqid} mode transport{policy}")
@@ -98,24 +96,13 @@ class Bench:
                                             if d not in self.netdevs[host.name]]
 
     def _prepare_iroce(self, host) -> None:
-        host.run("modprobe iroce ports=cable0")
-        script = r'''
-set -e
-pf=$(dirname "$(grep -l . /sys/bus/pci/drivers/iroce/*/sriov_totalvfs | head -n1)")
-echo 2 > "$pf/sriov_numvfs"
-udevadm settle
-for n in 0 1; do
-	until net=$(ls "$pf/virtfn$n/net" 2>/dev/null) && rdma=$(ls "$pf/virtfn$n/infiniband"); do
-		sleep 0.1
-	done
-	echo "$net $rdma"
-done'''
-        lines = host.run(script, timeout=60).stdout.split("\n")
+        pf = adapter.load(host, "cable0")[0]
+        vfs = adapter.make_vfs(host, pf, 2)
         for setup in (s for s in SETUPS if s.is_iroce):
-            netdev, rdmadev = lines[1 if setup.sealed else 0].split()
-            host.run(f"ip link set {netdev} up mtu {max(MTUS)} && "
-                     f"ip addr add {setup.ip(host.name)}/24 dev {netdev}")
-            self._add_end(setup, host, rdmadev)
+            vf = adapter.devices(host, vfs[setup.sealed])
+            host.run(f"ip link set {vf.netdev} up mtu {max(MTUS)} && "
+                     f"ip addr add {setup.ip(host.name)}/24 dev {vf.netdev}")
+            self._add_end(setup, host, vf.rdmadev)
 
     def _prepare_rxe(self, host) -> None:
         host.run("modprobe rdma_rxe && rdma link add rxe0 type rxe netdev cable1 && "
@@ -134,7 +121,7 @@ done'''
         for host in self.lab.hosts.values():
             me, peer = host.name, host.peer.name
             dev = netdev_of(host, setup.ip(me)) if setup.is_iroce else None
-            # Through standard input: arguments are for everybody to see.
+            # Through standard input: a command that fails is printed, keys must not be.
             host.run(["sh", "-e"], input=xfrm_script(
                 setup.ip(me), setup.ip(peer), spis[me], spis[peer], keys[me], keys[peer],
                 setup.net, dev))

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""The software adapter in a host, as an operator handles it: load, make VFs, find their devices.
+
+For tests and the bench, which want other adapters than the scenarios have.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from .config import LabError
+
+
+@dataclasses.dataclass(frozen=True)
+class Function:
+    """A PF or VF: its PCI address, network device and RDMA device."""
+
+    pci: str
+    netdev: str
+    rdmadev: str
+
+
+_PFS = ("for d in /sys/bus/pci/drivers/iroce/*:*; do [ -e $d/sriov_totalvfs ] && basename $d; "
+        "done")
+# A function is usable when its driver has registered both devices (and udev has renamed them).
+_DEVICES = '''
+udevadm settle
+for i in $(seq 300); do
+	net=$(ls /sys/bus/pci/devices/$1/net 2>/dev/null)
+	rdma=$(ls /sys/bus/pci/devices/$1/infiniband 2>/dev/null)
+	[ -n "$net" ] && [ -n "$rdma" ] && echo $net $rdma && exit
+	sleep 0.1
+done
+exit 1'''
+
+
+def load(host, cables: str = "cable0", module: str | None = None) -> list[str]:
+    """Loads iroce (or the given .ko in the host); returns the PFs' PCI addresses in order."""
+    if module:
+        # What modprobe would have done for it.
+        host.run("modprobe rdmavt; modprobe ib_core; modprobe ib_uverbs; modprobe rdma_ucm; "
+                 f"insmod {module} cables={cables}", timeout=60)
+    else:
+        host.run(f"modprobe iroce cables={cables}", timeout=60)
+    return pfs(host)
+
+
+def pfs(host) -> list[str]:
+    return sorted(host.run(_PFS).stdout.split())
+
+
+def make_vfs(host, pf: str, count: int) -> list[str]:
+    """sriov_numvfs; returns the VFs' PCI addresses in order."""
+    host.run(f"echo {count} > /sys/bus/pci/devices/{pf}/sriov_numvfs", timeout=120)
+    links = host.run(f"cd /sys/bus/pci/devices/{pf}; for n in $(seq 0 {count - 1}); do "
+                     "basename $(readlink virtfn$n); done").stdout.split()
+    if len(links) != count:
+        raise LabError(f"host {host.name}: {pf} has {len(links)} VFs, {count} were asked for")
+    return links
+
+
+def devices(host, pci: str) -> Function:
+    """Waits until the function's devices are there."""
+    done = host.run(["sh", "-c", _DEVICES, "sh", pci], check=False, timeout=120)
+    if done.rc:
+        raise LabError(f"host {host.name}: function {pci} has no network or RDMA device")
+    netdev, rdmadev = done.stdout.split()
+    return Function(pci, netdev, rdmadev)
