@@ -154,6 +154,10 @@ struct ipsec_roce_sa_info {
 	uint32_t replay_drops, window_drops, auth_fails;
 };
 
+/*
+ * -EPROTO: the kernel took the SA but did not offload it; it was taken back, and
+ * its key counts as used. Any other failure: the kernel never had the SA.
+ */
 int ipsec_roce_sa_add(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *cfg);
 /* -ENOENT where there is none. */
 int ipsec_roce_sa_get(struct ipsec_roce *h, const struct ipsec_roce_sa_id *id,
@@ -186,7 +190,10 @@ struct ipsec_roce_policy {
 	uint64_t use_time;		/* listed: seconds since the epoch */
 };
 
-/* Fails with -EEXIST where a policy with this selector stands already. */
+/*
+ * Fails with -EEXIST where a policy with this selector stands already, and with
+ * -EPROTO (taken back) where the kernel took it but did not offload it.
+ */
 int ipsec_roce_policy_add(struct ipsec_roce *h, const struct ipsec_roce_policy *p);
 /* Puts the policy in the place of the one with the same selector, which must exist. */
 int ipsec_roce_policy_replace(struct ipsec_roce *h, const struct ipsec_roce_policy *p);

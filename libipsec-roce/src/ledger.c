@@ -90,7 +90,9 @@ static int load(struct ipsec_roce_ledger *l, FILE *f)
 	while (!err && getline(&line, &room, f) > 0) {
 		struct entry e;
 
-		if (!has_head)
+		if (line[strlen(line) - 1] != '\n')
+			has_head = has_end = false;
+		else if (!has_head)
 			has_head = !strcmp(line, HEAD_LINE);
 		else if (!has_end && sscanf(line, "end %llu\n", &count) == 1)
 			has_end = count == l->count;

@@ -95,47 +95,6 @@ static int policy_send(struct ipsec_roce *h, uint16_t type, const struct ipsec_r
 	return request_call(h, NULL, NULL);
 }
 
-static int policy_put(struct ipsec_roce *h, uint16_t type,
-		      const struct ipsec_roce_policy *caller_policy)
-{
-	struct ipsec_roce_policy p;
-	unsigned int ifindex = 0;
-	int err;
-
-	err = OPTS_IMPORT(h, &p, caller_policy);
-	if (!err)
-		err = policy_check(h, &p);
-	if (!err && p.kind == IPSEC_ROCE_POLICY_PROTECT)
-		err = link_index(h, p.dev, &ifindex);
-	return err ? err : policy_send(h, type, &p, ifindex);
-}
-
-int ipsec_roce_policy_add(struct ipsec_roce *h, const struct ipsec_roce_policy *p)
-{
-	return policy_put(h, XFRM_MSG_NEWPOLICY, p);
-}
-
-int ipsec_roce_policy_replace(struct ipsec_roce *h, const struct ipsec_roce_policy *p)
-{
-	return policy_put(h, XFRM_MSG_UPDPOLICY, p);
-}
-
-int ipsec_roce_policy_del(struct ipsec_roce *h, const struct ipsec_roce_policy *caller_policy)
-{
-	struct xfrm_userpolicy_id id = { 0 };
-	struct ipsec_roce_policy p;
-	int err;
-
-	err = OPTS_IMPORT(h, &p, caller_policy);
-	if (err)
-		return err;
-	id.dir = kernel_dir(p.dir);
-	selector_set(&id.sel, &p);
-	request_name(h, "delete the %s", kind_name(&p));
-	request_begin(h, FAMILY_XFRM, XFRM_MSG_DELPOLICY, 0, &id, sizeof(id));
-	return request_call(h, NULL, NULL);
-}
-
 static enum ipsec_roce_policy_kind kind_of(const struct xfrm_userpolicy_info *info,
 					   const struct xfrm_user_offload *offload,
 					   const struct xfrm_user_tmpl *tmpl)
@@ -179,6 +138,77 @@ static bool policy_parse(struct nlmsghdr *nlh, struct ipsec_roce_policy *p)
 	p->is_block = info->action == XFRM_POLICY_BLOCK;
 	p->use_time = info->curlft.use_time;
 	return true;
+}
+
+static void id_request(struct ipsec_roce *h, uint16_t type, const struct ipsec_roce_policy *p)
+{
+	struct xfrm_userpolicy_id id = { .dir = kernel_dir(p->dir) };
+
+	selector_set(&id.sel, p);
+	request_name(h, "%s the %s", type == XFRM_MSG_DELPOLICY ? "delete" : "read", kind_name(p));
+	request_begin(h, FAMILY_XFRM, type, 0, &id, sizeof(id));
+}
+
+static int on_one(struct ipsec_roce *h, struct nlmsghdr *nlh, void *arg)
+{
+	if (nlh->nlmsg_type != XFRM_MSG_NEWPOLICY || !policy_parse(nlh, arg))
+		return fail(h, -EBADMSG, "%s: the kernel's answer is not a policy", h->what);
+	return 0;
+}
+
+/* As with an SA: a kernel that cannot offload makes a software policy without a word. */
+static int check_offloaded(struct ipsec_roce *h, const struct ipsec_roce_policy *p,
+			   unsigned int ifindex)
+{
+	struct ipsec_roce_policy found;
+	int err;
+
+	id_request(h, XFRM_MSG_GETPOLICY, p);
+	err = request_call(h, on_one, &found);
+	if (err || (found.kind == IPSEC_ROCE_POLICY_PROTECT && found.ifindex == ifindex))
+		return err;
+	ipsec_roce_policy_del(h, p);
+	return fail(h, -EPROTO, "add the %s on %s: the kernel took it, but did not offload it",
+		    kind_name(p), p->dev);
+}
+
+static int policy_put(struct ipsec_roce *h, uint16_t type,
+		      const struct ipsec_roce_policy *caller_policy)
+{
+	struct ipsec_roce_policy p;
+	unsigned int ifindex = 0;
+	int err;
+
+	err = OPTS_IMPORT(h, &p, caller_policy);
+	if (!err)
+		err = policy_check(h, &p);
+	if (!err && p.kind == IPSEC_ROCE_POLICY_PROTECT)
+		err = link_index(h, p.dev, &ifindex);
+	if (!err)
+		err = policy_send(h, type, &p, ifindex);
+	return err || !ifindex ? err : check_offloaded(h, &p, ifindex);
+}
+
+int ipsec_roce_policy_add(struct ipsec_roce *h, const struct ipsec_roce_policy *p)
+{
+	return policy_put(h, XFRM_MSG_NEWPOLICY, p);
+}
+
+int ipsec_roce_policy_replace(struct ipsec_roce *h, const struct ipsec_roce_policy *p)
+{
+	return policy_put(h, XFRM_MSG_UPDPOLICY, p);
+}
+
+int ipsec_roce_policy_del(struct ipsec_roce *h, const struct ipsec_roce_policy *caller_policy)
+{
+	struct ipsec_roce_policy p;
+	int err;
+
+	err = OPTS_IMPORT(h, &p, caller_policy);
+	if (err)
+		return err;
+	id_request(h, XFRM_MSG_DELPOLICY, &p);
+	return request_call(h, NULL, NULL);
 }
 
 struct walk {

@@ -123,26 +123,6 @@ static int sa_install(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *cfg,
 	return request_call(h, NULL, NULL);
 }
 
-int ipsec_roce_sa_add(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *caller_cfg)
-{
-	unsigned char key[AEAD_KEY_MAX];
-	struct ipsec_roce_sa_cfg cfg;
-	unsigned int ifindex;
-	int err, key_len;
-
-	err = OPTS_IMPORT(h, &cfg, caller_cfg);
-	if (!err)
-		err = cfg_check(h, &cfg);
-	if (!err)
-		err = link_index(h, cfg.dev, &ifindex);
-	if (err)
-		return err;
-	key_len = flow_key(h, cfg.key, &cfg.flow, key);
-	err = key_len < 0 ? key_len : sa_install(h, &cfg, ifindex, key, key_len);
-	explicit_bzero(key, sizeof(key));
-	return err;
-}
-
 static void parse_replay(struct ipsec_roce_sa_info *info, const struct nlattr *attr)
 {
 	const struct xfrm_replay_state_esn *esn = nla_data(attr);
@@ -299,4 +279,45 @@ int ipsec_roce_sa_list(struct ipsec_roce *h, ipsec_roce_sa_fn fn, void *arg)
 	request_name(h, "list the SAs");
 	request_begin(h, FAMILY_XFRM, XFRM_MSG_GETSA, NLM_F_DUMP, &all, sizeof(all));
 	return request_call(h, on_listed, &w);
+}
+
+/*
+ * A kernel without CONFIG_XFRM_OFFLOAD ignores the request to offload and makes
+ * a software SA, which RoCE never meets. Such an SA is taken back.
+ */
+static int check_offloaded(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *cfg,
+			   unsigned int ifindex)
+{
+	struct ipsec_roce_sa_id id = { sizeof(id), cfg->flow.src, cfg->flow.dst, cfg->spi };
+	struct ipsec_roce_sa_info info = { .size = sizeof(info) };
+	int err;
+
+	err = ipsec_roce_sa_get(h, &id, &info);
+	if (err)
+		return err;
+	if (info.offload == IPSEC_ROCE_OFFLOAD_PACKET && info.ifindex == ifindex)
+		return 0;
+	ipsec_roce_sa_del(h, &id);
+	return fail(h, -EPROTO, "add the %s SA 0x%08x on %s: the kernel took it, but did not offload it",
+		    dir_name(cfg->dir), cfg->spi, cfg->dev);
+}
+
+int ipsec_roce_sa_add(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *caller_cfg)
+{
+	unsigned char key[AEAD_KEY_MAX];
+	struct ipsec_roce_sa_cfg cfg;
+	unsigned int ifindex;
+	int err, key_len;
+
+	err = OPTS_IMPORT(h, &cfg, caller_cfg);
+	if (!err)
+		err = cfg_check(h, &cfg);
+	if (!err)
+		err = link_index(h, cfg.dev, &ifindex);
+	if (err)
+		return err;
+	key_len = flow_key(h, cfg.key, &cfg.flow, key);
+	err = key_len < 0 ? key_len : sa_install(h, &cfg, ifindex, key, key_len);
+	explicit_bzero(key, sizeof(key));
+	return err ? err : check_offloaded(h, &cfg, ifindex);
 }

@@ -106,9 +106,14 @@ static int down_lost(struct setup *s, struct tunnel *t, int *count)
 		return library_fail(s, err);
 	b.ifindex = link.ifindex;
 	err = view_read(s, t, &v);
-	for (int i = 0; !err && i < SIDES; i++)
-		if (v.protect[i].is_there && v.protect[i].policy.ifindex == link.ifindex)
-			err = step_policy_del(s, t, dirs[i]);
+	for (int i = 0; !err && i < SIDES; i++) {
+		if (!v.protect[i].is_there)
+			continue;
+		err = v.protect[i].policy.ifindex == link.ifindex ?
+			      step_policy_del(s, t, dirs[i]) :
+			      setup_fail(s, -EINVAL, "what is up towards this peer is not on %s",
+					 t->dev);
+	}
 	if (!err)
 		err = ipsec_roce_sa_list(s->h, on_sa, &b) ? library_fail(s, -EIO) : 0;
 	for (int i = 0; !err && i < b.count; i++)
@@ -149,6 +154,7 @@ int cmd_down(struct setup *s)
 	int count = 0, err;
 
 	err = record_open(s, false);
+	hold_signals();
 	err = err ?: record_each(s, down_one, &count);
 	err = err ?: down_all_lost(s, &count);
 	if (!err && !count)

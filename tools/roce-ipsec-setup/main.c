@@ -5,6 +5,7 @@
  * turns their result into an exit status.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -66,6 +67,21 @@ static void harden(void)
 	umask(077);
 }
 
+/*
+ * From here on the command changes things: an interrupt waits for the end, which
+ * is milliseconds away, instead of leaving half of it. Waits come before this.
+ */
+void hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 int cmd_genkey(struct setup *s)
 {
 	uint32_t number = s->opt->generation ? s->opt->generation : 1;
@@ -116,6 +132,8 @@ int main(int argc, char **argv)
 		return EXIT_DONE;
 	}
 	harden();
+	/* A reader that went away must not stop `up` half-way. */
+	signal(SIGPIPE, SIG_IGN);
 	err = run(&s);
 	if (err >= 0)
 		return err;

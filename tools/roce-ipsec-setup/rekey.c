@@ -37,7 +37,8 @@ static int listen_new(struct setup *s, struct tunnel *t, const struct generation
 	t->other_is_next = true;
 	err = record_save(s, t) ?: step_sa_add(s, t, &t->other, IPSEC_ROCE_IN);
 	if (err) {
-		ipsec_roce_ledger_unspend(s->ledger);
+		if (err != -EPROTO)
+			ipsec_roce_ledger_unspend(s->ledger);
 		t->other = (struct generation){ 0 };
 		t->other_is_next = false;
 		record_save(s, t);
@@ -138,11 +139,12 @@ int cmd_rekey(struct setup *s)
 		return setup_fail(s, -ENOENT,
 				  "the SAs of generation %u are gone: use `up` with a new generation",
 				  t.now.number);
-	if (step == STEP_FINISH)
-		return finish(s, &t);
-	err = key_open(s);
+	err = step == STEP_FINISH ? 0 : key_open(s);
 	if (err)
 		return err;
+	hold_signals();
+	if (step == STEP_FINISH)
+		return finish(s, &t);
 	/* `next` of the step `send` is what `listen` took. */
 	if (step == STEP_SEND && s->opt->generation == GENERATION_NEXT)
 		return t.other_is_next ?

@@ -89,6 +89,7 @@ int setup_fail(struct setup *s, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The same with the library's message. */
 int library_fail(struct setup *s, int err);
+void hold_signals(void);
 const char *ends_text(const struct tunnel *t, char *buf, size_t size);
 #define ENDS_TEXT	(2 * IPSEC_ROCE_ADDR_TEXT + 8)
 

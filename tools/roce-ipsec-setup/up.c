@@ -175,13 +175,12 @@ int generation_spend(struct setup *s, const struct tunnel *t, const struct gener
 
 	if (err != -EALREADY)
 		return err ? library_fail(s, err) : 0;
-	setup_fail(s, err, "%s. ", ipsec_roce_message(s->h));
 	ipsec_roce_ledger_last(s->ledger, g->fp, &t->local, &t->peer, &last);
 	if (last == UINT32_MAX)
-		say("use a fresh key file on both hosts");
-	else
-		say("use --generation %u on both hosts, or a fresh key file", last + 1);
-	return err;
+		return setup_fail(s, err, "%s; use a fresh key file on both hosts",
+				  ipsec_roce_message(s->h));
+	return setup_fail(s, err, "%s; on both hosts use --generation %u (or `next`), or a fresh key file",
+			  ipsec_roce_message(s->h), last + 1);
 }
 
 static int check_device(struct setup *s, const struct tunnel *t)
@@ -278,9 +277,9 @@ static int put_sas(struct setup *s, struct tunnel *t, struct undo_list *u)
 	for (int i = 0; i < SIDES; i++) {
 		int err = step_sa_add(s, t, &t->now, order[i]);
 
+		u->has_sa |= !err || err == -EPROTO;
 		if (err)
 			return err;
-		u->has_sa = true;
 		undo_push(u, UNDO_SA, order[i]);
 	}
 	return 0;
@@ -443,6 +442,7 @@ int cmd_up(struct setup *s)
 	err = check_device(s, &t);
 	if (err)
 		return err;
+	hold_signals();
 	err = record_load(s, &t.local, &t.peer, &old);
 	if (!err)
 		return up_again(s, &t, &old);
