@@ -23,7 +23,7 @@ FAULTS = [re.compile(p) for p in (
     r"list_(add|del) corruption", r"scheduling while atomic|sleeping function called",
     r"bad unlock balance|possible circular locking|suspicious RCU|inconsistent lock state",
     # hangs
-    r"rcu.*(stall|self-detected)", r"soft lockup|hard LOCKUP|hung_task|blocked for more than",
+    r"rcu.*(self-detected|detected (expedited )?stall)", r"soft lockup|hard LOCKUP|hung_task|blocked for more than",
     r"INFO: (task|trying|rcu|inconsistent)", r"\bleaked (memory|object)",
     r"iroce\S*: .*(leak|still (in use|busy)|not freed)", r"segfault at|traps: .* (trap|general)",
     r"invalid opcode:|divide error:|stack segment:|double fault",

@@ -17,7 +17,7 @@ from .config import (CABLES, HOSTS, KERNELS, MTUS, SCENARIOS, LabError, availabl
 from .host import Host
 from .progress import Progress
 
-MEMORY_MB = 2048
+MEMORY_MB = 1024
 BOOT_SECONDS = 180
 QEMU_OVERHEAD_MB = 300
 
