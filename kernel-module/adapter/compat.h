@@ -11,6 +11,9 @@
 #include <linux/netdevice.h>
 #include <linux/pci.h>
 #include <linux/version.h>
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+#include <net/netdev_lock.h>
+#endif
 
 /* 6.13: hrtimer_setup() replaces hrtimer_init() and the assignment of .function. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
@@ -76,6 +79,18 @@ static inline int iroce_compat_set_mac_address(struct net_device *dev,
 #endif
 }
 
+/* 6.15: some drivers have their own lock around what RTNL alone guarded. RTNL. */
+static inline void iroce_compat_update_features(struct net_device *dev)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
+	netdev_update_features(dev);
+#else
+	netdev_lock_ops(dev);
+	netdev_update_features(dev);
+	netdev_unlock_ops(dev);
+#endif
+}
+
 /*
  * 6.16: xfrmdev_ops of states get the device; before, a bond names the port in
  * xso.real_dev, which is unset in larval states. IROCE_COMPAT_XDO_STATE_OPS()
@@ -103,5 +118,35 @@ static void compat_##free(struct xfrm_state *x)					\
 #define iroce_compat_xdo(fn) fn
 #define IROCE_COMPAT_XDO_STATE_OPS(add, del, free)
 #endif
+
+/* ---- rdma ---------------------------------------------------------------- */
+
+/* 6.18 wants per-CPU workqueues to say so. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+#define IROCE_WQ_PERCPU 0
+#else
+#define IROCE_WQ_PERCPU WQ_PERCPU
+#endif
+
+/* 6.17: reg_user_mr has a DMA handle, NULL for us. For a parameter list and a call. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define IROCE_DMAH_PARAM
+#define IROCE_DMAH_ARG
+#else
+#define IROCE_DMAH_PARAM struct ib_dmah *dmah,
+#define IROCE_DMAH_ARG dmah,
+#endif
+
+/* 7.1: the verb that resizes a CQ is one for user CQs. An lvalue in @ops. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 1, 0)
+#define iroce_compat_resize_cq(ops) ((ops)->resize_cq)
+typedef int iroce_cqe_t;
+#else
+#define iroce_compat_resize_cq(ops) ((ops)->resize_user_cq)
+typedef unsigned int iroce_cqe_t;
+#endif
+
+/* 6.14: the RDMA core itself turns a netdev's carrier into port events. */
+#define IROCE_CORE_SENDS_PORT_EVENTS (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0))
 
 #endif /* IROCE_COMPAT_H */

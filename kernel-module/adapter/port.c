@@ -43,12 +43,14 @@ struct tx_queue {
 /*
  * struct uplink - what only this file knows of a port
  * @mac: the cable's address, from which those of the functions are derived
+ * @had_gro: GRO was on, see set_gro()
  * @is_opened: we brought the cable up; @had_addrconf: it may have IPv6 addresses
  */
 struct uplink {
 	struct iroce_port port;
 	struct list_head node;
 	u8 mac[ETH_ALEN];
+	bool had_gro;
 	bool is_opened;
 	bool is_addrconf_off;
 	struct iroce_uplink_stats __percpu *stats;
@@ -441,6 +443,23 @@ static const char *find_rule(const struct net_device *dev)
 	return NULL;
 }
 
+/*
+ * GRO runs before our rx_handler and knows ESP: it would open, in software and
+ * with a replay window of its own, what the functions are to open (I4). RTNL.
+ */
+static void set_gro(struct uplink *up, struct net_device *cable, bool is_on)
+{
+	if (!is_on)
+		up->had_gro = cable->wanted_features & NETIF_F_GRO;
+	if (!up->had_gro)
+		return;
+	if (is_on)
+		cable->wanted_features |= NETIF_F_GRO;
+	else
+		cable->wanted_features &= ~NETIF_F_GRO;
+	iroce_compat_update_features(cable);
+}
+
 static void detach(struct uplink *up)
 {
 	struct net_device *cable = rtnl_dereference(up->port.cable);
@@ -456,6 +475,8 @@ static void detach(struct uplink *up)
 	dev_set_promiscuity(cable, -1);
 	if (up->is_opened && cable->reg_state == NETREG_REGISTERED)
 		dev_close(cable);
+	if (cable->reg_state == NETREG_REGISTERED)
+		set_gro(up, cable, true);
 	if (up->is_addrconf_off)
 		cable->priv_flags &= ~IFF_NO_ADDRCONF;
 	up->is_opened = false;
@@ -476,6 +497,7 @@ static int attach(struct uplink *up, struct net_device *cable)
 	if (err)
 		goto err_handler;
 	dev_disable_lro(cable);
+	set_gro(up, cable, false);
 	if (!netif_running(cable)) {
 		/* The host itself has no business on the cable: no IPv6 address for it. */
 		if (!(cable->priv_flags & IFF_NO_ADDRCONF)) {
@@ -495,6 +517,7 @@ static int attach(struct uplink *up, struct net_device *cable)
 err_promisc:
 	if (up->is_addrconf_off)
 		cable->priv_flags &= ~IFF_NO_ADDRCONF;
+	set_gro(up, cable, true);
 	dev_set_promiscuity(cable, -1);
 err_handler:
 	netdev_rx_handler_unregister(cable);
