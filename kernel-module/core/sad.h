@@ -76,6 +76,19 @@ size_t iroce_sad_mem_size(u32 n_buckets);
 int __must_check iroce_sad_init(struct iroce_sad *sad, void *mem, u32 n_buckets, u32 seed);
 
 /**
+ * iroce_sad_fini - the end of an empty database
+ *
+ * Return: the table's memory, to be freed; no reader is left, and no rehash is under way.
+ */
+static inline void *iroce_sad_fini(struct iroce_sad *sad)
+{
+	void *mem = sad->table;
+
+	sad->table = NULL;
+	return mem;
+}
+
+/**
  * iroce_sad_add - publish an SA
  *
  * From here on readers find it; it counts as the newest of its outbound group.

@@ -88,6 +88,19 @@ int __must_check iroce_spd_init(struct iroce_spd *spd, void *mem,
 				const struct iroce_spd_size *size, u32 seed);
 
 /**
+ * iroce_spd_fini - the end of an empty database
+ *
+ * Return: the table's memory, to be freed; no reader is left, and no rehash is under way.
+ */
+static inline void *iroce_spd_fini(struct iroce_spd *spd)
+{
+	void *mem = spd->table;
+
+	spd->table = NULL;
+	return mem;
+}
+
+/**
  * iroce_spd_add - publish a policy
  * @before: NULL, or a policy of this database with the same priority whose place in the order
  *          of addition the new one takes (and wins against it while both are there): how
