@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Records: what is written reads back the same, and no damage passes for a
+ * tunnel.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../setup.h"
+
+/* main.c's, which the test does not link. */
+int setup_fail(struct setup *s, int err, const char *fmt, ...)
+{
+	(void)s;
+	(void)fmt;
+	return err;
+}
+
+static struct tunnel tunnel(void)
+{
+	struct tunnel t = {
+		.dev = "vf0", .proto = 17, .priority = 3, .replay_window = 128, .key_bits = 256,
+		.soft_packets = INT64_MAX, .has_host_fence = true, .did_clsact = true,
+		.reqid_in = UINT32_MAX, .other_is_next = true,
+		.now = { .number = 4, .fp = { 1, 2, 0xff }, .spi_in = 256, .spi_out = UINT32_MAX,
+			 .has_in = true, .has_out = true },
+		.other = { .number = 5, .spi_in = 9000, .has_in = true },
+	};
+
+	ipsec_roce_addr_parse("2001:db8::1", &t.local);
+	ipsec_roce_addr_parse("2001:db8::2", &t.peer);
+	return t;
+}
+
+static void record_reads_back_the_same(void **state)
+{
+	struct tunnel t = tunnel(), back;
+	char *text = record_text(&t), *again;
+
+	(void)state;
+	assert_non_null(text);
+	assert_int_equal(record_parse(text, &back), 0);
+	again = record_text(&back);
+	assert_string_equal(text, again);
+	assert_int_equal(back.soft_packets, INT64_MAX);
+	assert_memory_equal(back.now.fp, t.now.fp, sizeof(t.now.fp));
+	free(text);
+	free(again);
+}
+
+static void cut_record_is_refused_at_every_length(void **state)
+{
+	struct tunnel t = tunnel(), back;
+	char *text = record_text(&t);
+
+	(void)state;
+	for (size_t len = strlen(text); len--;) {
+		text[len] = 0;
+		assert_int_equal(record_parse(text, &back), -EBADMSG);
+	}
+	free(text);
+}
+
+/* Each member is needed: with its name spoilt the record is none. */
+static void record_without_a_member_is_refused(void **state)
+{
+	struct tunnel t = tunnel(), back;
+	char *text = record_text(&t);
+	int members = 0;
+
+	(void)state;
+	for (char *at = text; (at = strstr(at, "\":")); at++, members++) {
+		char *name = at;
+
+		while (name[-1] != '"')
+			name--;
+		*name ^= 1;
+		assert_int_equal(record_parse(text, &back), -EBADMSG);
+		*name ^= 1;
+	}
+	assert_true(members > 20);
+	assert_int_equal(record_parse(text, &back), 0);
+	free(text);
+}
+
+static void numbers_out_of_range_are_refused(void **state)
+{
+	struct tunnel t = tunnel(), back;
+	char *text = record_text(&t), *at = strstr(text, "\"reqid_in\":4294967295");
+	char *longer;
+
+	(void)state;
+	assert_non_null(at);
+	assert_true(asprintf(&longer, "%.*s\"reqid_in\":4294967296%s", (int)(at - text), text,
+			     at + strlen("\"reqid_in\":4294967295")) > 0);
+	assert_int_equal(record_parse(longer, &back), -EBADMSG);
+	free(longer);
+	memcpy(at, "\"reqid_in\":-294967295", strlen("\"reqid_in\":-294967295"));
+	assert_int_equal(record_parse(text, &back), -EBADMSG);
+	free(text);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(record_reads_back_the_same),
+		cmocka_unit_test(cut_record_is_refused_at_every_length),
+		cmocka_unit_test(record_without_a_member_is_refused),
+		cmocka_unit_test(numbers_out_of_range_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
