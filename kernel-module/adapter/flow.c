@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Flows: how the packets of a QP leave the host, resolved once, not per packet.
+ *
+ *   GID --> netdev (function, or VLAN etc. above it) --> route --> neighbour
+ *    |                                                    |           |
+ *    +--> source address, VLAN                   destination MAC <----+-- else the AH's
+ *   addresses, UDP ports --> iroce_ipsec_out() --> cleartext, SA, or closed
+ *
+ * A flow is good while func->flow_gen is what it was, its SA lives and its route
+ * is valid; else it is resolved anew by whoever sends next.
+ *
+ * I1: a QP that was ever protected never sends in the clear again until it is
+ * reset, whatever the policies say by then; I5: nor does it take cleartext. UD
+ * QPs remember that per address. The GSI QP cannot be reset: there it is
+ * forgotten GSI_MEMORY after the last protected packet, so that an operator who
+ * takes protection away gets his RDMA CM back; no user's data passes there.
+ */
+#include <linux/etherdevice.h>
+#include <linux/if_vlan.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/jhash.h>
+#include <linux/udp.h>
+#include <net/dst.h>
+#include <net/ip6_fib.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/neighbour.h>
+#include <net/route.h>
+
+#include "roce.h"
+
+#define ASK_AGAIN	HZ		/* closed, or the neighbour is not resolved yet */
+#define GSI_MEMORY	(120 * HZ)
+#define MAX_PEERS	4096
+
+struct peer {
+	struct hlist_node node;
+	struct in6_addr addr;
+	unsigned long seen;		/* jiffies when it was last protected */
+};
+
+/* ---- peers a UD QP was protected towards; flow_lock held ----------------- */
+
+static struct hlist_head *peer_bucket(struct iroce_qp *iqp, const struct in6_addr *addr)
+{
+	return &iqp->peers.bucket[jhash(addr, sizeof(*addr), 0) % IROCE_PEERS];
+}
+
+static struct peer *peer_find(struct iroce_qp *iqp, const struct in6_addr *addr)
+{
+	struct peer *peer;
+
+	hlist_for_each_entry(peer, peer_bucket(iqp, addr), node)
+		if (ipv6_addr_equal(&peer->addr, addr))
+			return peer;
+	return NULL;
+}
+
+static void peer_remember(struct iroce_qp *iqp, const struct in6_addr *addr)
+{
+	struct peer *peer = peer_find(iqp, addr);
+
+	if (!peer) {
+		peer = iqp->peers.n < MAX_PEERS ? kmalloc(sizeof(*peer), GFP_ATOMIC) : NULL;
+		if (!peer) {
+			/* What cannot be remembered must not be forgotten: all are closed. */
+			iqp->peers.is_full = true;
+			return;
+		}
+		peer->addr = *addr;
+		hlist_add_head(&peer->node, peer_bucket(iqp, addr));
+		iqp->peers.n++;
+	}
+	peer->seen = jiffies;
+}
+
+static bool peer_is_protected(struct iroce_qp *iqp, const struct in6_addr *addr)
+{
+	struct peer *peer = peer_find(iqp, addr);
+
+	if (!peer)
+		return iqp->peers.is_full;
+	if (iqp->qp->ibqp.qp_num == IROCE_QPN_GSI && time_after(jiffies, peer->seen + GSI_MEMORY)) {
+		hlist_del(&peer->node);
+		iqp->peers.n--;
+		kfree(peer);
+		return false;
+	}
+	return true;
+}
+
+static void peers_forget(struct iroce_qp *iqp)
+{
+	struct hlist_node *tmp;
+	struct peer *peer;
+	int i;
+
+	for (i = 0; i < IROCE_PEERS; i++)
+		hlist_for_each_entry_safe(peer, tmp, &iqp->peers.bucket[i], node) {
+			hlist_del(&peer->node);
+			kfree(peer);
+		}
+	iqp->peers.n = 0;
+	iqp->peers.is_full = false;
+}
+
+/* ---- resolving ------------------------------------------------------------- */
+
+static void flow_free_rcu(struct rcu_head *rcu)
+{
+	struct iroce_flow *flow = container_of(rcu, struct iroce_flow, rcu);
+
+	if (flow->sa)
+		iroce_sa_put(flow->sa);
+	dst_release(flow->dst);
+	kfree(flow->ah_key);
+	kfree(flow);
+}
+
+static void flow_put(struct iroce_flow *flow)
+{
+	if (flow)
+		call_rcu(&flow->rcu, flow_free_rcu);
+}
+
+/* May a flow still be used? RCU read side. */
+static bool flow_is_fresh(struct iroce_func *func, const struct iroce_flow *flow)
+{
+	if (unlikely(atomic_read_acquire(&func->flow_gen) != flow->gen))
+		return false;
+	if (unlikely(flow->is_provisional && time_after(jiffies, flow->expires)))
+		return false;
+	if (flow->sa && unlikely(!iroce_sa_is_live(flow->sa)))
+		return false;
+	return !flow->dst || dst_check(flow->dst, flow->dst_cookie);
+}
+
+/* Everything on the way of one resolution. */
+struct resolve {
+	struct iroce_qp *iqp;
+	const struct rdma_ah_attr *ah;
+	const struct ib_global_route *grh;
+	struct net_device *ndev;	/* of the GID */
+	struct iroce_flow *flow;
+	struct in6_addr saddr;
+	struct in6_addr daddr;
+	u8 dmac[ETH_ALEN];
+	u16 vlan;			/* 0xffff: none */
+	__be16 sport;
+};
+
+static struct dst_entry *route4(struct resolve *r)
+{
+	struct flowi4 fl4 = {
+		.flowi4_oif = r->ndev->ifindex,
+		.flowi4_proto = IPPROTO_UDP,
+		.saddr = r->saddr.s6_addr32[3],
+		.daddr = r->daddr.s6_addr32[3],
+		.fl4_sport = r->sport,
+		.fl4_dport = htons(IROCE_ROCE_PORT),
+	};
+	/* Not ip_route_output_flow(): the host's xfrm policies are not for us. */
+	struct rtable *rt = __ip_route_output_key(dev_net(r->ndev), &fl4);
+
+	return IS_ERR(rt) ? ERR_CAST(rt) : &rt->dst;
+}
+
+static struct dst_entry *route6(struct resolve *r)
+{
+	struct flowi6 fl6 = {
+		.flowi6_oif = r->ndev->ifindex,
+		.flowi6_proto = IPPROTO_UDP,
+		.saddr = r->saddr,
+		.daddr = r->daddr,
+		.fl6_sport = r->sport,
+		.fl6_dport = htons(IROCE_ROCE_PORT),
+	};
+	struct dst_entry *dst = ip6_route_output(dev_net(r->ndev), NULL, &fl6);
+
+	if (dst->error) {
+		int err = dst->error;
+
+		dst_release(dst);
+		return ERR_PTR(err);
+	}
+	r->flow->dst_cookie = rt6_get_cookie(dst_rt6_info(dst));
+	return dst;
+}
+
+/* Is the destination on this host? Then the core has put the right MAC into the AH. */
+static bool is_local(const struct resolve *r, const struct dst_entry *dst)
+{
+	if (r->flow->is_v6)
+		return dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL;
+	return dst_rtable(dst)->rt_type == RTN_LOCAL;
+}
+
+static void resolve_neighbour(struct resolve *r, struct dst_entry *dst)
+{
+	const void *daddr = r->flow->is_v6 ? (const void *)&r->daddr :
+					     (const void *)&r->daddr.s6_addr32[3];
+	struct neighbour *neigh;
+
+	ether_addr_copy(r->dmac, r->ah->roce.dmac);
+	if (is_local(r, dst) || is_multicast_ether_addr(r->ah->roce.dmac))
+		return;
+	neigh = dst_neigh_lookup(dst, daddr);
+	if (!IS_ERR_OR_NULL(neigh)) {
+		if (READ_ONCE(neigh->nud_state) & NUD_VALID) {
+			char ha[MAX_ADDR_LEN];
+
+			neigh_ha_snapshot(ha, neigh, neigh->dev);
+			ether_addr_copy(r->dmac, (u8 *)ha);
+		} else {
+			neigh_event_send(neigh, NULL);
+			r->flow->is_provisional = true;
+		}
+		neigh_release(neigh);
+	}
+}
+
+static u8 *put_eth(struct resolve *r, u8 *p)
+{
+	struct ethhdr *eth = (struct ethhdr *)p;
+	__be16 proto = htons(r->flow->is_v6 ? ETH_P_IPV6 : ETH_P_IP);
+
+	ether_addr_copy(eth->h_dest, r->dmac);
+	ether_addr_copy(eth->h_source, r->iqp->roce->func->netdev->dev_addr);
+	if (r->vlan < VLAN_N_VID) {
+		struct vlan_ethhdr *vlan = (struct vlan_ethhdr *)p;
+		u16 prio = rdma_ah_get_sl(r->ah) & 7;
+
+		vlan->h_vlan_proto = htons(ETH_P_8021Q);
+		vlan->h_vlan_TCI = htons(prio << VLAN_PRIO_SHIFT | r->vlan);
+		vlan->h_vlan_encapsulated_proto = proto;
+		return p + VLAN_ETH_HLEN;
+	}
+	eth->h_proto = proto;
+	return p + ETH_HLEN;
+}
+
+/* Lengths stay 0; the checksum is that of a header with length 0. */
+static void put_template(struct resolve *r)
+{
+	struct iroce_flow *flow = r->flow;
+	u8 *p = put_eth(r, flow->hdr);
+	u8 buf[sizeof(struct ipv6hdr)] __aligned(4) = {};
+	struct udphdr udp = { .source = r->sport, .dest = htons(IROCE_ROCE_PORT) };
+
+	flow->l2_len = p - flow->hdr;
+	if (flow->is_v6) {
+		struct ipv6hdr *ip6 = (struct ipv6hdr *)buf;
+
+		ip6_flow_hdr(ip6, r->grh->traffic_class,
+			     htonl(r->grh->flow_label) & IPV6_FLOWLABEL_MASK);
+		ip6->nexthdr = IPPROTO_UDP;
+		ip6->hop_limit = r->grh->hop_limit;
+		ip6->saddr = r->saddr;
+		ip6->daddr = r->daddr;
+		flow->l3_len = sizeof(*ip6);
+	} else {
+		struct iphdr *ip = (struct iphdr *)buf;
+
+		ip->version = 4;
+		ip->ihl = sizeof(*ip) / 4;
+		ip->tos = r->grh->traffic_class;
+		ip->frag_off = htons(IP_DF);
+		ip->ttl = r->grh->hop_limit;
+		ip->protocol = IPPROTO_UDP;
+		ip->saddr = r->saddr.s6_addr32[3];
+		ip->daddr = r->daddr.s6_addr32[3];
+		ip->check = ip_fast_csum(ip, ip->ihl);
+		flow->l3_len = sizeof(*ip);
+	}
+	memcpy(p, buf, flow->l3_len);
+	memcpy(p + flow->l3_len, &udp, sizeof(udp));
+	flow->hdr_len = flow->l2_len + flow->l3_len + sizeof(udp);
+}
+
+/* Policy, SA, and the memory of both. */
+static void resolve_ipsec(struct resolve *r)
+{
+	bool is_v6 = r->flow->is_v6;
+	struct iroce_flow_key key = {
+		.saddr = is_v6 ? iroce_addr_v6(&r->saddr) : iroce_addr_v4(r->saddr.s6_addr32[3]),
+		.daddr = is_v6 ? iroce_addr_v6(&r->daddr) : iroce_addr_v4(r->daddr.s6_addr32[3]),
+		.sport = r->sport,
+		.dport = htons(IROCE_ROCE_PORT),
+		.family = is_v6 ? AF_INET6 : AF_INET,
+		.proto = IPPROTO_UDP,
+	};
+	struct iroce_flow *flow = r->flow;
+	struct iroce_qp *iqp = r->iqp;
+	bool is_ud = iroce_qp_is_ud(iqp->qp);
+
+	flow->verdict = iroce_ipsec_out(iqp->roce->func, &key, &flow->sa, &flow->why);
+	spin_lock_bh(&iqp->flow_lock);
+	if (flow->verdict != IROCE_PLAIN) {
+		WRITE_ONCE(iqp->is_sealed, true);
+		if (is_ud)
+			peer_remember(iqp, &r->daddr);
+	} else if (iqp->is_sealed && (!is_ud || peer_is_protected(iqp, &r->daddr))) {
+		flow->verdict = IROCE_CLOSED;
+		flow->why = IROCE_STAT_tx_drop_closed;
+	}
+	spin_unlock_bh(&iqp->flow_lock);
+	if (flow->verdict == IROCE_CLOSED)
+		flow->is_provisional = true;
+}
+
+static int resolve_path(struct resolve *r)
+{
+	const struct ib_gid_attr *sgid = r->grh->sgid_attr;
+	struct dst_entry *dst;
+	int err;
+
+	r->ndev = rdma_read_gid_attr_ndev_rcu(sgid);
+	if (IS_ERR(r->ndev))
+		return PTR_ERR(r->ndev);
+	err = rdma_read_gid_l2_fields(sgid, &r->vlan, NULL);
+	if (err)
+		return err;
+	dst = r->flow->is_v6 ? route6(r) : route4(r);
+	if (IS_ERR(dst))
+		return PTR_ERR(dst);
+	r->flow->dst = dst;
+	resolve_neighbour(r, dst);
+	return 0;
+}
+
+/* A new flow; NULL: no memory, no such GID any more, no route. RCU read side. */
+static struct iroce_flow *resolve(struct iroce_qp *iqp, const struct rdma_ah_attr *ah, u32 qpn)
+{
+	struct resolve r = { .iqp = iqp, .ah = ah, .grh = rdma_ah_read_grh(ah) };
+	struct iroce_flow *flow;
+
+	if (!(rdma_ah_get_ah_flags(ah) & IB_AH_GRH) || !r.grh->sgid_attr)
+		return NULL;
+	flow = kzalloc(sizeof(*flow), GFP_ATOMIC);
+	if (!flow)
+		return NULL;
+	r.flow = flow;
+	/* First of all: what changes from here on makes the flow stale. */
+	flow->gen = atomic_read_acquire(&iqp->roce->func->flow_gen);
+	flow->expires = jiffies + ASK_AGAIN;
+	memcpy(&r.saddr, r.grh->sgid_attr->gid.raw, sizeof(r.saddr));
+	memcpy(&r.daddr, r.grh->dgid.raw, sizeof(r.daddr));
+	flow->is_v6 = !ipv6_addr_v4mapped(&r.saddr);
+	if (flow->is_v6 == ipv6_addr_v4mapped(&r.daddr))
+		goto err_free;
+	r.sport = htons(rdma_get_udp_sport(r.grh->flow_label, iqp->qp->ibqp.qp_num, qpn));
+	/* Before the path: a closed flow is closed with or without a route. */
+	resolve_ipsec(&r);
+	if (flow->verdict != IROCE_CLOSED) {
+		if (resolve_path(&r))
+			goto err_free;
+		put_template(&r);
+	}
+	return flow;
+
+err_free:
+	flow_put(flow);
+	return NULL;
+}
+
+/* Two may resolve at once; the later result stays, the other is good until it is freed. */
+static void publish(struct iroce_qp *iqp, struct iroce_flow __rcu **slot, struct iroce_flow *flow)
+{
+	struct iroce_flow *old;
+
+	spin_lock_bh(&iqp->flow_lock);
+	old = rcu_replace_pointer(*slot, flow, lockdep_is_held(&iqp->flow_lock));
+	spin_unlock_bh(&iqp->flow_lock);
+	flow_put(old);
+}
+
+struct iroce_flow *iroce_flow_rc(struct iroce_qp *iqp)
+{
+	struct iroce_flow *flow = rcu_dereference(iqp->flow);
+
+	if (likely(flow && flow_is_fresh(iqp->roce->func, flow)))
+		return flow;
+	flow = resolve(iqp, &iqp->qp->remote_ah_attr, iqp->qp->remote_qpn);
+	if (flow)
+		publish(iqp, &iqp->flow, flow);
+	return flow;
+}
+
+static void ah_key(struct iroce_ah_key *key, const struct rdma_ah_attr *ah, u32 qpn)
+{
+	const struct ib_global_route *grh = rdma_ah_read_grh(ah);
+
+	memset(key, 0, sizeof(*key));
+	key->dgid = grh->dgid;
+	key->sgid = grh->sgid_attr;
+	key->flow_label = grh->flow_label;
+	key->qpn = qpn;
+	ether_addr_copy(key->dmac, ah->roce.dmac);
+	key->hop_limit = grh->hop_limit;
+	key->traffic_class = grh->traffic_class;
+	key->sl = rdma_ah_get_sl(ah);
+}
+
+struct iroce_flow *iroce_flow_ud(struct iroce_qp *iqp, const struct rdma_ah_attr *ah, u32 qpn)
+{
+	struct iroce_flow __rcu **slot;
+	struct iroce_ah_key key;
+	struct iroce_flow *flow;
+
+	ah_key(&key, ah, qpn);
+	slot = &iqp->ud_flow[jhash(&key, sizeof(key), 0) % IROCE_UD_FLOWS];
+	flow = rcu_dereference(*slot);
+	if (likely(flow && !memcmp(flow->ah_key, &key, sizeof(key)) &&
+		   flow_is_fresh(iqp->roce->func, flow)))
+		return flow;
+	flow = resolve(iqp, ah, qpn);
+	if (!flow)
+		return NULL;
+	flow->ah_key = kmemdup(&key, sizeof(key), GFP_ATOMIC);
+	if (!flow->ah_key) {
+		flow_put(flow);
+		return NULL;
+	}
+	publish(iqp, slot, flow);
+	return flow;
+}
+
+bool iroce_flow_takes_plain(struct iroce_qp *iqp, const struct in6_addr *saddr)
+{
+	bool is_protected;
+
+	if (likely(!READ_ONCE(iqp->is_sealed)))
+		return true;
+	if (!iroce_qp_is_ud(iqp->qp))
+		return false;
+	spin_lock_bh(&iqp->flow_lock);
+	is_protected = peer_is_protected(iqp, saddr);
+	spin_unlock_bh(&iqp->flow_lock);
+	return !is_protected;
+}
+
+void iroce_flow_flush(struct iroce_qp *iqp, bool forget)
+{
+	unsigned long flags;
+	int i;
+
+	/* Called with interrupts off on reset. */
+	spin_lock_irqsave(&iqp->flow_lock, flags);
+	flow_put(rcu_replace_pointer(iqp->flow, NULL, true));
+	for (i = 0; i < IROCE_UD_FLOWS; i++)
+		flow_put(rcu_replace_pointer(iqp->ud_flow[i], NULL, true));
+	if (forget) {
+		peers_forget(iqp);
+		WRITE_ONCE(iqp->is_sealed, false);
+	}
+	spin_unlock_irqrestore(&iqp->flow_lock, flags);
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The RoCEv2 engine of iroce: what its files know of each other, and the one
+ * place where rdmavt, the kernel's library for software verbs, is included.
+ *
+ *   post_send --> send.c --plan--> req.c / resp_send.c / ud.c
+ *                   |                (what to send next, under s_lock)
+ *                   +--execute--> packet.c --> flow.c, iroce_frame_build()
+ *                                 (no lock, one batch of packets)
+ *                   +--> iroce_eswitch_xmit_list()
+ *
+ *   iroce_roce_rx() --> roce_rx.c --> ack.c    acks and read responses: requester
+ *                                 --> resp.c   requests: responder
+ *                                 --> ud.c
+ *
+ * Locks, outermost first. rdmavt's: qp->r_lock (responder, and every change of
+ * state or completion), qp->s_hlock (posting), qp->s_lock (requester, queue of
+ * responses; also taken by a timer in hard irq). Ours: iroce_qp.flow_lock,
+ * innermost. RVT_S_BUSY in qp->s_flags makes the sender single: its owner works
+ * on iroce_qp.batch without a lock.
+ */
+#ifndef IROCE_ROCE_H
+#define IROCE_ROCE_H
+
+#include <linux/refcount.h>
+#include <linux/workqueue.h>
+#include <rdma/ib_addr.h>
+#include <rdma/ib_cache.h>
+#include <rdma/ib_verbs.h>
+#include <rdma/rdma_vt.h>
+#include <rdma/rdmavt_cq.h>
+#include <rdma/rdmavt_qp.h>
+#include <rdma/uverbs_ioctl.h>
+
+#include "compat.h"
+#include "core/icrc.h"
+#include "core/roce.h"
+#include "iroce.h"
+
+#define IROCE_RDMA_PORT		1	/* verbs port number of every function */
+
+/*
+ * A packet's payload may lie in IROCE_FRAME_PIECES places at most. An SGE of up
+ * to 4096 bytes crosses at most one page boundary, so half as many SGEs fit always.
+ */
+#define IROCE_MAX_SEND_SGE	(IROCE_FRAME_PIECES / 2)
+#define IROCE_MAX_RECV_SGE	16
+
+#define IROCE_BATCH		16	/* packets planned and sent at a time */
+#define IROCE_WINDOW_MAX	128	/* packets sent and not acknowledged */
+#define IROCE_WINDOW_MIN	8
+#define IROCE_TX_HIGH		192	/* frames of a QP below us: stop ... */
+#define IROCE_TX_LOW		64	/* ... and go on */
+#define IROCE_BUDGET		64	/* packets per run of the sender */
+#define IROCE_MAX_MSG		(1U << 30)
+
+struct iroce_qp;
+
+/*
+ * struct iroce_roce - the RDMA device of a function
+ * @rdi: first, the ib_device in it is what the core allocates and frees
+ * @rvt: rdmavt's own verbs where we put a check in front (verbs.c)
+ * @n_qps: struct iroce_qp alive: each QP, and QPs gone whose frames are still below us
+ */
+struct iroce_roce {
+	struct rvt_dev_info rdi;
+	struct iroce_func *func;
+	struct rvt_ibport port;
+	u16 pkeys[1];
+	struct list_head entry;		/* gid.c: devices that want neighbour events */
+	bool is_port_active;		/* last state that was announced; RTNL */
+	atomic_t n_qps;
+	struct work_struct speed_work;	/* reads the netdev's speed, needs RTNL */
+	u16 speed;			/* as ib_port_attr wants them */
+	u8 width;
+	struct ib_device_ops rvt;
+};
+
+static inline struct iroce_roce *iroce_roce(struct ib_device *ibdev)
+{
+	return container_of(ibdev, struct iroce_roce, rdi.ibdev);
+}
+
+/*
+ * struct iroce_flow - how packets of a QP (UD: to one address) leave the host
+ *
+ * Immutable once published, read under RCU. @hdr is the header from Ethernet to
+ * UDP of a packet without payload length; see packet.c for what is patched.
+ */
+struct iroce_flow {
+	struct rcu_head rcu;
+	int gen;			/* func->flow_gen it was resolved at */
+	enum iroce_verdict verdict;
+	enum iroce_stat why;		/* counter of drops if IROCE_CLOSED */
+	bool is_provisional;		/* ask again after @expires */
+	bool is_v6;
+	u8 l2_len;
+	u8 l3_len;
+	u8 hdr_len;
+	unsigned long expires;		/* jiffies */
+	struct iroce_sa *sa;
+	struct dst_entry *dst;
+	u32 dst_cookie;
+	struct iroce_ah_key *ah_key;	/* UD: the address this is for */
+	u8 hdr[ETH_HLEN + VLAN_HLEN + 40 + 8] __aligned(4);
+};
+
+/* What a UD flow depends on besides the QP. Compared as memory: no holes. */
+struct iroce_ah_key {
+	union ib_gid dgid;
+	const struct ib_gid_attr *sgid;
+	u32 flow_label;
+	u32 qpn;
+	u8 dmac[ETH_ALEN];
+	u8 hop_limit;
+	u8 traffic_class;
+	u8 sl;
+	u8 zero[7];
+};
+
+#define IROCE_UD_FLOWS	8		/* direct mapped cache of a UD QP */
+#define IROCE_PEERS	32		/* hash buckets of protected peers of a UD QP */
+
+/* struct iroce_peers - addresses a QP has once been protected towards; flow_lock */
+struct iroce_peers {
+	struct hlist_head bucket[IROCE_PEERS];
+	unsigned int n;
+	bool is_full;			/* cannot remember more: all count as protected */
+};
+
+/* One kind of packets to send: see send.c. */
+enum iroce_plan {
+	IROCE_PLAN_IDLE,	/* nothing to do, or must wait */
+	IROCE_PLAN_SEND,	/* iroce_qp.batch is filled */
+	IROCE_PLAN_FLUSH,	/* QP is in error: complete the send queue */
+};
+
+/*
+ * struct iroce_batch - packets of one message to build and send without a lock
+ *
+ * Holds a reference on each memory region in @mr. @ss walks over @sge, never
+ * over the WQE: the WQE may be completed and reused meanwhile.
+ */
+struct iroce_batch {
+	const struct iroce_send_op *op;
+	u32 psn;			/* of the first packet */
+	u32 n;				/* packets */
+	u32 index;			/* of the first packet in its message */
+	u32 n_msg;			/* packets of the message */
+	u32 len;			/* payload bytes in this batch */
+	u32 pmtu;
+	u32 dqpn;
+	u64 va;				/* RETH */
+	u32 rkey;
+	u32 dma_len;
+	__be32 imm;
+	__be32 aeth;
+	u32 qkey;			/* DETH */
+	u32 inv_rkey;			/* IETH */
+	bool is_solicited;
+	bool is_response;
+	bool is_ackreq;			/* on the last packet */
+	struct rdma_ah_attr *ah;	/* UD: belongs to the WQE, stable while BUSY */
+	struct rvt_sge_state ss;
+	struct rvt_sge sge[IROCE_MAX_SEND_SGE];
+	struct rvt_mregion *mr[IROCE_MAX_SEND_SGE];
+	u8 n_mr;
+};
+
+/* struct iroce_send_op - opcodes of one kind of message, by place in the message */
+struct iroce_send_op {
+	u8 first;
+	u8 middle;
+	u8 last;
+	u8 only;
+	u8 flags;
+};
+
+#define IROCE_SOP_READ		0x01	/* one packet asks for many */
+#define IROCE_SOP_CREDIT	0x02	/* consumes a receive WQE of the peer */
+#define IROCE_SOP_SE		0x04	/* solicited event bit has a meaning */
+
+/*
+ * struct iroce_qp - the engine's part of a QP (rvt_qp.priv)
+ * @refs: one of the QP, one per frame below us that carries our destructor;
+ *	refs - 1 frames are in flight
+ * @is_dead: the QP is gone, only frames are left; under @dead_lock
+ */
+struct iroce_qp {
+	struct rvt_qp *qp;
+	struct iroce_roce *roce;
+	struct work_struct work;
+
+	refcount_t refs;
+	bool wants_room;		/* sender stopped at IROCE_TX_HIGH */
+	bool is_dead;
+	spinlock_t dead_lock;
+
+	/* requester, under s_lock */
+	u32 sent_psn;			/* one beyond the highest PSN ever sent */
+	u32 sge_psn;			/* PSN that s_sge points at, if has_sge */
+	u32 read_psn;			/* PSN that s_rdma_read_sge points at, if has_read_sge */
+	bool has_sge;
+	bool has_read_sge;
+	bool is_read_restarted;		/* asked again, response not seen yet */
+	u16 window;
+
+	/* responder's answers, under s_lock */
+	u32 resp_psn;			/* next read response packet of the entry at the tail */
+	u32 resp_left;			/* its bytes */
+	bool is_resp_active;		/* an entry is half sent */
+	bool is_responding;		/* a batch of responses is on its way out */
+	bool is_replay;			/* tail was set back for a duplicate */
+
+	/* connected address; written under r_lock and s_lock by modify_qp */
+	struct {
+		struct in6_addr saddr;	/* ours; IPv4 mapped */
+		struct in6_addr daddr;
+		bool is_set;
+	} peer;
+
+	/* flow.c */
+	spinlock_t flow_lock;
+	struct iroce_flow __rcu *flow;
+	struct iroce_flow __rcu *ud_flow[IROCE_UD_FLOWS];
+	struct iroce_peers peers;
+	bool is_sealed;			/* I1, I5: was protected since the last reset */
+
+	/* owner of RVT_S_BUSY */
+	struct iroce_batch batch;
+	struct iroce_frame frame;
+};
+
+static inline struct iroce_qp *iroce_qp(const struct rvt_qp *qp)
+{
+	return qp->priv;
+}
+
+/* A syndrome where rdmavt's helpers look for it: the AETH in host order. */
+static inline u32 iroce_syndrome_aeth(u8 syndrome)
+{
+	return (u32)syndrome << 24;
+}
+
+/* The AETH of a reply: NAK syndrome, or 0 for an ACK with credits. */
+static inline __be32 iroce_reply_aeth(struct rvt_qp *qp, u8 nak)
+{
+	if (!nak)
+		return rvt_compute_aeth(qp);
+	return cpu_to_be32(iroce_syndrome_aeth(nak) | (qp->r_msn & IROCE_PSN_MASK));
+}
+
+static inline bool iroce_qp_is_ud(const struct rvt_qp *qp)
+{
+	return qp->allowed_ops == IB_OPCODE_UD;
+}
+
+/* A received packet on its way through the engine; no reference is taken. */
+struct iroce_rx_pkt {
+	struct iroce_roce_pkt roce;
+	struct iroce_roce *roce_dev;
+	struct iroce_qp *iqp;
+	struct iroce_sa *sa;
+	struct sk_buff *skb;
+	u8 *payload;
+	bool is_v6;
+	struct in6_addr saddr;		/* IPv4 mapped */
+	struct in6_addr daddr;
+};
+
+/* ---- qp.c: what rdmavt calls ------------------------------------------ */
+extern const struct rvt_driver_provided iroce_rvt_driver;
+extern const struct rvt_operation_params iroce_post_parms[RVT_OPERATION_MAX];
+extern const enum ib_wc_opcode iroce_wc_opcode[];
+void iroce_qp_put(struct iroce_qp *iqp);
+/* To the error state; r_lock and s_lock held. */
+void iroce_qp_error(struct rvt_qp *qp, enum ib_wc_status status);
+void iroce_qp_event(struct rvt_qp *qp, enum ib_event_type type);
+enum ib_mtu iroce_port_active_mtu(const struct iroce_roce *roce);
+void iroce_qp_wait_gone(struct iroce_roce *roce);
+
+/* ---- rq.c: receive WQEs, which user space can write at any time ------- */
+/* 1 one taken, 0 none posted, -1 it is bad (completed in error). r_lock held. */
+int iroce_rwqe_get(struct rvt_qp *qp, bool wr_id_only);
+
+/* ---- send.c: the sender ------------------------------------------------ */
+int iroce_send_module_init(void);
+void iroce_send_module_exit(void);
+bool iroce_send_schedule(struct rvt_qp *qp);
+bool iroce_send_kick(struct rvt_qp *qp);
+void iroce_send(struct rvt_qp *qp);
+void iroce_send_work(struct work_struct *work);
+/* Attach to a frame of @iqp: bounds what is in flight. */
+void iroce_send_own(struct iroce_qp *iqp, struct sk_buff *skb);
+
+/* ---- packet.c: one packet ---------------------------------------------- */
+struct sk_buff *iroce_packet_build(struct iroce_qp *iqp, struct iroce_flow *flow,
+				   struct iroce_frame *frame, struct iroce_batch *batch,
+				   u32 i);
+bool iroce_packet_icrc_ok(const struct iroce_rx_pkt *pkt);
+void iroce_packet_drop(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 n, u32 bytes);
+/* Sends an ACK or NAK at once; softirq or BH disabled. @aeth as on the wire. */
+void iroce_packet_send_ack(struct iroce_qp *iqp, u32 psn, __be32 aeth);
+
+/* ---- req.c: requester, sending ----------------------------------------- */
+enum iroce_plan iroce_req_plan(struct iroce_qp *iqp);
+void iroce_req_done(struct iroce_qp *iqp);
+void iroce_req_restart(struct iroce_qp *iqp, u32 psn);
+void iroce_req_timeout(struct rvt_qp *qp, u32 psn, int wait);
+bool iroce_wqe_is_read(const struct rvt_swqe *wqe);
+void iroce_batch_sges(struct iroce_batch *batch, const struct rvt_sge_state *ss);
+void iroce_batch_put(struct iroce_batch *batch);
+
+/* ---- ack.c: requester, receiving --------------------------------------- */
+void iroce_ack_rx(struct iroce_rx_pkt *pkt);
+
+/* ---- resp.c, resp_send.c: responder ------------------------------------ */
+void iroce_resp_rx(struct iroce_rx_pkt *pkt);
+enum iroce_plan iroce_resp_plan(struct iroce_qp *iqp);
+int iroce_resp_read(struct iroce_rx_pkt *pkt);
+void iroce_resp_duplicate(struct iroce_rx_pkt *pkt);
+void iroce_resp_reply(struct iroce_qp *iqp, u32 psn, u8 nak);
+
+/* ---- ud.c ---------------------------------------------------------------- */
+enum iroce_plan iroce_ud_plan(struct iroce_qp *iqp);
+void iroce_ud_done(struct iroce_qp *iqp, enum ib_wc_status status);
+void iroce_ud_rx(struct iroce_rx_pkt *pkt);
+
+/* ---- flow.c --------------------------------------------------------------- */
+/*
+ * The flow of a connected QP, or of a UD QP to @ah; NULL: no way to send now.
+ * Under rcu_read_lock(), BH disabled; what is returned is good until its end.
+ */
+struct iroce_flow *iroce_flow_rc(struct iroce_qp *iqp);
+struct iroce_flow *iroce_flow_ud(struct iroce_qp *iqp, const struct rdma_ah_attr *ah, u32 qpn);
+/* I5: does this QP take cleartext from @saddr? */
+bool iroce_flow_takes_plain(struct iroce_qp *iqp, const struct in6_addr *saddr);
+/* @forget: also that it was ever protected (reset, destruction) */
+void iroce_flow_flush(struct iroce_qp *iqp, bool forget);
+
+/* ---- gid.c ----------------------------------------------------------------- */
+int iroce_gid_module_init(void);
+void iroce_gid_module_exit(void);
+void iroce_gid_add_device(struct iroce_roce *roce);
+void iroce_gid_del_device(struct iroce_roce *roce);
+int iroce_gid_add(const struct ib_gid_attr *attr, void **context);
+int iroce_gid_del(const struct ib_gid_attr *attr, void **context);
+bool iroce_gid_is_ours(struct iroce_roce *roce, const struct in6_addr *addr);
+
+/* ---- mmap.c ------------------------------------------------------------------ */
+int iroce_ucontext_alloc(struct ib_ucontext *uctx, struct ib_udata *udata);
+void iroce_ucontext_disassociate(struct ib_ucontext *uctx);
+int iroce_mmap(struct ib_ucontext *uctx, struct vm_area_struct *vma);
+bool iroce_ring_is_settled(struct rvt_dev_info *rdi, struct rvt_mmap_info *ip);
+
+/* ---- hwstats.c ----------------------------------------------------------------- */
+struct rdma_hw_stats *iroce_hwstats_alloc(struct ib_device *ibdev, u32 port_num);
+int iroce_hwstats_get(struct ib_device *ibdev, struct rdma_hw_stats *stats, u32 port_num,
+		      int index);
+
+#endif /* IROCE_ROCE_H */

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * RoCEv2 packets coming in: parse, check, find the QP, hand over.
+ *
+ *   iroce_roce_rx --> core's parser --> ICRC --> P_Key --> QP by number
+ *        --> state, service --> addresses (RC: the connected ones)
+ *        --> I5: sealed if the QP is protected --> requester, responder or UD
+ *
+ * Every packet that does not make it moves one counter. Per packet: no
+ * allocation, one pass for the ICRC, one hash lookup, the QP's r_lock.
+ */
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+
+#include "roce.h"
+
+#define PKEY_BASE	0x7fff
+#define NO_DROP		IROCE_STAT_MAX
+
+static void set_addresses(struct iroce_rx_pkt *pkt)
+{
+	if (pkt->is_v6) {
+		const struct ipv6hdr *ip6 = ipv6_hdr(pkt->skb);
+
+		memcpy(&pkt->saddr, &ip6->saddr, sizeof(pkt->saddr));
+		memcpy(&pkt->daddr, &ip6->daddr, sizeof(pkt->daddr));
+	} else {
+		const struct iphdr *ip = ip_hdr(pkt->skb);
+
+		ipv6_addr_set_v4mapped(get_unaligned(&ip->saddr), &pkt->saddr);
+		ipv6_addr_set_v4mapped(get_unaligned(&ip->daddr), &pkt->daddr);
+	}
+}
+
+/* Checks that need no QP. */
+static enum iroce_stat parse(struct iroce_rx_pkt *pkt)
+{
+	struct sk_buff *skb = pkt->skb;
+	const struct udphdr *udp = udp_hdr(skb);
+	u8 *bth = (u8 *)(udp + 1);
+	size_t len = get_unaligned_be16(&udp->len);
+
+	if (len < sizeof(*udp))
+		return IROCE_STAT_rx_drop_malformed;
+	len -= sizeof(*udp);
+	if (bth + len > skb_tail_pointer(skb) || iroce_bth_parse(bth, len, len, &pkt->roce))
+		return IROCE_STAT_rx_drop_malformed;
+	pkt->payload = bth + pkt->roce.payload_off;
+	pkt->is_v6 = (*skb_network_header(skb) >> 4) == 6;
+	if (!iroce_packet_icrc_ok(pkt))
+		return IROCE_STAT_rx_drop_icrc;
+	if ((pkt->roce.pkey & PKEY_BASE) != PKEY_BASE) {
+		pkt->roce_dev->port.pkey_violations++;
+		return IROCE_STAT_rx_drop_pkey;
+	}
+	set_addresses(pkt);
+	return NO_DROP;
+}
+
+/* The packet and its QP fit together; r_lock held. */
+static enum iroce_stat check_qp(const struct iroce_rx_pkt *pkt)
+{
+	const struct iroce_qp *iqp = pkt->iqp;
+	const struct rvt_qp *qp = iqp->qp;
+	bool is_ud = iroce_qp_is_ud(qp);
+	u8 service = pkt->roce.opcode & IROCE_SVC_MASK;
+
+	if (service != (is_ud ? IROCE_SVC_UD : IROCE_SVC_RC))
+		return IROCE_STAT_rx_drop_opcode;
+	if (!(ib_rvt_state_ops[qp->state] & RVT_PROCESS_RECV_OK))
+		return IROCE_STAT_rx_drop_qp_state;
+	if (is_ud) {
+		if (!ipv6_addr_is_multicast(&pkt->daddr) &&
+		    !iroce_gid_is_ours(iqp->roce, &pkt->daddr))
+			return IROCE_STAT_rx_drop_peer;
+	} else if (!iqp->peer.is_set || !ipv6_addr_equal(&pkt->saddr, &iqp->peer.daddr) ||
+		   !ipv6_addr_equal(&pkt->daddr, &iqp->peer.saddr)) {
+		return IROCE_STAT_rx_drop_peer;
+	}
+	return NO_DROP;
+}
+
+/* I5. A QP that never sent does not know yet whether it is protected: find out. */
+static enum iroce_stat check_seal(const struct iroce_rx_pkt *pkt)
+{
+	struct iroce_qp *iqp = pkt->iqp;
+
+	if (pkt->sa)
+		return NO_DROP;
+	if (!iroce_qp_is_ud(iqp->qp) && !rcu_access_pointer(iqp->flow))
+		iroce_flow_rc(iqp);
+	return iroce_flow_takes_plain(iqp, &pkt->saddr) ? NO_DROP : IROCE_STAT_rx_drop_unsealed;
+}
+
+/* RCU read side: the QP stays as long as we are here. */
+static enum iroce_stat deliver(struct iroce_rx_pkt *pkt)
+{
+	struct iroce_roce *roce = pkt->roce_dev;
+	enum iroce_stat drop;
+	struct rvt_qp *qp;
+
+	qp = rvt_lookup_qpn(&roce->rdi, &roce->port, pkt->roce.qpn);
+	if (!qp)
+		return IROCE_STAT_rx_drop_no_qp;
+	pkt->iqp = iroce_qp(qp);
+	spin_lock(&qp->r_lock);
+	drop = check_qp(pkt);
+	if (drop == NO_DROP)
+		drop = check_seal(pkt);
+	if (drop != NO_DROP)
+		goto unlock;
+	iroce_count(roce->func, IROCE_STAT_rcvd_pkts);
+	if (iroce_qp_is_ud(qp))
+		iroce_ud_rx(pkt);
+	else if (pkt->roce.flags & IROCE_OPF_RESPONSE)
+		iroce_ack_rx(pkt);
+	else
+		iroce_resp_rx(pkt);
+unlock:
+	spin_unlock(&qp->r_lock);
+	return drop;
+}
+
+void iroce_roce_rx(struct iroce_func *f, struct sk_buff *skb, struct iroce_sa *sa)
+{
+	struct iroce_rx_pkt pkt = { .skb = skb, .sa = sa };
+	struct iroce_roce *roce = READ_ONCE(f->roce);
+	enum iroce_stat drop;
+
+	if (!roce) {
+		iroce_count(f, IROCE_STAT_rx_drop_no_qp);
+		goto free;
+	}
+	pkt.roce_dev = roce;
+	drop = parse(&pkt);
+	if (drop == NO_DROP)
+		drop = deliver(&pkt);
+	if (drop != NO_DROP)
+		iroce_count(f, drop);
+free:
+	consume_skb(skb);
+}

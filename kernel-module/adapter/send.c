@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The sender: one loop for everything a QP sends. Plans a batch of packets of
+ * one message under s_lock, builds and transmits it without a lock, repeats.
+ *
+ *            +--> responder's answers --> requester's packets --+
+ *   s_lock   |    (acks and reads first: peers wait for them)   |
+ *            |                                                  v
+ *            +---- account, timer <-- transmit batch <-- build each packet
+ *                                          (BH off, no lock, RVT_S_BUSY)
+ *
+ * Runs in post_send's caller, where the user waits anyway, and in a work item
+ * per QP, so that QPs spread over CPUs. On a machine with a single CPU the work
+ * runs as softirq: a thread would compete with the poller that waits for it.
+ *
+ * Per packet: one skb (iroce_frame_build), one atomic for the frames in flight,
+ * no lock of ours, no lookup. Per batch: two rounds of s_lock, one check of the
+ * flow's generation, one reference per memory region, one doorbell.
+ */
+#include <linux/bottom_half.h>
+#include <linux/cpumask.h>
+#include <linux/wait_bit.h>
+
+#include "roce.h"
+
+static struct workqueue_struct *send_wq;	/* threads, any CPU */
+static struct workqueue_struct *send_bh_wq;	/* softirq */
+
+/*
+ * iroce_send_schedule - have the QP's work item run
+ *
+ * Any context including hard irq (RNR timer), s_lock held or not. A sender that
+ * is BUSY looks again before it stops, so waking it is not needed.
+ */
+bool iroce_send_schedule(struct rvt_qp *qp)
+{
+	struct workqueue_struct *wq = num_online_cpus() == 1 ? send_bh_wq : send_wq;
+
+	if (READ_ONCE(qp->s_flags) & RVT_S_BUSY)
+		return false;
+	return queue_work(wq, &iroce_qp(qp)->work);
+}
+
+/* post_send with more than one request, or behind others: s_lock not held. */
+bool iroce_send_kick(struct rvt_qp *qp)
+{
+	if (READ_ONCE(qp->s_flags) & RVT_S_BUSY)
+		return false;
+	iroce_send(qp);
+	return true;
+}
+
+/* ---- frames in flight -------------------------------------------------- */
+
+static void frame_destroyed(struct sk_buff *skb)
+{
+	struct iroce_qp *iqp = skb_shinfo(skb)->destructor_arg;
+	unsigned long flags;
+
+	/* Pairs with the barrier in has_room(): one of the two sees the other. */
+	if (refcount_read(&iqp->refs) - 2 <= IROCE_TX_LOW && READ_ONCE(iqp->wants_room)) {
+		spin_lock_irqsave(&iqp->dead_lock, flags);
+		if (!iqp->is_dead && iqp->wants_room) {
+			iqp->wants_room = false;
+			iroce_send_schedule(iqp->qp);
+		}
+		spin_unlock_irqrestore(&iqp->dead_lock, flags);
+	}
+	iroce_qp_put(iqp);
+}
+
+void iroce_send_own(struct iroce_qp *iqp, struct sk_buff *skb)
+{
+	refcount_inc(&iqp->refs);
+	skb_orphan(skb);
+	skb_shinfo(skb)->destructor_arg = iqp;
+	skb->destructor = frame_destroyed;
+}
+
+/* s_lock held. Where there is no room the destructor schedules us. */
+static bool has_room(struct iroce_qp *iqp)
+{
+	if (likely(refcount_read(&iqp->refs) - 1 < IROCE_TX_HIGH))
+		return true;
+	WRITE_ONCE(iqp->wants_room, true);
+	smp_mb();
+	if (refcount_read(&iqp->refs) - 1 > IROCE_TX_LOW)
+		return false;
+	WRITE_ONCE(iqp->wants_room, false);
+	return true;
+}
+
+/* ---- the loop ------------------------------------------------------------ */
+
+/* s_lock held. Fills iqp->batch on IROCE_PLAN_SEND. */
+static enum iroce_plan plan(struct iroce_qp *iqp)
+{
+	struct rvt_qp *qp = iqp->qp;
+	enum iroce_plan what;
+
+	if (!(ib_rvt_state_ops[qp->state] & RVT_SEND_OR_FLUSH_OR_RECV_OK))
+		return IROCE_PLAN_IDLE;
+	if (!has_room(iqp))
+		return IROCE_PLAN_IDLE;
+	if (qp->s_flags & (RVT_S_RESP_PENDING | RVT_S_ACK_PENDING)) {
+		what = iroce_resp_plan(iqp);
+		if (what != IROCE_PLAN_IDLE)
+			return what;
+	}
+	if (!(ib_rvt_state_ops[qp->state] & RVT_PROCESS_SEND_OK)) {
+		if ((ib_rvt_state_ops[qp->state] & RVT_FLUSH_SEND) &&
+		    qp->s_last != smp_load_acquire(&qp->s_head))
+			return IROCE_PLAN_FLUSH;
+		return IROCE_PLAN_IDLE;
+	}
+	return iroce_qp_is_ud(qp) ? iroce_ud_plan(iqp) : iroce_req_plan(iqp);
+}
+
+/*
+ * Completes what is left in the send queue of a QP in error, a bounded number
+ * per turn. Both locks: rdmavt's completion asks for them.
+ */
+static void flush(struct rvt_qp *qp)
+{
+	unsigned long flags;
+	int n = IROCE_BUDGET;
+
+	spin_lock_irqsave(&qp->r_lock, flags);
+	spin_lock(&qp->s_lock);
+	while (n-- && qp->s_last != smp_load_acquire(&qp->s_head) &&
+	       (ib_rvt_state_ops[qp->state] & RVT_FLUSH_SEND))
+		rvt_send_complete(qp, rvt_get_swqe_ptr(qp, qp->s_last), IB_WC_WR_FLUSH_ERR);
+	spin_unlock(&qp->s_lock);
+	spin_unlock_irqrestore(&qp->r_lock, flags);
+}
+
+/* Builds the batch's packets into @frames; returns how many, or -errno if the first failed. */
+static int build(struct iroce_qp *iqp, struct iroce_flow *flow, struct sk_buff_head *frames,
+		 u32 from)
+{
+	struct iroce_batch *batch = &iqp->batch;
+	struct sk_buff *skb;
+	u32 i;
+
+	for (i = from; i < batch->n; i++) {
+		skb = iroce_packet_build(iqp, flow, &iqp->frame, batch, i);
+		if (IS_ERR(skb))
+			return i > from ? i - from : PTR_ERR(skb);
+		iroce_send_own(iqp, skb);
+		__skb_queue_tail(frames, skb);
+	}
+	return i - from;
+}
+
+static struct iroce_flow *batch_flow(struct iroce_qp *iqp)
+{
+	struct iroce_batch *batch = &iqp->batch;
+
+	if (batch->ah)
+		return iroce_flow_ud(iqp, batch->ah, batch->dqpn);
+	return iroce_flow_rc(iqp);
+}
+
+/*
+ * Sends the batch. What could not be sent is counted and lost as on a wire: RC
+ * sends it again, UD may lose it. Returns the packets that got out.
+ */
+static u32 execute(struct iroce_qp *iqp)
+{
+	struct iroce_func *func = iqp->roce->func;
+	struct iroce_batch *batch = &iqp->batch;
+	struct sk_buff_head frames;
+	struct iroce_flow *flow;
+	bool is_stale = false;
+	u32 sent = 0;
+	int n;
+
+	__skb_queue_head_init(&frames);
+	local_bh_disable();
+	rcu_read_lock();
+	while (sent < batch->n) {
+		flow = batch_flow(iqp);
+		if (!flow || flow->verdict == IROCE_CLOSED) {
+			iroce_packet_drop(iqp, flow, batch->n - sent, batch->len);
+			break;
+		}
+		n = build(iqp, flow, &frames, sent);
+		if (n < 0) {
+			/* The SA died under us. Once more with a new flow, not forever. */
+			if (n == -ESTALE && !is_stale) {
+				is_stale = true;
+				continue;
+			}
+			iroce_count(func, n == -ENOMEM ? IROCE_STAT_tx_drop_no_mem :
+							 IROCE_STAT_send_err);
+			break;
+		}
+		sent += n;
+	}
+	if (!skb_queue_empty(&frames))
+		iroce_eswitch_xmit_list(func, &frames);
+	rcu_read_unlock();
+	local_bh_enable();
+	iroce_stat_add(func->stats, IROCE_STAT_sent_pkts, sent);
+	return sent;
+}
+
+static void account(struct iroce_qp *iqp)
+{
+	struct iroce_batch *batch = &iqp->batch;
+
+	iroce_batch_put(batch);
+	if (batch->is_response)
+		iqp->is_responding = false;
+	else if (batch->ah)
+		iroce_ud_done(iqp, IB_WC_SUCCESS);
+	else
+		iroce_req_done(iqp);
+}
+
+/*
+ * iroce_send - send what may be sent, within the budget
+ *
+ * Any context but hard irq or interrupts off; there it is left to the work.
+ * No lock of the QP held.
+ */
+void iroce_send(struct rvt_qp *qp)
+{
+	struct iroce_qp *iqp = iroce_qp(qp);
+	int budget = in_serving_softirq() ? IROCE_BUDGET / 2 : IROCE_BUDGET;
+	enum iroce_plan what;
+	unsigned long flags;
+
+	if (in_hardirq() || irqs_disabled()) {
+		iroce_send_schedule(qp);
+		return;
+	}
+	spin_lock_irqsave(&qp->s_lock, flags);
+	if (qp->s_flags & RVT_S_BUSY) {
+		spin_unlock_irqrestore(&qp->s_lock, flags);
+		return;
+	}
+	qp->s_flags |= RVT_S_BUSY;
+	while ((what = plan(iqp)) != IROCE_PLAN_IDLE) {
+		spin_unlock_irqrestore(&qp->s_lock, flags);
+		if (what == IROCE_PLAN_FLUSH) {
+			flush(qp);
+			budget -= IROCE_BATCH;
+			spin_lock_irqsave(&qp->s_lock, flags);
+		} else {
+			budget -= iqp->batch.n;
+			execute(iqp);
+			spin_lock_irqsave(&qp->s_lock, flags);
+			account(iqp);
+		}
+		if (budget <= 0)
+			break;
+	}
+	qp->s_flags &= ~RVT_S_BUSY;
+	if (what != IROCE_PLAN_IDLE)
+		iroce_send_schedule(qp);
+	/* A reset waits for the sender: quiesce_qp(). */
+	if (unlikely(qp->state == IB_QPS_RESET))
+		wake_up_var(&qp->s_flags);
+	spin_unlock_irqrestore(&qp->s_lock, flags);
+}
+
+void iroce_send_work(struct work_struct *work)
+{
+	iroce_send(container_of(work, struct iroce_qp, work)->qp);
+}
+
+int iroce_send_module_init(void)
+{
+	send_wq = alloc_workqueue("iroce_send", WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
+	if (!send_wq)
+		return -ENOMEM;
+	send_bh_wq = alloc_workqueue("iroce_send_bh", WQ_BH | IROCE_WQ_PERCPU, 0);
+	if (!send_bh_wq) {
+		destroy_workqueue(send_wq);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void iroce_send_module_exit(void)
+{
+	destroy_workqueue(send_bh_wq);
+	destroy_workqueue(send_wq);
+}

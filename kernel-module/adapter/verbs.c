@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The RDMA device of a function: registration with rdmavt and the core, limits,
+ * events, and the checks that we put in front of some of rdmavt's verbs because
+ * it trusts user space more than we do.
+ */
+#include <linux/etherdevice.h>
+#include <linux/module.h>
+#include <linux/rtnetlink.h>
+#include <net/addrconf.h>
+
+#include "roce.h"
+#include "uapi/iroce-abi.h"
+
+#define LKEY_BITS	14	/* memory regions per device */
+#define QP_TABLE	1024	/* hash buckets */
+#define RD_ATOMIC	16	/* reads outstanding per QP */
+
+/* ---- checks in front of rdmavt's verbs -------------------------------------- */
+
+/*
+ * rdmavt leaks the ring of a user's QP or SRQ if the caller has no room for its
+ * offset, and frees it twice if that cannot be written: see to both before.
+ */
+static int check_offset_room(struct ib_udata *udata)
+{
+	struct iroce_mmap_resp resp = {};
+
+	if (!udata)
+		return 0;
+	if (udata->outlen < sizeof(resp))
+		return -EINVAL;
+	return ib_copy_to_udata(udata, &resp, sizeof(resp));
+}
+
+static int create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr, struct ib_udata *udata)
+{
+	int err;
+
+	if (attr->qp_type != IB_QPT_RC && attr->qp_type != IB_QPT_UD &&
+	    attr->qp_type != IB_QPT_GSI)
+		return -EOPNOTSUPP;
+	err = check_offset_room(udata);
+	if (err)
+		return err;
+	return iroce_roce(ibqp->device)->rvt.create_qp(ibqp, attr, udata);
+}
+
+static int create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *attr, struct ib_udata *udata)
+{
+	int err = check_offset_room(udata);
+
+	if (err)
+		return err;
+	return iroce_roce(ibsrq->device)->rvt.create_srq(ibsrq, attr, udata);
+}
+
+/*
+ * Resizing copies entries that the process can change meanwhile, by a count that
+ * it can change, too, and leaks the old lock: not offered (IB_DEVICE_SRQ_RESIZE).
+ */
+static int modify_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr, enum ib_srq_attr_mask mask,
+		      struct ib_udata *udata)
+{
+	if (mask & IB_SRQ_MAX_WR)
+		return -EOPNOTSUPP;
+	return iroce_roce(ibsrq->device)->rvt.modify_srq(ibsrq, attr, mask, udata);
+}
+
+static int resize_cq(struct ib_cq *ibcq, iroce_cqe_t cqe, struct ib_udata *udata)
+{
+	struct rvt_cq *cq = ibcq_to_rvtcq(ibcq);
+	struct iroce_roce *roce = iroce_roce(ibcq->device);
+	int err;
+
+	/* A user's ring stays a user's ring. */
+	if (!!cq->ip != (udata && udata->outlen >= sizeof(struct iroce_mmap_resp)))
+		return -EINVAL;
+	if (!cqe)
+		return -EINVAL;
+	if (cq->ip) {
+		if (!iroce_ring_is_settled(&roce->rdi, cq->ip))
+			return -EBUSY;
+		err = check_offset_room(udata);
+		if (err)
+			return err;
+	}
+	return iroce_compat_resize_cq(&roce->rvt)(ibcq, cqe, udata);
+}
+
+/* Local access is by the address the region was registered at, not where it lies (iova). */
+static void fix_user_base(struct iroce_roce *roce, struct ib_mr *ibmr, u64 iova)
+{
+	struct rvt_lkey_table *rkt = &roce->rdi.lkey_table;
+	struct rvt_mregion *mr;
+
+	rcu_read_lock();
+	mr = rcu_dereference(rkt->table[ibmr->lkey >> rkt->shift]);
+	if (!WARN_ON_ONCE(!mr || mr->lkey != ibmr->lkey))
+		mr->user_base = iova;
+	rcu_read_unlock();
+}
+
+static struct ib_mr *reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova, int access,
+				 IROCE_DMAH_PARAM struct ib_udata *udata)
+{
+	struct iroce_roce *roce = iroce_roce(pd->device);
+	struct ib_mr *ibmr;
+
+	ibmr = roce->rvt.reg_user_mr(pd, start, length, iova, access, IROCE_DMAH_ARG udata);
+	if (!IS_ERR(ibmr))
+		fix_user_base(roce, ibmr, iova);
+	return ibmr;
+}
+
+/* The core calls this between filling in rdmavt's verbs and letting anyone use them. */
+static int enable_driver(struct ib_device *ibdev)
+{
+	struct iroce_roce *roce = iroce_roce(ibdev);
+
+	roce->rvt = ibdev->ops;
+	ibdev->ops.create_qp = create_qp;
+	ibdev->ops.create_srq = create_srq;
+	ibdev->ops.modify_srq = modify_srq;
+	ibdev->ops.reg_user_mr = reg_user_mr;
+	iroce_compat_resize_cq(&ibdev->ops) = resize_cq;
+	return 0;
+}
+
+/* ---- our own verbs ------------------------------------------------------------- */
+
+static enum rdma_link_layer get_link_layer(struct ib_device *ibdev, u32 port_num)
+{
+	return IB_LINK_LAYER_ETHERNET;
+}
+
+static int modify_device(struct ib_device *ibdev, int mask, struct ib_device_modify *modify)
+{
+	if (mask & ~IB_DEVICE_MODIFY_NODE_DESC)
+		return -EOPNOTSUPP;
+	if (mask & IB_DEVICE_MODIFY_NODE_DESC)
+		memcpy(ibdev->node_desc, modify->node_desc, sizeof(ibdev->node_desc));
+	return 0;
+}
+
+static void get_dev_fw_str(struct ib_device *ibdev, char *str)
+{
+	snprintf(str, IB_FW_VERSION_NAME_MAX, "software");
+}
+
+/* rdmavt insists on a list, we have nothing to show there. */
+static const struct attribute_group *port_groups[] = { NULL };
+
+static const struct ib_device_ops roce_ops = {
+	.owner = THIS_MODULE,
+	.driver_id = IROCE_DRIVER_ID,
+	.port_groups = port_groups,
+
+	.add_gid = iroce_gid_add,
+	.alloc_hw_port_stats = iroce_hwstats_alloc,
+	.alloc_ucontext = iroce_ucontext_alloc,
+	.del_gid = iroce_gid_del,
+	.disassociate_ucontext = iroce_ucontext_disassociate,
+	.enable_driver = enable_driver,
+	.get_dev_fw_str = get_dev_fw_str,
+	.get_hw_stats = iroce_hwstats_get,
+	.get_link_layer = get_link_layer,
+	.mmap = iroce_mmap,
+	.modify_device = modify_device,
+};
+
+static const struct ib_device_attr limits = {
+	.vendor_id = 0xffffff,		/* no OUI */
+	.max_mr_size = ~0ULL,
+	.page_size_cap = PAGE_SIZE,
+	.max_qp = 16384,
+	.max_qp_wr = 16384,
+	.max_send_sge = IROCE_MAX_SEND_SGE,
+	.max_recv_sge = IROCE_MAX_RECV_SGE,
+	.max_sge_rd = IROCE_MAX_SEND_SGE,
+	.max_cq = 16384,
+	.max_cqe = 131071,
+	.max_mr = 1 << LKEY_BITS,
+	.max_pd = 16384,
+	.max_ah = 65535,
+	.max_srq = 4096,
+	.max_srq_wr = 16384,
+	.max_srq_sge = IROCE_MAX_RECV_SGE,
+	.max_qp_rd_atom = RD_ATOMIC,
+	.max_qp_init_rd_atom = RD_ATOMIC,
+	.max_res_rd_atom = RD_ATOMIC * 16384,
+	.max_pkeys = 1,
+	.local_ca_ack_delay = 15,
+	.atomic_cap = IB_ATOMIC_NONE,
+	.device_cap_flags = IB_DEVICE_BAD_PKEY_CNTR | IB_DEVICE_BAD_QKEY_CNTR |
+			    IB_DEVICE_RC_RNR_NAK_GEN | IB_DEVICE_SYS_IMAGE_GUID |
+			    IB_DEVICE_PORT_ACTIVE_EVENT,
+};
+
+static void set_params(struct iroce_roce *roce)
+{
+	struct rvt_driver_params *p = &roce->rdi.dparms;
+
+	p->props = limits;
+	p->props.sys_image_guid = roce->rdi.ibdev.node_guid;
+	p->lkey_table_size = LKEY_BITS;
+	p->qp_table_size = QP_TABLE;
+	p->qpn_start = 16;
+	p->qpn_inc = 1;
+	/* rdmavt wants a range that is not for verbs; this is the smallest. */
+	p->qpn_res_start = RVT_KDETH_QP_BASE;
+	p->qpn_res_end = RVT_KDETH_QP_BASE;
+	p->nports = 1;
+	p->npkeys = 1;
+	p->node = first_online_node;
+	p->psn_mask = IROCE_PSN_MASK;
+	p->psn_modify_mask = IROCE_PSN_MASK;
+	p->psn_shift = 8;
+	p->core_cap_flags = RDMA_CORE_PORT_IBA_ROCE_UDP_ENCAP;
+	p->max_mad_size = IB_MGMT_MAD_SIZE;
+	p->max_rdma_atomic = RD_ATOMIC;
+	/* As many again stay known after they were answered, for duplicates. */
+	p->extra_rdma_atomic = RD_ATOMIC;
+}
+
+static void set_identity(struct iroce_roce *roce)
+{
+	struct ib_device *ibdev = &roce->rdi.ibdev;
+
+	addrconf_addr_eui48((u8 *)&ibdev->node_guid, roce->func->netdev->dev_addr);
+	ibdev->phys_port_cnt = 1;
+	ibdev->num_comp_vectors = num_online_cpus();
+	ibdev->dev.parent = &roce->func->pdev->dev;
+	strscpy(ibdev->node_desc, "iroce", sizeof(ibdev->node_desc));
+	/* The core replaces %d when it registers the device. */
+	dev_set_name(&ibdev->dev, "%s", "iroce%d");
+}
+
+/* ---- events ----------------------------------------------------------------------- */
+
+static void port_event(struct iroce_roce *roce, enum ib_event_type type)
+{
+	struct ib_event ev = {
+		.device = &roce->rdi.ibdev,
+		.element.port_num = IROCE_RDMA_PORT,
+		.event = type,
+	};
+
+	ib_dispatch_event(&ev);
+}
+
+static void read_speed(struct work_struct *work)
+{
+	struct iroce_roce *roce = container_of(work, struct iroce_roce, speed_work);
+	u16 speed;
+	u8 width;
+
+	if (ib_get_eth_speed(&roce->rdi.ibdev, IROCE_RDMA_PORT, &speed, &width))
+		return;
+	WRITE_ONCE(roce->speed, speed);
+	WRITE_ONCE(roce->width, width);
+}
+
+void iroce_roce_netdev_event(struct iroce_func *f, unsigned long event)
+{
+	struct iroce_roce *roce = READ_ONCE(f->roce);
+	bool is_active;
+
+	if (!roce)
+		return;
+	switch (event) {
+	case NETDEV_UP:
+	case NETDEV_DOWN:
+	case NETDEV_CHANGE:
+		is_active = netif_running(f->netdev) && netif_carrier_ok(f->netdev);
+		if (is_active == roce->is_port_active)
+			break;
+		roce->is_port_active = is_active;
+		if (!is_active)
+			iroce_count(f, IROCE_STAT_link_downed);
+		if (!IROCE_CORE_SENDS_PORT_EVENTS)
+			port_event(roce, is_active ? IB_EVENT_PORT_ACTIVE : IB_EVENT_PORT_ERR);
+		schedule_work(&roce->speed_work);
+		break;
+	case NETDEV_CHANGEMTU:
+	case NETDEV_CHANGEADDR:
+		break;
+	default:
+		return;
+	}
+	iroce_flow_changed(f);
+}
+
+/* ---- life ------------------------------------------------------------------------- */
+
+int iroce_roce_init(struct iroce_func *f)
+{
+	struct iroce_roce *roce;
+	struct rvt_dev_info *rdi;
+	int err;
+
+	rdi = rvt_alloc_device(sizeof(*roce), 1);
+	if (!rdi)
+		return -ENOMEM;
+	roce = container_of(rdi, struct iroce_roce, rdi);
+	roce->func = f;
+	roce->pkeys[0] = IROCE_PKEY_DEFAULT;
+	roce->speed = IB_SPEED_SDR;
+	roce->width = IB_WIDTH_1X;
+	INIT_WORK(&roce->speed_work, read_speed);
+	spin_lock_init(&roce->port.lock);
+	set_identity(roce);
+	set_params(roce);
+	rdi->driver_f = iroce_rvt_driver;
+	rdi->post_parms = iroce_post_parms;
+	rdi->wc_opcode = iroce_wc_opcode;
+	rvt_init_port(rdi, &roce->port, 0, roce->pkeys);
+	ib_set_device_ops(&rdi->ibdev, &roce_ops);
+	err = ib_device_set_netdev(&rdi->ibdev, f->netdev, IROCE_RDMA_PORT);
+	if (err)
+		goto err_dealloc;
+	rtnl_lock();
+	roce->is_port_active = netif_running(f->netdev) && netif_carrier_ok(f->netdev);
+	rtnl_unlock();
+	/* Packets may come as soon as there are QPs. */
+	iroce_gid_add_device(roce);
+	WRITE_ONCE(f->roce, roce);
+	err = rvt_register_device(rdi);
+	if (err)
+		goto err_unpublish;
+	read_speed(&roce->speed_work);
+	return 0;
+
+err_unpublish:
+	WRITE_ONCE(f->roce, NULL);
+	iroce_gid_del_device(roce);
+	cancel_work_sync(&roce->speed_work);
+err_dealloc:
+	rvt_dealloc_device(rdi);
+	return err;
+}
+
+void iroce_roce_fini(struct iroce_func *f)
+{
+	struct iroce_roce *roce = f->roce;
+
+	if (!roce)
+		return;
+	/* Destroys user space's objects, waits for kernel users to let go. */
+	rvt_unregister_device(&roce->rdi);
+	WRITE_ONCE(f->roce, NULL);
+	/* Includes a grace period: no packet is in the engine any more. */
+	iroce_gid_del_device(roce);
+	cancel_work_sync(&roce->speed_work);
+	iroce_qp_wait_gone(roce);
+	rvt_dealloc_device(&roce->rdi);
+}
+
+int iroce_roce_module_init(void)
+{
+	int err;
+
+	err = iroce_send_module_init();
+	if (err)
+		return err;
+	err = iroce_gid_module_init();
+	if (err)
+		iroce_send_module_exit();
+	return err;
+}
+
+void iroce_roce_module_exit(void)
+{
+	iroce_gid_module_exit();
+	iroce_send_module_exit();
+	/* Flows and their SAs are let go after a grace period. */
+	rcu_barrier();
+}
