@@ -290,7 +290,7 @@ static int options_take(struct parser *p, int argc, char **argv)
 	table[KNOWN_COUNT] = (struct option){ "help", no_argument, NULL, KNOWN_COUNT + 1 };
 	optind = 0;	/* glibc: start afresh; tests parse many times */
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "+:h", table, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":h", table, NULL)) != -1) {
 		const struct known *k;
 		int err;
 

@@ -58,9 +58,14 @@ static void undo_all(struct setup *s, struct tunnel *t, struct undo_list *u, boo
 	bool had_policy = false;
 	int err = 0;
 
+	if (!u->count)
+		return;
 	while (u->count--) {
 		enum undo_kind kind = u->done[u->count].kind;
 
+		/* What the fence stands on is still needed by the part of it that was there. */
+		if (kind == UNDO_ROCE_READY && was_up)
+			continue;
 		had_policy |= kind == UNDO_POLICY;
 		err = undo_one(s, t, kind, u->done[u->count].dir) ?: err;
 		/* The device holds traffic of a deleted policy: lift that before the fence goes. */

@@ -83,6 +83,7 @@ static void commands_and_help_are_found(void **state)
 		{ "--version", CMD_VERSION },
 		{ "genkey /tmp/k", CMD_GENKEY },
 		{ "genkey --generation 3 /tmp/k", CMD_GENKEY },
+		{ "genkey /tmp/k --generation 3", CMD_GENKEY },
 		{ "status", CMD_STATUS },
 		{ "status --json --dev vf0 --peer 10.0.0.2", CMD_STATUS },
 		{ "verify --dev vf0 --peer 10.0.0.2 --no-probe", CMD_VERIFY },
