@@ -114,6 +114,20 @@ def test_icrc_covers_what_routers_leave_alone(six):
         assert frames.icrc_is_right(bytes(other)) == (at in may_change), f"byte {at}"
 
 
+# Sent by stock rdma_rxe of Debian's 6.12: an acknowledgement over IPv4, a send over IPv6.
+RXE = ("4500003048fd40004011c66ac0a8d502c0a8d501c14412b7001c00001100ffff0000001200c535f91f0000015bb9"
+       "91f1",
+       "6000000000281140fd000009000000000000000000000001fd000009000000000000000000000002d53312b70028"
+       "00000400ffff0000001980ea38090000562b8670667000000d9100000100f64a85e9")
+
+
+@pytest.mark.parametrize("packet", RXE, ids=["v4", "v6"])
+def test_icrc_agrees_with_an_implementation_that_is_not_ours(packet):
+    packet = bytes.fromhex(packet)
+    assert frames.icrc_is_right(packet)
+    assert not frames.icrc_is_right(packet[:-5] + bytes((packet[-5] ^ 1,)) + packet[-4:])
+
+
 # ---- leaks -------------------------------------------------------------------------------------
 
 def test_a_clean_capture_is_clean():

@@ -145,11 +145,11 @@ class Bench:
         for setup in SETUPS:
             pcap = Pcap(self.lab.pcap(0 if setup.is_iroce else 1))
             pcap.skip()
-            self.write_bw(setup, iters=4)
+            self.write_bw(setup, iters=5)
             frames = list(pcap.read())
             report = judge.examine(frames, sas)
             if setup.sealed:
-                report.check_sealed_roce(at_least=4)
+                report.check_sealed_roce(at_least=5)
             elif not report.clear_roce or report.wrong_icrc:
                 raise judge.Guilty(f"{setup.name}: {len(report.clear_roce)} RoCE frames in clear, "
                                    f"{len(report.wrong_icrc)} with a wrong ICRC")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import time
 
 from .config import LabError
 
@@ -24,12 +25,16 @@ class ToolFailed(AssertionError):
 
 @dataclasses.dataclass(frozen=True)
 class End:
-    """A host's part: its RDMA device, the GID's index there, and the address that GID is."""
+    """A host's part: its RDMA device, the GID's index there, and the address that GID is.
+
+    tcp: where the programs' own TCP connection goes if not to ip: the pingpongs listen on IPv4 only.
+    """
 
     host: object
     dev: str
     gidx: int
     ip: str
+    tcp: str = ""
 
 
 @dataclasses.dataclass
@@ -40,16 +45,23 @@ class Pair:
     client: str
 
 
-# RDMA CM's listeners are in no table of ports; polled in the host, which is cheaper than from here.
-_WAIT_CM = ("for i in $(seq 600); do rdma resource show cm_id | grep -q 'state LISTEN.*:{port} ' "
-            "&& exit; sleep 0.05; done; exit 1")
+# RDMA CM's listeners are in no table of ports.  Each look lasts up to two seconds in the host: a
+# command there costs more than the polling.
+_LOOK = ("for i in $(seq 40); do {question} | grep -q {pattern} && exit; sleep 0.05; done; exit 1")
 
 
-def _wait_listening(host, port: int, is_cm: bool, timeout: float) -> None:
+def _wait_listening(host, proc, port: int, is_cm: bool, timeout: float) -> None:
     if is_cm:
-        host.run(_WAIT_CM.format(port=port), timeout=timeout)
+        look = _LOOK.format(question="rdma resource show cm_id",
+                            pattern=f"'state LISTEN.*:{port} '")
     else:
-        host.wait_port(port, timeout=timeout)
+        look = _LOOK.format(question=f"ss -H -ltn sport = :{port}", pattern="LISTEN")
+    end = time.monotonic() + timeout
+    while host.run(look, check=False, timeout=timeout).rc:
+        if proc.poll() is not None:
+            raise LabError("it ended")
+        if time.monotonic() > end:
+            raise LabError(f"nothing after {timeout:g} s")
 
 
 def run_pair(server: End, client: End, server_cmd: list[str], client_cmd: list[str],
@@ -57,7 +69,7 @@ def run_pair(server: End, client: End, server_cmd: list[str], client_cmd: list[s
     """Starts the server, waits until it listens, runs the client; both must exit with 0."""
     with server.host.spawn(server_cmd) as proc:
         try:
-            _wait_listening(server.host, port, is_cm, timeout)
+            _wait_listening(server.host, proc, port, is_cm, timeout)
         except LabError as err:
             raise ToolFailed(f"host {server.host.name}: {' '.join(server_cmd)} does not "
                              f"listen: {err}\n{proc.stdout}{proc.stderr}") from err
@@ -88,7 +100,8 @@ def pingpong(server: End, client: End, kind: str = "rc", size: int = 4096, iters
     def cmd(end: End) -> list[str]:
         return [name, "-d", end.dev, "-g", str(end.gidx), *more]
 
-    return run_pair(server, client, cmd(server), [*cmd(client), server.ip], PINGPONG_PORT, timeout)
+    return run_pair(server, client, cmd(server), [*cmd(client), server.tcp or server.ip],
+                    PINGPONG_PORT, timeout)
 
 
 @dataclasses.dataclass
