@@ -123,6 +123,12 @@ static bool is_node_valid(const struct iroce_sad_node *node)
 	return node->spi;
 }
 
+/* Before the links change: who sees, or misses, something because of it sees the number changed. */
+static void count_change(struct iroce_sad *sad)
+{
+	WRITE_ONCE(sad->n_changes, sad->n_changes + 1);
+}
+
 int iroce_sad_add(struct iroce_sad *sad, struct iroce_sad_node *node)
 {
 	if (!is_node_valid(node))
@@ -140,6 +146,7 @@ int iroce_sad_add(struct iroce_sad *sad, struct iroce_sad_node *node)
 		sad->oldest = node;
 	sad->newest = node;
 	WRITE_ONCE(sad->n_nodes, sad->n_nodes + 1);
+	count_change(sad);
 	table_link(sad, sad->table, node);
 	return 0;
 }
@@ -152,8 +159,7 @@ struct iroce_sad_node *iroce_sad_remove(struct iroce_sad *sad, struct iroce_sad_
 	if (!node->is_linked)
 		return NULL;
 
-	/* Before the unlinking: who misses the node because of it sees the number changed. */
-	WRITE_ONCE(sad->n_removals, sad->n_removals + 1);
+	count_change(sad);
 	/* The node keeps its own links: a reader that stands on it walks on. */
 	for (pp = spi_bucket(sad, t, node); *pp != node; pp = &(*pp)->spi_next[t->ver])
 		;
@@ -217,19 +223,22 @@ struct iroce_sad_node *iroce_sad_find_out(const struct iroce_sad *sad,
 	static const union iroce_addr any;
 	const struct iroce_sad_table *t;
 	struct iroce_sad_node *n;
-	u32 n_removals;
+	u32 n_changes;
 
 	do {
-		n_removals = smp_load_acquire(&sad->n_removals);
+		n_changes = smp_load_acquire(&sad->n_changes);
 		t = iroce_deref(sad->table);
 		n = out_find(sad, t, key, &key->saddr, flow);
 		if (!n && !iroce_addr_is_any(&key->saddr))
 			n = out_find(sad, t, key, &any, flow);
 		if (n)
 			return n;
-		/* The walk may have come too early for a rekey's new SA and too late for the old. */
+		/*
+		 * The walk may have come too early for a rekey's new SA and too late for the old
+		 * one. Each turn means that a writer got on, none waits for one.
+		 */
 		iroce_deref_end();
-	} while (unlikely(READ_ONCE(sad->n_removals) != n_removals));
+	} while (unlikely(READ_ONCE(sad->n_changes) != n_changes));
 	return NULL;
 }
 

@@ -58,7 +58,7 @@ struct iroce_sad {
 	struct iroce_sad_node *oldest;
 	struct iroce_sad_node *newest;
 	u32 n_nodes;
-	u32 n_removals; /* lets an outbound search notice that it ran beside one */
+	u32 n_changes; /* lets an outbound search notice that it ran beside one */
 	u32 seed;
 };
 
@@ -106,15 +106,18 @@ int __must_check iroce_sad_add(struct iroce_sad *sad, struct iroce_sad_node *nod
  */
 struct iroce_sad_node *iroce_sad_remove(struct iroce_sad *sad, struct iroce_sad_node *node);
 
-/* Any context, concurrent with readers. */
+/*
+ * Any context, concurrent with readers. Ordered behind what was added before: who sees an SA dead
+ * sees the one that follows it.
+ */
 static inline void iroce_sad_set_life(struct iroce_sad_node *node, enum iroce_sa_life life)
 {
-	WRITE_ONCE(node->life, (u8)life);
+	smp_store_release(&node->life, (u8)life);
 }
 
 static inline enum iroce_sa_life iroce_sad_life(const struct iroce_sad_node *node)
 {
-	return (enum iroce_sa_life)READ_ONCE(node->life);
+	return (enum iroce_sa_life)smp_load_acquire(&node->life);
 }
 
 /**
@@ -145,7 +148,7 @@ struct iroce_sad_out_key {
  * The order is xfrm's (xfrm_state_find): SAs with this saddr before those with any; among them
  * a valid one before a dying one, and the newest first.
  *
- * Beside a rekey (add the new SA, remove the old) one of the two is found (I7).
+ * Beside a rekey (add the new SA, let the old die or remove it) one of the two is found (I7).
  *
  * Return: the SA or NULL: fail closed.
  */

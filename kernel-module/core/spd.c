@@ -329,6 +329,12 @@ static void all_remove(struct iroce_spd *spd, struct iroce_spd_node *node)
 		spd->last = node->all_prev;
 }
 
+/* Before the links change: who sees, or misses, something because of it sees the number changed. */
+static void count_change(struct iroce_spd *spd)
+{
+	WRITE_ONCE(spd->n_changes, spd->n_changes + 1);
+}
+
 int iroce_spd_add(struct iroce_spd *spd, struct iroce_spd_node *node,
 		  struct iroce_spd_node *before)
 {
@@ -354,6 +360,7 @@ int iroce_spd_add(struct iroce_spd *spd, struct iroce_spd_node *node,
 	t->n_adds++;
 	/* Counted before it can be found: nobody is told "empty" once the add has returned. */
 	WRITE_ONCE(spd->n_nodes, spd->n_nodes + 1);
+	count_change(spd);
 	table_link(spd, t, node, order);
 	return 0;
 }
@@ -366,8 +373,7 @@ struct iroce_spd_node *iroce_spd_remove(struct iroce_spd *spd, struct iroce_spd_
 	if (!node->is_linked)
 		return NULL;
 
-	/* Before the unlinking: who misses the node because of it sees the number changed. */
-	WRITE_ONCE(spd->n_removals, spd->n_removals + 1);
+	count_change(spd);
 	m = mask_of(&node->sel);
 	link_del(t, bucket_of_sel(spd, t, &m, &node->sel), &node->link[t->ver]);
 	if (node->has_blind) {
@@ -430,7 +436,7 @@ struct iroce_spd_node *iroce_spd_lookup(const struct iroce_spd *spd,
 					const struct iroce_flow_key *flow)
 {
 	struct iroce_spd_node *best;
-	u32 n_removals;
+	u32 n_changes;
 
 	/*
 	 * A walk that passed the place of the new policy before it was there, and the place of
@@ -438,10 +444,10 @@ struct iroce_spd_node *iroce_spd_lookup(const struct iroce_spd *spd,
 	 * (I1). Each turn means that a writer got on, none waits for one.
 	 */
 	do {
-		n_removals = smp_load_acquire(&spd->n_removals);
+		n_changes = smp_load_acquire(&spd->n_changes);
 		best = lookup_once(spd, flow);
 		iroce_deref_end();
-	} while (unlikely(READ_ONCE(spd->n_removals) != n_removals));
+	} while (unlikely(READ_ONCE(spd->n_changes) != n_changes));
 	return best;
 }
 

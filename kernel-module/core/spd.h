@@ -62,7 +62,7 @@ struct iroce_spd {
 	struct iroce_spd_node *first;
 	struct iroce_spd_node *last;
 	u32 n_nodes;
-	u32 n_removals; /* lets a lookup notice that it ran beside one, and look again */
+	u32 n_changes; /* lets a lookup notice that it ran beside one, and look again */
 	u32 seed;
 };
 

@@ -85,7 +85,7 @@ static inline int replay_model_infer(const struct replay_model *m, u32 lo, u64 *
 		return 0;
 	}
 	for (hi = -1; hi <= 1; hi++) {
-		seq = (((__int128)(m->top >> 32) + hi) << 32) + lo;
+		seq = ((__int128)(m->top >> 32) + hi) * ((__int128)1 << 32) + lo;
 		if (seq < bottom || seq >= bottom + ((__int128)1 << 32))
 			continue;
 		if (seq < 0)
