@@ -54,11 +54,17 @@ static int send_new(struct setup *s, struct tunnel *t)
 	struct tunnel before = *t;
 	int err;
 
+	/* Its counter would start anew: what was tried once is not tried again. */
+	if (before.other.has_out)
+		return setup_fail(s, -EALREADY,
+				  "generation %u was tried for sending and failed: rekey to another one",
+				  before.other.number);
 	t->now = before.other;
 	t->now.has_out = true;
 	t->other = before.now;
 	t->other_is_next = false;
 	err = record_save(s, t) ?: step_sa_add(s, t, &t->now, IPSEC_ROCE_OUT);
+	before.other.has_out = !err || err == -EPROTO;
 	if (err)
 		goto err_record;
 	err = step_policy_move(s, t, IPSEC_ROCE_OUT);
