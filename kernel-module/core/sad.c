@@ -123,10 +123,13 @@ static bool is_node_valid(const struct iroce_sad_node *node)
 	return node->spi;
 }
 
-/* Before the links change: who sees, or misses, something because of it sees the number changed. */
+/*
+ * After a node was linked and before one is unlinked: a search that began too early for the first
+ * and came too late for the second sees the number changed, and begins again.
+ */
 static void count_change(struct iroce_sad *sad)
 {
-	WRITE_ONCE(sad->n_changes, sad->n_changes + 1);
+	smp_store_release(&sad->n_changes, sad->n_changes + 1);
 }
 
 int iroce_sad_add(struct iroce_sad *sad, struct iroce_sad_node *node)
@@ -146,8 +149,8 @@ int iroce_sad_add(struct iroce_sad *sad, struct iroce_sad_node *node)
 		sad->oldest = node;
 	sad->newest = node;
 	WRITE_ONCE(sad->n_nodes, sad->n_nodes + 1);
-	count_change(sad);
 	table_link(sad, sad->table, node);
+	count_change(sad);
 	return 0;
 }
 

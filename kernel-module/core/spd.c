@@ -329,10 +329,13 @@ static void all_remove(struct iroce_spd *spd, struct iroce_spd_node *node)
 		spd->last = node->all_prev;
 }
 
-/* Before the links change: who sees, or misses, something because of it sees the number changed. */
+/*
+ * After a node was linked and before one is unlinked: a search that began too early for the first
+ * and came too late for the second sees the number changed, and begins again.
+ */
 static void count_change(struct iroce_spd *spd)
 {
-	WRITE_ONCE(spd->n_changes, spd->n_changes + 1);
+	smp_store_release(&spd->n_changes, spd->n_changes + 1);
 }
 
 int iroce_spd_add(struct iroce_spd *spd, struct iroce_spd_node *node,
@@ -360,8 +363,8 @@ int iroce_spd_add(struct iroce_spd *spd, struct iroce_spd_node *node,
 	t->n_adds++;
 	/* Counted before it can be found: nobody is told "empty" once the add has returned. */
 	WRITE_ONCE(spd->n_nodes, spd->n_nodes + 1);
-	count_change(spd);
 	table_link(spd, t, node, order);
+	count_change(spd);
 	return 0;
 }
 
