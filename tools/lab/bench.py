@@ -17,8 +17,8 @@ captures are taken away, for they cost time.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
+import ipaddress
 import json
 import platform
 import secrets
@@ -29,8 +29,9 @@ import time
 from pathlib import Path
 
 from . import adapter, guestbuild, image, judge, perftest
-from .config import LabError, source_root
+from .config import KERNELS, LabError, source_root
 from .frames import Pcap
+from .labs import Lab
 from .perftest import End
 from .progress import Progress
 
@@ -59,11 +60,13 @@ def xfrm_script(local: str, peer: str, spi_out: int, spi_in: int, key_out: str, 
     """What a user types: two SAs and two policies, with or without packet offload."""
     offload = {d: f" offload packet dev {dev} dir {d}" if dev else "" for d in ("in", "out")}
     policy = f" offload packet dev {dev}" if dev else ""
+    # An SA that says it is outbound has no window: the kernel refuses one.
+    window = {"in": "replay-window 128 ", "out": "" if dev else "replay-window 128 "}
     lines = []
     for way, src, dst, spi, key in (("out", local, peer, spi_out, key_out),
                                     ("in", peer, local, spi_in, key_in)):
         lines.append(f"ip xfrm state add src {src} dst {dst} proto esp spi {spi:#x} "
-                     f"reqid {reqid} mode transport flag esn replay-window 128 "
+                     f"reqid {reqid} mode transport flag esn {window[way]}"
                      f"aead 'rfc4106(gcm(aes))' 0x{key} 128{offload[way]}")
         lines.append(f"ip xfrm policy add src {src} dst {dst} dir {way} tmpl src {src} dst {dst} "
                      f"proto esp reqid {reqid} mode transport{policy}")
@@ -206,7 +209,6 @@ def netdev_of(host, ip: str) -> str:
 def gid_index(host, rdmadev: str, ip: str) -> int:
     """Index of the RoCEv2 GID of an address; polls, for GIDs follow addresses a little later."""
     if ":" in ip:
-        import ipaddress
         gid = ipaddress.ip_address(ip).exploded
     else:
         gid = "0000:0000:0000:0000:0000:ffff:%02x%02x:%02x%02x" % tuple(map(int, ip.split(".")))
@@ -262,19 +264,23 @@ def environment(lab) -> dict:
             "guest_cpus": int(lab.a.run("nproc").stdout), "when": time.strftime("%F %T %z")}
 
 
-def main(argv: list[str] | None = None) -> int:
-    from . import Lab
-
-    parser = argparse.ArgumentParser(prog="roce-ipsec-lab bench", description=__doc__.split("\n")[0])
-    parser.add_argument("--kernel", default="6.12")
+def add_arguments(parser) -> None:
+    parser.add_argument("--kernel", choices=KERNELS, default=KERNELS[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--bw-iters", type=int, default=300, help="64 KB writes per measurement")
-    parser.add_argument("--lat-iters", type=int, default=500, help="8 B writes per measurement")
-    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where to write")
-    args = parser.parse_args(argv)
-    progress = Progress()
+    parser.add_argument("--bw-iters", type=int, default=300, metavar="N",
+                        help="64 KB writes per measurement (default: 300)")
+    parser.add_argument("--lat-iters", type=int, default=500, metavar="N",
+                        help="8 B writes per measurement (default: 500)")
+    parser.add_argument("--cpus", type=int, help="CPUs of each host")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="FILE",
+                        help="where the figures go (default: bench.json)")
+
+
+def main(args, progress: Progress) -> int:
+    if min(args.rounds, args.bw_iters // 5, args.lat_iters // 5) < 1:
+        raise LabError("at least one round, and 5 iterations (perftest wants them)")
     # No poisoning, no KFENCE: those are for tests.
-    with Lab.up(kernel=args.kernel, scenario="bare", mtu=max(MTUS), debug=False,
+    with Lab.up(kernel=args.kernel, scenario="bare", mtu=max(MTUS), debug=False, cpus=args.cpus,
                 progress=progress) as lab:
         bench = Bench(lab, progress)
         bench.prepare()
@@ -283,19 +289,28 @@ def main(argv: list[str] | None = None) -> int:
         bench.drop_captures()
         env = environment(lab)
         results: dict = {}
-        rates = bench.rfc4106_rate(args.kernel)
+        with progress.step("the rate of rfc4106(gcm(aes)) in the guest"):
+            rates = bench.rfc4106_rate(args.kernel)
         for mtu in MTUS:
             bench.set_mtu(mtu)
             for number in range(args.rounds):
                 with progress.step(f"MTU {mtu}, round {number + 1} of {args.rounds}"):
                     bench.round(results, mtu, args.bw_iters, args.lat_iters, number % 2 == 1)
     print(table(results, rates, args.rounds))
+    write_json(args.json, env, results, rates, args)
+    return 0
+
+
+def write_json(path: Path, env: dict, results: dict, rates: dict[int, float], args) -> None:
     figures = {name: {str(mtu): {k: summary(v) for k, v in what.items()}
                       for mtu, what in by_mtu.items()} for name, by_mtu in results.items()}
-    args.json.write_text(json.dumps(
-        {"environment": env, "rounds": args.rounds, "bw_size": BW_SIZE, "lat_size": LAT_SIZE,
-         "units": {"bw": "Gb/s", "lat": "us"}, "results": figures,
-         "rfc4106_gbits": {str(k): v for k, v in rates.items()},
-         "ratio_to_rxe_esp": {str(m): ratio(results, m) for m in MTUS}}, indent=1) + "\n")
-    print(f"figures: {args.json}", file=sys.stderr)
-    return 0
+    text = json.dumps(
+        {"environment": env, "rounds": args.rounds, "bw_size": BW_SIZE, "bw_iters": args.bw_iters,
+         "lat_size": LAT_SIZE, "lat_iters": args.lat_iters, "units": {"bw": "Gb/s", "lat": "us"},
+         "results": figures, "rfc4106_gbits": {str(k): v for k, v in rates.items()},
+         "ratio_to_rxe_esp": {str(m): ratio(results, m) for m in MTUS}}, indent=1)
+    try:
+        path.write_text(text + "\n")
+    except OSError as err:
+        raise LabError(f"cannot write {path}: {err.strerror}") from err
+    print(f"figures: {path}", file=sys.stderr)

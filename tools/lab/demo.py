@@ -7,7 +7,6 @@ told by captures taken outside the hosts.  Ends with PASS or FAIL, and that exit
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
@@ -15,8 +14,9 @@ import textwrap
 import time
 
 from . import judge
-from .config import LabError
+from .config import KERNELS, MTUS, LabError
 from .frames import Pcap
+from .labs import Lab
 from .perftest import PINGPONG_PORT
 from .progress import Progress
 
@@ -235,23 +235,22 @@ def play(lab, stage: Stage) -> None:
     demo.consoles()
 
 
-def main(argv: list[str] | None = None) -> int:
-    from . import Lab
+def add_arguments(parser) -> None:
+    parser.add_argument("--kernel", choices=KERNELS, default=KERNELS[0])
+    parser.add_argument("--mtu", type=int, choices=MTUS, default=MTUS[0])
 
-    parser = argparse.ArgumentParser(prog="roce-ipsec-lab demo", description=__doc__.split("\n")[0])
-    parser.add_argument("--kernel", default="6.12")
-    parser.add_argument("--mtu", type=int, default=1500)
-    args = parser.parse_args(argv)
+
+def main(args, progress: Progress) -> int:
     stage = Stage()
     begin = time.monotonic()
     try:
         with Lab.up(kernel=args.kernel, scenario="ipsec", mtu=args.mtu,
-                    progress=Progress()) as lab:
+                    progress=progress) as lab:
             play(lab, stage)
-    except (LabError, AssertionError) as err:
+    except (LabError, AssertionError, judge.JudgeError) as err:
         stage.check(False, str(err))
-    stage.line()
     took = f"({time.monotonic() - begin:.0f} s)"
+    stage.line()
     if stage.faults:
         stage.line(stage.paint("31;1", "FAIL") + f" {took}")
         for fault in stage.faults:

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""roce-ipsec-lab test: everything that can be checked, from pure C to two hosts on both kernels.
+
+    unit        ctest in the guest image: core, provider, library, tool
+    sanitize    the same for core under ASan + UBSan and under TSan
+    judge       the outside judge, on captures made by its own tests
+    vm          tests/vm: two hosts, both kernels
+
+With a FILTER (pytest's -k) only judge and vm run, and of them what matches.  The last line is always
+"N passed, N failed".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as etree
+from pathlib import Path
+
+from . import chroot, image
+from .config import KERNELS, LabError, cache_root, locked, make_dir, source_root
+from .progress import Progress
+from .run import end_group
+
+PYTHON = "/usr/bin/python3"
+GROUPS = ("unit", "sanitize", "judge", "vm")
+SANITIZERS = {"asan": "address,undefined", "tsan": "thread"}
+# What a build needs of the tree; the lab's own files change often and are not compiled.
+NOT_COPIED = shutil.ignore_patterns(".*", "build*", "__pycache__", "lab", "vm")
+
+
+class Tally:
+    def __init__(self) -> None:
+        self.passed = 0
+        self.failed: list[str] = []
+
+    def add(self, passed: int, failed: list[str]) -> None:
+        self.passed += passed
+        self.failed += failed
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("filter", nargs="?", metavar="FILTER",
+                        help="only tests whose name matches, as pytest's -k does")
+    parser.add_argument("--kernel", action="append", choices=KERNELS,
+                        help="on this kernel only (default: both)")
+    parser.add_argument("--only", action="append", choices=GROUPS,
+                        help="one group of tests (may be given several times)")
+
+
+def main(args, progress: Progress) -> int:
+    groups = args.only or (["judge", "vm"] if args.filter else list(GROUPS))
+    tally = Tally()
+    begin = time.monotonic()
+    img = image.ensure(progress)
+    if "unit" in groups or "sanitize" in groups:
+        with locked(cache_root() / "units.lock",
+                    lambda: progress.say("another run builds the unit tests; waiting for it")):
+            src = copy_sources()
+            if "unit" in groups:
+                run_ctest(img, src, "unit", "/src", [], tally, progress)
+            if "sanitize" in groups:
+                for name, kinds in SANITIZERS.items():
+                    run_ctest(img, src, name, "/src/tests/unit", [f"-DIROCE_SANITIZE={kinds}"],
+                              tally, progress)
+    root = source_root()
+    if "judge" in groups:
+        run_pytest(root / "tests/judge", args, [], tally)
+    if "vm" in groups:
+        run_pytest(root / "tests/vm", args, [f"--kernel={k}" for k in args.kernel or ()], tally)
+    print()
+    for name in tally.failed:
+        print(f"FAILED {name}")
+    print(f"{tally.passed} passed, {len(tally.failed)} failed "
+          f"in {time.monotonic() - begin:.0f} s")
+    return 1 if tally.failed or not tally.passed else 0
+
+
+def copy_sources() -> Path:
+    """One state of the tree, whatever an editor does meanwhile; unchanged files keep their times."""
+    target = make_dir(cache_root() / "units/src")
+    fresh = cache_root() / "units/src.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(source_root(), fresh, ignore=NOT_COPIED)
+    shutil.rmtree(target)
+    fresh.rename(target)
+    return target
+
+
+def run_ctest(img: image.Image, src: Path, name: str, tree: str, options: list[str], tally: Tally,
+              progress: Progress) -> None:
+    """Configure, build, run; a build that fails is one failed test with its log shown."""
+    build = make_dir(cache_root() / f"units/{name}-{img.key}")
+    log = cache_root() / f"units/{name}.log"
+    jobs = str(os.cpu_count() or 1)
+    # TSan cannot lay out its shadow under high ASLR entropy of newer host kernels.
+    run = "setarch -R " if name == "tsan" else ""
+    script = (f"cmake -S {tree} -B /build {' '.join(options)} && cmake --build /build -j{jobs} && "
+              f"echo BUILT && cd /build && {run}ctest --output-on-failure -j{jobs}")
+    binds = [(src, "/src", "ro"), (build, "/build", "rw")]
+    with progress.step(f"{name}: building and running the unit tests"):
+        proc = subprocess.run(chroot.argv(img.root, ["sh", "-c", script], binds),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+    log.write_text(proc.stdout)
+    results = re.findall(r"^\s*\d+/\d+ Test\s+#\d+: (\S+) \.*\s*(?:\*\*\*)?(\w+)", proc.stdout, re.M)
+    bad = [f"{name}: {test}" for test, verdict in results if verdict != "Passed"]
+    if "BUILT" not in proc.stdout or (proc.returncode and not bad) or not results:
+        bad.append(f"{name}: build")
+    tally.add(sum(verdict == "Passed" for _, verdict in results), bad)
+    print(f"{name}: {len(results) - len(bad)} of {len(results)} passed")
+    if bad:
+        print("\n".join(proc.stdout.splitlines()[-60:]))
+        print(f"(all of it: {log})")
+
+
+def run_pytest(folder: Path, args, more: list[str], tally: Tally) -> None:
+    """pytest in a process of its own; its own output is the report, a JUnit file the count."""
+    report = make_dir(cache_root()) / f"report-{folder.name}-{os.getpid()}.xml"
+    argv = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", "-ra", "--tb=short", "--durations=8",
+            f"--junitxml={report}", *more, str(folder)]
+    argv += ["-v"] if folder.name == "vm" else ["-q"]
+    if args.filter:
+        argv += ["-k", args.filter]
+    sys.stdout.flush()
+    proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True,
+                            env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"))
+    try:
+        status = proc.wait()
+    except BaseException:
+        # Ctrl-C: pytest's fixtures stop the hosts.
+        end_group(proc, patience=60)
+        raise
+    try:
+        passed, failed = read_report(report)
+    except (OSError, LabError):
+        passed, failed = 0, []
+    report.unlink(missing_ok=True)
+    if status not in (0, 1, 5) or (status == 1 and not failed):
+        failed.append(f"{folder.name}: pytest ended with status {status}")
+    tally.add(passed, failed)
+
+
+def read_report(path: Path) -> tuple[int, list[str]]:
+    """JUnit: a test that fails in its call and again in its teardown is listed once."""
+    try:
+        cases = etree.parse(path).getroot().iter("testcase")
+    except etree.ParseError as err:
+        raise LabError(f"pytest left no report: {err}") from err
+    good: set[str] = set()
+    bad: list[str] = []
+    for case in cases:
+        name = f"{case.get('classname')}::{case.get('name')}"
+        if case.find("failure") is not None or case.find("error") is not None:
+            bad += [] if name in bad else [name]
+        elif case.find("skipped") is None:
+            good.add(name)
+    return len(good - set(bad)), bad
