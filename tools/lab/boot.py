@@ -12,14 +12,17 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from . import chroot
 from .config import LabError, digest_files
 from .image import GUEST, Image
 
 # In this order, each after what it depends on.
-MODULES = ["virtio_pci", "virtio_blk", "squashfs", "overlay", "virtio_console", "virtio_net"]
+# The second line is what a real host's CPU would have brought in by udev's coldplug.
+MODULES = ["virtio_pci", "virtio_blk", "squashfs", "overlay", "virtio_console", "virtio_net",
+           "aesni_intel", "ghash_clmulni_intel", "crc32_pclmul", "crc32c_intel"]
 APPLETS = ["sh", "mount", "umount", "insmod", "mkdir", "cat", "cp", "grep", "seq", "usleep",
            "poweroff", "switch_root", "echo"]
-SCRIPTS = ["init", "agent.py"]
+SOURCES = ["initramfs-init", "init", "agent.c"]
 
 
 def _module_order(root: Path, release: str) -> list[str]:
@@ -48,8 +51,7 @@ def _module_order(root: Path, release: str) -> list[str]:
 
 def ensure(image: Image, kernel: str) -> Path:
     """The initramfs for a kernel, made if the image has none of these scripts yet."""
-    names = ["initramfs-init", *SCRIPTS]
-    key = digest_files([(n, GUEST / n) for n in names] + [("boot.py", Path(__file__).resolve())])
+    key = digest_files([(n, GUEST / n) for n in SOURCES] + [("boot.py", Path(__file__).resolve())])
     path = image.path / f"initrd-{kernel}-{key}"
     if path.exists():
         return path
@@ -71,9 +73,11 @@ def _pack(image: Image, kernel: str, tmp: Path) -> None:
         (work / "bin" / applet).symlink_to("busybox")
     shutil.copyfile(GUEST / "initramfs-init", work / "init")
     (work / "init").chmod(0o755)
-    for name in SCRIPTS:
-        shutil.copyfile(GUEST / name, work / "lab" / name)
-        (work / "lab" / name).chmod(0o755)
+    shutil.copyfile(GUEST / "init", work / "lab/init")
+    (work / "lab/init").chmod(0o755)
+    chroot.run_in(root, ["gcc", "-Wall", "-Wextra", "-O2", "-static", "-o", "/out/agent",
+                         "/src/agent.c"], "building the agent",
+                  binds=[(GUEST, "/src", "ro"), (work / "lab", "/out", "rw")])
     names = []
     for path in _module_order(root, release):
         source = root / "usr/lib/modules" / release / path

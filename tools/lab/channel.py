@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-"""The outside end of the agent's ports: one command per connection (see guest/agent.py).
+"""The outside end of the agent's ports: one command per connection (see guest/agent.c).
 
 A host has PORTS ports.  Whoever wants to run a command takes a free one by locking its file, so
 any number of programs can use one lab with nothing between them and QEMU.
@@ -7,9 +7,8 @@ any number of programs can use one lab with nothing between them and QEMU.
 
 from __future__ import annotations
 
+import errno
 import fcntl
-import hashlib
-import json
 import os
 import select
 import socket
@@ -20,8 +19,9 @@ from pathlib import Path
 from .config import LabError
 
 PORTS = 24
-HELLO = hashlib.sha256(b"roce-ipsec-lab session").digest()[:16]
+HELLO = bytes((i * 151 + 89) & 0xff ^ 0xa5 for i in range(16))
 FRAME = struct.Struct(">cI")
+NUMBER = struct.Struct(">I")
 CHUNK = 32768
 
 
@@ -93,7 +93,11 @@ class Channel:
         self.out += FRAME.pack(kind, len(payload)) + payload
 
     def start(self, argv: list[str], env: dict | None = None, cwd: str = "/root") -> None:
-        self.send(b"C", json.dumps({"argv": argv, "env": env or {}, "cwd": cwd}).encode())
+        words = [cwd, *(f"{k}={v}" for k, v in (env or {}).items()), *argv]
+        if not argv or any("\0" in word for word in words):
+            raise LabError("a command needs at least one word, and no word may contain NUL")
+        self.send(b"C", NUMBER.pack(len(env or {}))
+                  + b"".join(os.fsencode(word) + b"\0" for word in words))
 
     def stdin(self, data: bytes) -> None:
         for at in range(0, len(data), CHUNK):
@@ -103,7 +107,7 @@ class Channel:
         self.send(b"E")
 
     def signal(self, number: int) -> None:
-        self.send(b"S", json.dumps({"signal": number}).encode())
+        self.send(b"S", NUMBER.pack(number))
 
     def frames(self):
         """The complete frames received so far; the exit sets rc."""
@@ -114,11 +118,11 @@ class Channel:
             payload = bytes(self.inbuf[FRAME.size:FRAME.size + length])
             del self.inbuf[:FRAME.size + length]
             if kind == b"X":
-                self.rc = json.loads(payload)["rc"]
+                self.rc = NUMBER.unpack(payload)[0]
             elif kind == b"F":
-                info = json.loads(payload)
-                self.rc = 127 if info.get("errno") == 2 else 126
-                yield b"2", f"{info['error']}\n".encode()
+                number = NUMBER.unpack(payload)[0]
+                self.rc = 127 if number == errno.ENOENT else 126
+                yield b"2", f"cannot start the command: {os.strerror(number)}\n".encode()
             else:
                 yield kind, payload
 
