@@ -7,6 +7,7 @@ For tests and the bench, which want other adapters than the scenarios have.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 
 from .config import LabError
 
@@ -66,3 +67,19 @@ def devices(host, pci: str) -> Function:
         raise LabError(f"host {host.name}: function {pci} has no network or RDMA device")
     netdev, rdmadev = done.stdout.split()
     return Function(pci, netdev, rdmadev)
+
+
+def gid_index(host, rdmadev: str, ip: str) -> int:
+    """Index of the RoCEv2 GID of an address; polls, for GIDs follow addresses a little later."""
+    if ":" in ip:
+        gid = ipaddress.ip_address(ip).exploded
+    else:
+        gid = "0000:0000:0000:0000:0000:ffff:%02x%02x:%02x%02x" % tuple(map(int, ip.split(".")))
+    script = (f'cd /sys/class/infiniband/{rdmadev}/ports/1; for i in $(seq 100); do '
+              f'for f in $(grep -lx {gid} gids/* 2>/dev/null); do n=${{f#gids/}}; '
+              f'grep -q "RoCE v2" gid_attrs/types/$n 2>/dev/null && echo $n && exit; done; '
+              f'sleep 0.1; done; exit 1')
+    done = host.run(script, check=False, timeout=60)
+    if done.rc:
+        raise LabError(f"host {host.name}: {rdmadev} has no RoCEv2 GID for {ip}")
+    return int(done.stdout)

@@ -18,7 +18,6 @@ captures are taken away, for they cost time.
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import json
 import platform
 import secrets
@@ -116,7 +115,7 @@ class Bench:
 
     def _add_end(self, setup: SetUp, host, rdmadev: str) -> None:
         ip = setup.ip(host.name)
-        self.ends[setup.name][host.name] = End(host, rdmadev, gid_index(host, rdmadev, ip), ip)
+        self.ends[setup.name][host.name] = End(host, rdmadev, adapter.gid_index(host, rdmadev, ip), ip)
 
     def _protect(self, setup: SetUp) -> None:
         keys = {"a": secrets.token_hex(20), "b": secrets.token_hex(20)}
@@ -204,22 +203,6 @@ def netdev_of(host, ip: str) -> str:
         if any(a.get("local") == ip for a in link.get("addr_info", ())):
             return link["ifname"]
     raise LabError(f"host {host.name}: no interface has address {ip}")
-
-
-def gid_index(host, rdmadev: str, ip: str) -> int:
-    """Index of the RoCEv2 GID of an address; polls, for GIDs follow addresses a little later."""
-    if ":" in ip:
-        gid = ipaddress.ip_address(ip).exploded
-    else:
-        gid = "0000:0000:0000:0000:0000:ffff:%02x%02x:%02x%02x" % tuple(map(int, ip.split(".")))
-    script = (f'cd /sys/class/infiniband/{rdmadev}/ports/1; for i in $(seq 100); do '
-              f'for f in $(grep -lx {gid} gids/* 2>/dev/null); do n=${{f#gids/}}; '
-              f'grep -q "RoCE v2" gid_attrs/types/$n 2>/dev/null && echo $n && exit; done; '
-              f'sleep 0.1; done; exit 1')
-    done = host.run(script, check=False, timeout=60)
-    if done.rc:
-        raise LabError(f"host {host.name}: {rdmadev} has no RoCEv2 GID for {ip}")
-    return int(done.stdout)
 
 
 # ---- figures -------------------------------------------------------------------------------------

@@ -1,9 +1,112 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-"""Brings the hosts of a lab from booted to ready for a scenario."""
+"""Brings the hosts of a lab from booted to ready for a scenario.
+
+    port 0: 192.168.200.1 -- cable 0 -- 192.168.200.2      fd00:200::1, ::2
+    port 1: 192.168.201.1 -- cable 1 -- 192.168.201.2      fd00:201::1, ::2
+
+vf      iroce on both cables, one VF per port with these addresses
+ipsec   the same, each VF protected towards its peer by roce-ipsec-setup
+rxe     host a as ipsec; host b has rdma_rxe on the cables themselves and software xfrm
+
+What a host got is in its /run/roce-ipsec-lab.env: NETDEV RDMADEV GIDX GIDX6 LOCAL_IP PEER_IP
+LOCAL_IP6 PEER_IP6 for port 0, and the same names with 1 behind them (NETDEV1 ...) for port 1.
+"""
 
 from __future__ import annotations
+
+from . import adapter, judge
+from .config import CABLES, LabError
+
+KEY_FILE = "/etc/roce-ipsec-lab.key"
+PREFIX4, PREFIX6 = 24, 64
+RXE_REPLAY_WINDOW = 128
+RXE_PRIORITY = 100
+
+_ADDRESS = '''
+set -e
+dev=$1 mtu=$2; shift 2
+ip link set dev $dev mtu $mtu up
+for addr in "$@"; do
+	case $addr in *:*) ip addr replace $addr dev $dev nodad;; *) ip addr replace $addr dev $dev;; esac
+done'''
+
+
+def address(host: str, port: int, six: bool = False) -> str:
+    number = 1 if host == "a" else 2
+    return f"fd00:20{port}::{number}" if six else f"192.168.20{port}.{number}"
 
 
 def prepare(lab, progress) -> None:
     if lab.scenario == "bare":
         return
+    stock = lab.b if lab.scenario == "rxe" else None
+    with progress.step("bringing up the RDMA devices"):
+        for host in lab.hosts.values():
+            _devices_rxe(host) if host is stock else _devices_iroce(host)
+    if lab.scenario == "vf":
+        return
+    with progress.step("protecting the traffic"):
+        _protect(lab.a)
+        if stock:
+            _protect_rxe(lab.a, stock)
+        else:
+            lab.b.write(KEY_FILE, lab.a.read(KEY_FILE), mode=0o600)
+            _protect(lab.b, has_key=True)
+
+
+def _devices_iroce(host) -> None:
+    pfs = adapter.load(host, ",".join(f"cable{c}" for c in CABLES))
+    if len(pfs) != len(CABLES):
+        raise LabError(f"host {host.name}: iroce has {len(pfs)} PFs instead of {len(CABLES)}")
+    values: dict[str, object] = {}
+    for port, pf in enumerate(pfs):
+        vf = adapter.devices(host, adapter.make_vfs(host, pf, 1)[0])
+        values |= _port(host, port, vf.netdev, vf.rdmadev)
+    host.set_env(values)
+
+
+def _devices_rxe(host) -> None:
+    host.run("modprobe rdma_rxe")
+    values: dict[str, object] = {}
+    for port in CABLES:
+        host.run(f"rdma link add rxe{port} type rxe netdev cable{port}")
+        values |= _port(host, port, f"cable{port}", f"rxe{port}")
+    host.set_env(values)
+
+
+def _port(host, port: int, netdev: str, rdmadev: str) -> dict[str, object]:
+    """Addresses a port's device; returns its part of the host's env."""
+    ip, ip6 = address(host.name, port), address(host.name, port, six=True)
+    peer = host.peer.name
+    host.run(["sh", "-c", _ADDRESS, "sh", netdev, str(host.lab.mtu), f"{ip}/{PREFIX4}",
+              f"{ip6}/{PREFIX6}"])
+    values = {"NETDEV": netdev, "RDMADEV": rdmadev,
+              "GIDX": adapter.gid_index(host, rdmadev, ip),
+              "GIDX6": adapter.gid_index(host, rdmadev, ip6),
+              "LOCAL_IP": ip, "PEER_IP": address(peer, port),
+              "LOCAL_IP6": ip6, "PEER_IP6": address(peer, port, six=True)}
+    return {f"{name}{port or ''}": value for name, value in values.items()}
+
+
+def _protect(host, has_key: bool = False) -> None:
+    if not has_key:
+        host.run(["roce-ipsec-setup", "genkey", KEY_FILE])
+    for port in CABLES:
+        for six in ("", "6"):
+            host.run(["roce-ipsec-setup", "up", "--dev", host.env[f"NETDEV{port or ''}"],
+                      "--peer", host.env[f"PEER_IP{six}{port or ''}"], "--key-file", KEY_FILE])
+
+
+def _protect_rxe(host, stock) -> None:
+    """The same SAs in software, read from the kernel that has them offloaded; keys not in argv."""
+    lines = []
+    for sa in judge.sas_from_xfrm(host.run("ip xfrm state").stdout):
+        ends = f"src {sa.src} dst {sa.dst}"
+        lines.append(f"xfrm state add {ends} proto esp spi {sa.spi:#x} reqid {sa.spi} "
+                     f"mode transport aead rfc4106(gcm(aes)) 0x{sa.key.hex()} 128 "
+                     f"replay-window {RXE_REPLAY_WINDOW} flag esn sel {ends}")
+        is_out = sa.dst in (host.env[k] for k in host.env if k.startswith("LOCAL_IP"))
+        lines.append(f"xfrm policy add {ends} dir {'out' if is_out else 'in'} "
+                     f"priority {RXE_PRIORITY} tmpl {ends} proto esp reqid {sa.spi} "
+                     "mode transport")
+    stock.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n")
