@@ -109,15 +109,17 @@ static enum ipsec_roce_policy_kind kind_of(const struct xfrm_userpolicy_info *in
 
 static bool policy_parse(struct nlmsghdr *nlh, struct ipsec_roce_policy *p)
 {
-	const struct xfrm_userpolicy_info *info = nlmsg_data(nlh);
 	const struct xfrm_user_offload *offload = NULL;
 	const struct xfrm_user_tmpl *tmpl = NULL;
 	struct nlattr *tb[ATTR_XFRM_MAX + 1];
+	struct xfrm_userpolicy_info info;
 
-	if (nlmsg_parse(nlh, sizeof(*info), tb, ATTR_XFRM_MAX, NULL))
+	if (nlmsg_parse(nlh, sizeof(info), tb, ATTR_XFRM_MAX, NULL))
 		return false;
+	/* Netlink aligns to 4 bytes, the struct has members of 8. */
+	memcpy(&info, nlmsg_data(nlh), sizeof(info));
 	/* Socket policies are listed too, with directions of their own. */
-	if (info->dir != XFRM_POLICY_IN && info->dir != XFRM_POLICY_OUT)
+	if (info.dir != XFRM_POLICY_IN && info.dir != XFRM_POLICY_OUT)
 		return false;
 	if (tb[XFRMA_OFFLOAD_DEV] && (size_t)nla_len(tb[XFRMA_OFFLOAD_DEV]) >= sizeof(*offload))
 		offload = nla_data(tb[XFRMA_OFFLOAD_DEV]);
@@ -125,18 +127,18 @@ static bool policy_parse(struct nlmsghdr *nlh, struct ipsec_roce_policy *p)
 		tmpl = nla_data(tb[XFRMA_TMPL]);
 
 	*p = (struct ipsec_roce_policy){ .size = sizeof(*p) };
-	p->kind = kind_of(info, offload, tmpl);
-	p->dir = info->dir == XFRM_POLICY_OUT ? IPSEC_ROCE_OUT : IPSEC_ROCE_IN;
-	addr_from_xfrm(&p->src, &info->sel.saddr, info->sel.family);
-	addr_from_xfrm(&p->dst, &info->sel.daddr, info->sel.family);
-	p->src_bits = info->sel.prefixlen_s;
-	p->dst_bits = info->sel.prefixlen_d;
-	p->proto = info->sel.proto;
-	p->priority = info->priority;
+	p->kind = kind_of(&info, offload, tmpl);
+	p->dir = info.dir == XFRM_POLICY_OUT ? IPSEC_ROCE_OUT : IPSEC_ROCE_IN;
+	addr_from_xfrm(&p->src, &info.sel.saddr, info.sel.family);
+	addr_from_xfrm(&p->dst, &info.sel.daddr, info.sel.family);
+	p->src_bits = info.sel.prefixlen_s;
+	p->dst_bits = info.sel.prefixlen_d;
+	p->proto = info.sel.proto;
+	p->priority = info.priority;
 	p->reqid = tmpl ? tmpl->reqid : 0;
 	p->ifindex = offload ? offload->ifindex : 0;
-	p->is_block = info->action == XFRM_POLICY_BLOCK;
-	p->use_time = info->curlft.use_time;
+	p->is_block = info.action == XFRM_POLICY_BLOCK;
+	p->use_time = info.curlft.use_time;
 	return true;
 }
 

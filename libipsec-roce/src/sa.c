@@ -169,29 +169,33 @@ static uint64_t limit(uint64_t value)
 
 static bool sa_parse(struct nlmsghdr *nlh, struct ipsec_roce_sa_info *info)
 {
-	const struct xfrm_usersa_info *sa = nlmsg_data(nlh);
 	struct nlattr *tb[ATTR_XFRM_MAX + 1];
+	struct xfrm_usersa_info sa;
 
-	if (nlmsg_parse(nlh, sizeof(*sa), tb, ATTR_XFRM_MAX, NULL) || sa->id.proto != IPPROTO_ESP)
+	if (nlmsg_parse(nlh, sizeof(sa), tb, ATTR_XFRM_MAX, NULL))
+		return false;
+	/* Netlink aligns to 4 bytes, the struct has members of 8. */
+	memcpy(&sa, nlmsg_data(nlh), sizeof(sa));
+	if (sa.id.proto != IPPROTO_ESP)
 		return false;
 	*info = (struct ipsec_roce_sa_info){ .size = sizeof(*info) };
-	addr_from_xfrm(&info->src, &sa->saddr, sa->family);
-	addr_from_xfrm(&info->dst, &sa->id.daddr, sa->family);
-	info->spi = ntohl(sa->id.spi);
-	info->reqid = sa->reqid;
-	info->proto = sa->sel.proto;
-	info->has_esn = sa->flags & XFRM_STATE_ESN;
+	addr_from_xfrm(&info->src, &sa.saddr, sa.family);
+	addr_from_xfrm(&info->dst, &sa.id.daddr, sa.family);
+	info->spi = ntohl(sa.id.spi);
+	info->reqid = sa.reqid;
+	info->proto = sa.sel.proto;
+	info->has_esn = sa.flags & XFRM_STATE_ESN;
 	info->is_acquire = !tb[XFRMA_ALG_AEAD] && !tb[XFRMA_ALG_CRYPT];
-	info->bytes = sa->curlft.bytes;
-	info->packets = sa->curlft.packets;
-	info->add_time = sa->curlft.add_time;
-	info->soft_packets = limit(sa->lft.soft_packet_limit);
-	info->hard_packets = limit(sa->lft.hard_packet_limit);
-	info->soft_bytes = limit(sa->lft.soft_byte_limit);
-	info->hard_bytes = limit(sa->lft.hard_byte_limit);
-	info->window_drops = sa->stats.replay_window;
-	info->replay_drops = sa->stats.replay;
-	info->auth_fails = sa->stats.integrity_failed;
+	info->bytes = sa.curlft.bytes;
+	info->packets = sa.curlft.packets;
+	info->add_time = sa.curlft.add_time;
+	info->soft_packets = limit(sa.lft.soft_packet_limit);
+	info->hard_packets = limit(sa.lft.hard_packet_limit);
+	info->soft_bytes = limit(sa.lft.soft_byte_limit);
+	info->hard_bytes = limit(sa.lft.hard_byte_limit);
+	info->window_drops = sa.stats.replay_window;
+	info->replay_drops = sa.stats.replay;
+	info->auth_fails = sa.stats.integrity_failed;
 	if (tb[ATTR_SA_DIR] && nla_len(tb[ATTR_SA_DIR]) == 1)
 		info->dir = nla_get_u8(tb[ATTR_SA_DIR]) == SA_DIR_OUT ? IPSEC_ROCE_OUT :
 									IPSEC_ROCE_IN;
