@@ -4,6 +4,7 @@
  * only UDP is protected, datagrams to the discard port.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
@@ -23,7 +24,8 @@ union any_addr {
 	struct sockaddr_in6 v6;
 };
 
-static socklen_t sockaddr_set(union any_addr *to, const struct ipsec_roce_addr *a, uint16_t port)
+static socklen_t sockaddr_set(union any_addr *to, const struct ipsec_roce_addr *a, uint16_t port,
+			      const char *dev)
 {
 	memset(to, 0, sizeof(*to));
 	if (a->family == AF_INET) {
@@ -35,6 +37,8 @@ static socklen_t sockaddr_set(union any_addr *to, const struct ipsec_roce_addr *
 	to->v6.sin6_family = AF_INET6;
 	to->v6.sin6_addr = a->v6;
 	to->v6.sin6_port = htons(port);
+	if (IN6_IS_ADDR_LINKLOCAL(&a->v6))
+		to->v6.sin6_scope_id = if_nametoindex(dev);
 	return sizeof(to->v6);
 }
 
@@ -50,11 +54,11 @@ static int probe_socket(const char *dev, const struct ipsec_roce_addr *local,
 				    socket(peer->family, SOCK_RAW | SOCK_CLOEXEC, icmp);
 	if (fd < 0)
 		return -errno;
-	len = sockaddr_set(&addr, local, 0);
+	len = sockaddr_set(&addr, local, 0, dev);
 	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, dev, strlen(dev)) ||
 	    bind(fd, &addr.sa, len))
 		goto err_close;
-	len = sockaddr_set(&addr, peer, proto == IPPROTO_UDP ? DISCARD_PORT : 0);
+	len = sockaddr_set(&addr, peer, proto == IPPROTO_UDP ? DISCARD_PORT : 0, dev);
 	/* Connected: only what the peer sends is received. */
 	if (connect(fd, &addr.sa, len))
 		goto err_close;

@@ -146,10 +146,15 @@ static void check_route(struct verify *vf)
 	struct ipsec_roce_route route = { .size = sizeof(route) };
 	struct ipsec_roce_link other = { .size = sizeof(other) };
 	struct setup *s = vf->s;
+	const struct ipsec_roce_addr *to = &vf->t->peer;
 	char peer[IPSEC_ROCE_ADDR_TEXT];
+	unsigned int oif = 0;
 
-	ipsec_roce_addr_text(&vf->t->peer, peer);
-	if (ipsec_roce_route_get(s->h, &vf->t->peer, &vf->t->local, 0, &route))
+	ipsec_roce_addr_text(to, peer);
+	/* A link-local address is reached through whichever device one names. */
+	if (to->family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&to->v6))
+		oif = vf->view.link.ifindex;
+	if (ipsec_roce_route_get(s->h, to, &vf->t->local, oif, &route))
 		check(vf, RESULT_FAULT, "route", "%s", ipsec_roce_message(s->h));
 	else if (vf->view.has_link && route.ifindex == vf->view.link.ifindex)
 		check(vf, RESULT_OK, "route", "%s is reached through %s", peer, vf->t->dev);
