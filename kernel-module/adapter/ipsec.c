@@ -4,6 +4,7 @@
  * counters, its tables' growth, and the question the engine asks: what becomes
  * of this flow.
  */
+#include <linux/kmod.h>
 #include <linux/slab.h>
 
 #include "ipsec.h"
@@ -241,6 +242,12 @@ int iroce_ipsec_module_init(void)
 	iroce_ipsec_wq = alloc_workqueue("iroce_ipsec", WQ_UNBOUND, 0);
 	if (!iroce_ipsec_wq)
 		return -ENOMEM;
+	/*
+	 * Nothing asks for the fast AES-GCM by a name that modprobe knows; udev loads
+	 * it by CPU type where there is udev. Without it the slow one does.
+	 */
+	if (IS_ENABLED(CONFIG_CRYPTO_AES_NI_INTEL))
+		request_module("aesni_intel");
 	err = iroce_crypt_init();
 	if (err)
 		goto err_wq;

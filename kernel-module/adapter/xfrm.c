@@ -147,7 +147,8 @@ static int validate_state(const struct net_device *dev, const struct xfrm_state 
 {
 	if (x->xso.type != XFRM_DEV_OFFLOAD_PACKET) {
 		NL_SET_ERR_MSG_MOD(extack, "Crypto offload is not supported, only packet offload");
-		return -EOPNOTSUPP;
+		/* EOPNOTSUPP would make the stack do it all itself, silently. */
+		return -EINVAL;
 	}
 	if (x->xso.dir != XFRM_DEV_OFFLOAD_IN && x->xso.dir != XFRM_DEV_OFFLOAD_OUT) {
 		NL_SET_ERR_MSG_MOD(extack, "Only inbound and outbound states can be offloaded");
