@@ -13,6 +13,8 @@
 #define TUPLES_SPARE 8U
 /* Between two policies' places in the order: room for replacements to squeeze in. */
 #define ORDER_STEP (1ULL << 20)
+/* With less room than this left, ask for a rehash, which numbers anew. */
+#define ORDER_TIGHT (1ULL << 10)
 /* So few tuples need no sorting. */
 #define UNSORTED_MAX 4U
 
@@ -43,7 +45,7 @@ struct iroce_spd_table {
 	u32 n_links;
 	u32 n_adds; /* since the rehash that made this table */
 	bool is_unsorted;
-	bool is_order_full;
+	bool is_order_tight;
 	u8 ver; /* which links and order of the nodes this table uses */
 };
 
@@ -288,16 +290,22 @@ static bool has_room(const struct iroce_spd_table *t, const struct iroce_selecto
 /* A place in the order at the end, or just before @before; 0 if there is none left. */
 static u64 order_take(const struct iroce_spd *spd, const struct iroce_spd_node *before)
 {
-	u8 ver = spd->table->ver;
-	u64 order, prev;
+	struct iroce_spd_table *t = spd->table;
+	u64 order, prev, room;
 
-	if (!before) {
-		prev = spd->last ? spd->last->order[ver] : 0;
-		return prev > U64_MAX - ORDER_STEP ? 0 : prev + ORDER_STEP;
+	if (before) {
+		prev = before->all_prev ? before->all_prev->order[t->ver] : 0;
+		order = before->order[t->ver] - 1;
+		room = order - prev;
+	} else {
+		prev = spd->last ? spd->last->order[t->ver] : 0;
+		room = prev > U64_MAX - ORDER_STEP ? 0 : U64_MAX - ORDER_STEP - prev;
+		order = prev + ORDER_STEP;
 	}
-	order = before->order[ver] - 1;
-	prev = before->all_prev ? before->all_prev->order[ver] : 0;
-	return order > prev ? order : 0;
+	/* Ask in time: the caller may not be able to rehash when it needs the place. */
+	if (room < ORDER_TIGHT)
+		t->is_order_tight = true;
+	return room ? order : 0;
 }
 
 static void all_insert(struct iroce_spd *spd, struct iroce_spd_node *node,
@@ -353,10 +361,8 @@ int iroce_spd_add(struct iroce_spd *spd, struct iroce_spd_node *node,
 	if (!has_room(t, &node->sel))
 		return -ENOSPC;
 	order = order_take(spd, before);
-	if (!order) {
-		t->is_order_full = true;
+	if (!order)
 		return -ENOSPC;
-	}
 
 	node->is_linked = true;
 	all_insert(spd, node, before);
@@ -498,7 +504,7 @@ bool iroce_spd_wants_resize(const struct iroce_spd *spd, struct iroce_spd_size *
 	is_stale = t->n_dead > live + TUPLES_SPARE;
 	/* Sorting costs O(n): not for each of many additions. */
 	is_messy = t->is_unsorted && live > UNSORTED_MAX && t->n_adds > spd->n_nodes / 8;
-	if (!is_crowded && !is_sparse && !is_full && !is_stale && !is_messy && !t->is_order_full)
+	if (!is_crowded && !is_sparse && !is_full && !is_stale && !is_messy && !t->is_order_tight)
 		return false;
 
 	out->n_buckets = pow2_at_least(2 * t->n_links);

@@ -167,8 +167,9 @@ static inline struct iroce_spd_node *iroce_spd_next(const struct iroce_spd_node 
  * iroce_spd_wants_resize - should the caller bring other memory?
  * @out: the size it should bring, written if true
  *
- * True when buckets are crowded, when there is no room left for another node's masks, when
- * removed masks or tuples out of order slow readers down. Also worth asking after removals.
+ * True when buckets are crowded, when there is no room left for another node's masks or soon none
+ * in the order, when removed masks or tuples out of order slow readers down. Asked before each
+ * addition, the addition finds its room; also worth asking after removals.
  * False while a rehash is under way.
  */
 bool iroce_spd_wants_resize(const struct iroce_spd *spd, struct iroce_spd_size *out);

@@ -229,6 +229,7 @@ static void order_with_no_place_left_asks_for_a_rehash_and_goes_on(void **state)
 	spd_make(&spd, 16, 8);
 	must_add(&spd, &a, NULL);
 	must_add(&spd, &b, NULL);
+	assert_false(iroce_spd_wants_resize(&spd, &size));
 	/* As after a million replacements of b. */
 	b.order[0] = a.order[0] + 1;
 	assert_int_equal(iroce_spd_add(&spd, &c, &b), -ENOSPC);
@@ -246,6 +247,31 @@ static void order_with_no_place_left_asks_for_a_rehash_and_goes_on(void **state)
 	spd_resize(&spd, &size);
 	assert_int_equal(iroce_spd_add(&spd, &d, NULL), 0);
 	assert_ptr_equal(iroce_spd_lookup(&spd, &f), &c);
+	spd_destroy(&spd);
+}
+
+static void order_asks_for_a_rehash_before_it_runs_out(void **state)
+{
+	struct iroce_spd_node a = policy(7), b = policy(7), c = policy(7), d = policy(7);
+	struct iroce_spd_size size;
+	struct iroce_spd spd;
+
+	(void)state;
+	spd_make(&spd, 16, 8);
+	must_add(&spd, &a, NULL);
+	must_add(&spd, &b, NULL);
+	b.order[0] = a.order[0] + 1000;
+	assert_int_equal(iroce_spd_add(&spd, &c, &b), 0);
+	assert_true(iroce_spd_wants_resize(&spd, &size));
+	spd_resize(&spd, &size);
+	assert_false(iroce_spd_wants_resize(&spd, &size));
+	b.order[1] = U64_MAX - 2 * 1048576 + 1000;
+	assert_int_equal(iroce_spd_add(&spd, &d, NULL), 0);
+	assert_false(iroce_spd_wants_resize(&spd, &size));
+	iroce_spd_remove(&spd, &d);
+	b.order[1] = U64_MAX - 1048576 - 1000;
+	assert_int_equal(iroce_spd_add(&spd, &d, NULL), 0);
+	assert_true(iroce_spd_wants_resize(&spd, &size));
 	spd_destroy(&spd);
 }
 
@@ -588,6 +614,7 @@ int main(void)
 		cmocka_unit_test(among_equal_priorities_the_first_added_wins_also_after_a_rehash),
 		cmocka_unit_test(replacement_takes_the_place_of_the_old_policy),
 		cmocka_unit_test(order_with_no_place_left_asks_for_a_rehash_and_goes_on),
+		cmocka_unit_test(order_asks_for_a_rehash_before_it_runs_out),
 		cmocka_unit_test(exact_selector_is_found_best_first_and_nothing_similar),
 		cmocka_unit_test(fragment_falls_under_a_protecting_policy_with_ports),
 		cmocka_unit_test(fragment_does_not_slip_through_a_bypass_policy_with_ports),
