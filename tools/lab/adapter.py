@@ -21,8 +21,8 @@ class Function:
     rdmadev: str
 
 
-_PFS = ("for d in /sys/bus/pci/drivers/iroce/*:*; do [ -e $d/sriov_totalvfs ] && basename $d; "
-        "done")
+_PFS = ("for d in /sys/bus/pci/drivers/iroce/*:*; do "
+        "if [ -e $d/sriov_totalvfs ]; then basename $d; fi; done")
 # A function is usable when its driver has registered both devices (and udev has renamed them).
 _DEVICES = '''
 udevadm settle
