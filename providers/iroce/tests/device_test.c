@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,6 +186,21 @@ static int cq_wait(struct ibv_cq *cq, struct ibv_wc *wc, int n)
 	return got;
 }
 
+/* Like cq_wait; says what came instead when it is not all. */
+static bool cq_all(struct ibv_cq *cq, struct ibv_wc *wc, int n)
+{
+	int got = cq_wait(cq, wc, n);
+
+	if (got == n)
+		return true;
+	printf("# %d of %d completions", got, n);
+	if (got)
+		printf(", the last: wr_id %llu, %s", (unsigned long long)wc[got - 1].wr_id,
+		       ibv_wc_status_str(wc[got - 1].status));
+	printf("\n");
+	return false;
+}
+
 static int recv_post(struct pair *p, uint64_t wr_id, uint32_t len)
 {
 	struct ibv_sge sge = { (uintptr_t)dev.buf + BUF_LEN / 2, len, dev.mr->lkey };
@@ -269,7 +285,7 @@ static void receives_follow_the_state(void)
 	CHECK(!qp_set(qp, IBV_QPS_ERR));
 	wr.wr_id = 3;
 	CHECK(!ibv_post_recv(qp, &wr, &bad));
-	CHECK(cq_wait(cq, wc, 4) == 4);
+	CHECK(cq_all(cq, wc, 4));
 	for (i = 0; i < 4; i++)
 		CHECK(wc[i].wr_id == (uint64_t)i && wc[i].status == IBV_WC_WR_FLUSH_ERR &&
 		      wc[i].qp_num == qp->qp_num);
@@ -307,12 +323,12 @@ static void resize_keeps_what_was_not_polled(void)
 
 	CHECK(cq = ibv_create_cq(dev.ctx, 50, NULL, NULL, 0));
 	CHECK(flush_some(cq, &qp, 40));
-	CHECK(cq_wait(cq, wc, 7) == 7);
+	CHECK(cq_all(cq, wc, 7));
 	CHECK(ibv_resize_cq(cq, 20) == EINVAL);	/* 33 are waiting */
 	CHECK(!ibv_resize_cq(cq, 200) && cq->cqe == 200);
-	CHECK(cq_wait(cq, wc + 7, 20) == 20);
+	CHECK(cq_all(cq, wc + 7, 20));
 	CHECK(!ibv_resize_cq(cq, 13));
-	CHECK(cq_wait(cq, wc + 27, 13) == 13);
+	CHECK(cq_all(cq, wc + 27, 13));
 	for (i = 0; i < 40; i++)
 		CHECK(wc[i].wr_id == i);
 	CHECK(ibv_poll_cq(cq, 1, wc) == 0);
@@ -479,9 +495,9 @@ static void message_arrives(enum ibv_qp_type type, bool is_inline, bool has_srq,
 	CHECK(!ibv_post_send(p.a, &wr, &bad));
 	if (is_inline)
 		memset(src, 0, len);
-	CHECK(cq_wait(p.scq, &wc, 1) == 1);
+	CHECK(cq_all(p.scq, &wc, 1));
 	CHECK(wc.wr_id == 77 && wc.status == IBV_WC_SUCCESS && wc.opcode == IBV_WC_SEND);
-	CHECK(cq_wait(p.rcq, &wc, 1) == 1);
+	CHECK(cq_all(p.rcq, &wc, 1));
 	CHECK(wc.wr_id == 88 && wc.status == IBV_WC_SUCCESS && wc.opcode == IBV_WC_RECV);
 	CHECK(wc.byte_len == len + grh && wc.qp_num == p.b->qp_num);
 	CHECK(wc.wc_flags & IBV_WC_WITH_IMM && wc.imm_data == 0x12345678);
@@ -549,13 +565,13 @@ static void long_chains_of_inline_data_arrive_in_order(void)
 		}
 		CHECK(!ibv_post_send(p.a, wr, &bad));
 		memset(data, 0xee, sizeof(data));
-		CHECK(cq_wait(p.rcq, wc, N_WR) == N_WR);
+		CHECK(cq_all(p.rcq, wc, N_WR));
 		for (i = 0; i < N_WR; i++) {
 			CHECK(wc[i].wr_id == i && wc[i].status == IBV_WC_SUCCESS);
 			CHECK(dst[i * 64] == (char)(i + round) &&
 			      dst[i * 64 + 63] == (char)(i + round));
 		}
-		CHECK(cq_wait(p.scq, wc, N_WR) == N_WR);
+		CHECK(cq_all(p.scq, wc, N_WR));
 	}
 out:
 	pair_close(&p);
@@ -587,11 +603,11 @@ static void built_requests_do_their_work(void)
 	ibv_wr_rdma_read(ex, dev.mr->rkey, (uintptr_t)dst + 8192);
 	ibv_wr_set_sge(ex, dev.mr->lkey, (uintptr_t)src + 100, 5);
 	CHECK(!ibv_wr_complete(ex));
-	CHECK(cq_wait(p.scq, wc, 3) == 3);
+	CHECK(cq_all(p.scq, wc, 3));
 	CHECK(!wc[0].status && !wc[1].status && !wc[2].status);
 	CHECK(wc[0].opcode == IBV_WC_RDMA_WRITE && wc[1].opcode == IBV_WC_SEND &&
 	      wc[2].opcode == IBV_WC_RDMA_READ);
-	CHECK(cq_wait(p.rcq, wc, 2) == 2);
+	CHECK(cq_all(p.rcq, wc, 2));
 	CHECK(wc[0].opcode == IBV_WC_RECV_RDMA_WITH_IMM && wc[0].imm_data == 5);
 	CHECK(!strcmp(dst + 4096, "written") && !strcmp(dst, "inline") &&
 	      !strcmp(src + 100, "read"));
@@ -620,7 +636,7 @@ static void full_send_queue_refuses(void)
 	CHECK(bad == &wr[N_WR]);
 	for (i = 0; i < N_WR; i++)
 		CHECK(!recv_post(&p, i, 8));
-	CHECK(cq_wait(p.scq, wc, N_WR) == N_WR);
+	CHECK(cq_all(p.scq, wc, N_WR));
 	for (i = 0; i < N_WR; i++)
 		CHECK(wc[i].wr_id == i && !wc[i].status);
 out:
@@ -644,16 +660,16 @@ static void reset_forgets_posted_receives(void)
 	for (i = 0; i < N_WR; i++)
 		CHECK(!recv_post(&p, 1000 + i, 8));
 	CHECK(!ibv_post_send(p.a, &wr, &bad));
-	CHECK(cq_wait(p.scq, &wc, 1) == 1 && !wc.status);
-	CHECK(cq_wait(p.rcq, &wc, 1) == 1 && wc.wr_id == 1000);
+	CHECK(cq_all(p.scq, &wc, 1) && !wc.status);
+	CHECK(cq_all(p.rcq, &wc, 1) && wc.wr_id == 1000);
 
 	CHECK(!qp_set(p.a, IBV_QPS_RESET) && !qp_set(p.b, IBV_QPS_RESET));
 	CHECK(!qp_init(p.a) && !qp_init(p.b));
 	CHECK(!qp_rts(p.a, p.b->qp_num) && !qp_rts(p.b, p.a->qp_num));
 	CHECK(!recv_post(&p, 2000, 8));
 	CHECK(!ibv_post_send(p.a, &wr, &bad));
-	CHECK(cq_wait(p.scq, &wc, 1) == 1 && !wc.status);
-	CHECK(cq_wait(p.rcq, &wc, 1) == 1);
+	CHECK(cq_all(p.scq, &wc, 1) && !wc.status);
+	CHECK(cq_all(p.rcq, &wc, 1));
 	CHECK(wc.wr_id == 2000);
 out:
 	pair_close(&p);
@@ -661,7 +677,7 @@ out:
 
 struct worker {
 	struct pair *pair;
-	unsigned int done, failed;
+	unsigned int failed;
 };
 
 #define WORKER_SENDS	500u
@@ -669,10 +685,11 @@ struct worker {
 static void *worker_send(void *arg)
 {
 	struct worker *w = arg;
+	uint64_t end = now_ms() + 6 * WAIT_MS;
 	uint32_t value;
 	unsigned int i;
 
-	for (i = 0; i < WORKER_SENDS; ) {
+	for (i = 0; i < WORKER_SENDS && now_ms() < end; ) {
 		struct ibv_sge sge = { (uintptr_t)&value, sizeof(value), 0 };
 		struct ibv_send_wr wr = {
 			.sg_list = &sge, .num_sge = 1, .opcode = IBV_WR_SEND,
@@ -691,9 +708,10 @@ static void *worker_send(void *arg)
 		n = ibv_poll_cq(w->pair->scq, 1, &wc);
 		if (n < 0 || (n == 1 && wc.status))
 			w->failed++;
-		w->done += n == 1;
-		if (w->failed)
+		if (n < 0 || w->failed)
 			break;
+		if (!n)
+			sched_yield();
 	}
 	return NULL;
 }
@@ -721,6 +739,8 @@ static void threads_share_a_queue_pair(void)
 		n = ibv_poll_cq(p.rcq, 16, wc);
 		if (n < 0)
 			break;
+		if (!n)
+			sched_yield();
 		for (i = 0; i < (unsigned int)n; i++) {
 			/* all use one buffer, but none may bring a value never sent */
 			if (wc[i].status || *dst >> 16 != 0xabcd)
