@@ -75,8 +75,8 @@ def main(args, progress: Progress) -> int:
     print()
     for name in tally.failed:
         print(f"FAILED {name}")
-    print(f"{tally.passed} passed, {len(tally.failed)} failed "
-          f"in {time.monotonic() - begin:.0f} s")
+    print(f"after {time.monotonic() - begin:.0f} s:")
+    print(f"{tally.passed} passed, {len(tally.failed)} failed")
     return 1 if tally.failed or not tally.passed else 0
 
 
