@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Fixtures of the tests on the lab's two hosts.
+
+        host a                                host b
+    +------------+        cable 0         +------------+
+    |    VF 0    |------------------------|    VF 0    |     every end of both cables is captured
+    |            |                        |            |     outside the hosts: a0, a1, b0, b1
+    |    VF 1    |------------------------|    VF 1    |
+    +------------+        cable 1         +------------+
+
+A lab is booted once per (kernel, scenario) and shared by the tests that ask for it with
+@pytest.mark.lab(scenario=..).  After every test the nonce oracle (I3) has gone over all four
+captures and the consoles have been read; both fail the test that was running.  A lab in which a
+test failed, or that a test declares spoilt, is booted afresh for the next one.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from lab import Lab, guestbuild, image  # noqa: E402
+from lab.progress import Progress  # noqa: E402
+from kit import Wire  # noqa: E402
+
+KERNELS = ("6.12", "7.2")
+SCENARIO_ORDER = ("vf", "ipsec", "rxe", "bare")
+CABLE_MTU = 9000
+
+
+def pytest_addoption(parser):
+    parser.addoption("--kernel", action="append", choices=KERNELS,
+                     help="run on this kernel only (may be given twice)")
+    parser.addoption("--attach", metavar="NAME",
+                     help="use the lab of that name that is up, for tests of its kernel and scenario")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "lab(scenario, spoils=False): the lab that a test needs; "
+                                       "spoils: nobody can use it afterwards")
+    config.addinivalue_line("markers", "once: does not depend on the kernel, runs on the first")
+
+
+def pytest_generate_tests(metafunc):
+    if "kernel" in metafunc.fixturenames:
+        kernels = metafunc.config.getoption("kernel") or list(KERNELS)
+        if metafunc.definition.get_closest_marker("once"):
+            kernels = kernels[:1]
+        metafunc.parametrize("kernel", kernels, scope="session")
+
+
+def _wanted(item):
+    mark = item.get_closest_marker("lab")
+    return (mark.kwargs.get("scenario", "vf"), mark.kwargs.get("spoils", False)) if mark else None
+
+
+def pytest_collection_modifyitems(items):
+    """One boot per lab: sorted by kernel, then scenario; the spoilers last."""
+    def order(item):
+        wanted = _wanted(item)
+        if not wanted or "kernel" not in item.fixturenames:
+            return (-1, 0, False)
+        kernel = item.callspec.params["kernel"]
+        return KERNELS.index(kernel), SCENARIO_ORDER.index(wanted[0]), wanted[1]
+
+    items.sort(key=order)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    setattr(item, f"report_{report.when}", report)
+
+
+class Keeper:
+    """Holds the one lab that is up."""
+
+    def __init__(self, attach):
+        self.lab = self.wire = self.key = None
+        self.attach = attach
+        self.progress = Progress(quiet=bool(os.environ.get("ROCE_IPSEC_TEST_QUIET")))
+
+    def get(self, kernel, scenario):
+        key = (kernel, scenario)
+        if self.attach and self.key != key:
+            self.lab = Lab.attach(self.attach)
+            if (self.lab.kernel, self.lab.scenario) != key:
+                pytest.skip(f"lab {self.attach} has another kernel or scenario")
+            self.key, self.wire = key, Wire(self.lab)
+        if self.key != key:
+            self.close()
+            self.lab = Lab.up(kernel=kernel, scenario=scenario, mtu=CABLE_MTU, name="test",
+                              progress=self.progress)
+            self.key = key
+            self.wire = Wire(self.lab)
+        return self.lab
+
+    def close(self):
+        """Returns what the consoles said that no test has been blamed for."""
+        lab, self.lab, self.key, self.wire = self.lab, None, None, None
+        return lab.down() if lab and not self.attach else []
+
+
+@pytest.fixture(scope="session")
+def keeper(request):
+    keeper = Keeper(request.config.getoption("--attach"))
+    yield keeper
+    faults = keeper.close()
+    assert not faults, "the consoles say:\n" + "\n".join(faults)
+
+
+@pytest.fixture
+def lab(request, keeper, kernel):
+    """The lab that the test's mark asks for; afterwards consoles and nonces are judged."""
+    scenario, spoils = _wanted(request.node)
+    lab = keeper.get(kernel, scenario)
+    wire = keeper.wire
+    known = len(lab.scan())
+    wire.start(request.node.name)
+    bad = None
+    try:
+        yield lab
+    finally:
+        report = getattr(request.node, "report_call", None)
+        if spoils or report is None or report.failed:
+            bad = "the test failed or spoils its lab"
+    try:
+        faults = lab.scan()[known:]
+        wire.finish()
+        assert not faults, "the consoles say:\n" + "\n".join(faults)
+        wire.oracle.check()
+    except BaseException:
+        bad = "the judge found a fault"
+        raise
+    finally:
+        if bad:
+            rest = keeper.close()
+            assert not [f for f in rest[known:] if f not in faults], \
+                "the consoles say, at the end:\n" + "\n".join(rest[known:])
+
+
+@pytest.fixture
+def wire(lab, keeper):
+    """What the cables carried since the test began."""
+    return keeper.wire
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """Folder with the programs of tests/vm/src, built for the hosts."""
+    return guestbuild.programs(image.find())
+
+
+@pytest.fixture
+def guest_image():
+    return image.find()

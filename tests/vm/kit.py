@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""What the tests share: the wire, SAs typed by hand, counters, and a queue pair on a string."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import time
+from pathlib import Path
+
+from lab import judge
+from lab.aead import random_key
+from lab.adapter import gid_index
+from lab.frames import Frame, Pcap
+from lab.perftest import End
+
+CABLES = (0, 1)
+
+
+def poll(question, timeout: float = 20, what: str = "", every: float = 0.1):
+    """The first true answer of question(); fails after timeout seconds."""
+    end = time.monotonic() + timeout
+    while True:
+        answer = question()
+        if answer:
+            return answer
+        assert time.monotonic() < end, f"did not happen within {timeout} s: {what or question}"
+        time.sleep(every)
+
+
+def each(lab, command, check: bool = True, timeout: float = 120) -> dict[str, str]:
+    """Runs a shell script in both hosts at once: command, or what command(host) returns.
+
+    Through standard input: a command that fails is printed, and there are keys in some.
+    """
+    procs = {name: host.spawn(["sh", "-e"] if check else ["sh"],
+                              input=command(host) if callable(command) else command)
+             for name, host in lab.hosts.items()}
+    done = {name: proc.wait(timeout) for name, proc in procs.items()}
+    for name, result in done.items():
+        assert not check or not result.rc, f"host {name}: {result.output}"
+    return {name: result.stdout for name, result in done.items()}
+
+
+class Wire:
+    """The four captures of a lab, read on as they grow, and the oracle over all of them."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.oracle = judge.NonceOracle()
+        self.keys: dict[tuple, judge.Sa] = {}
+        self._pcaps = {(c, h): Pcap(lab.pcap(c, h)) for c in CABLES for h in lab.hosts}
+        self._frames: dict[tuple[int, str], list[Frame]] = {key: [] for key in self._pcaps}
+        self._macs: dict[str, set[str]] = {h: set() for h in lab.hosts}
+
+    def start(self, name: str = "") -> None:
+        self.learn(f'echo "<5>test: {name}" > /dev/kmsg')
+        self.forget()
+
+    def finish(self) -> None:
+        with contextlib.suppress(Exception):
+            # A host that a test has shut down cannot be asked; what was learnt before counts.
+            self.learn()
+        self.forget()
+
+    def learn(self, first: str = ":") -> None:
+        """The hosts' MAC addresses, and the keys of the SAs that are there now."""
+        for name, text in each(self.lab, f"{first}; ip -o link; ip xfrm state").items():
+            self._macs[name] |= set(re.findall(r"link/ether (\S+)", text))
+            self.add_keys(judge.sas_from_xfrm(text))
+
+    def add_keys(self, sas) -> None:
+        for sa in sas:
+            self.keys[sa.id, sa.key_id] = sa
+        self.oracle.learn(sas)
+
+    def poll(self) -> None:
+        for key, pcap in self._pcaps.items():
+            self._frames[key] += pcap.read()
+
+    def forget(self) -> None:
+        """What came until now goes to the oracle and is not asked for any more."""
+        self.poll()
+        for (cable, host), frames in self._frames.items():
+            self.oracle.add(self.lab.pcap(cable, host), frames, self._macs[host])
+            self._frames[cable, host] = []
+
+    def disown(self) -> None:
+        """What came until now never gets to the oracle: a test broke the sender on purpose."""
+        self.poll()
+        self._frames = {key: [] for key in self._frames}
+
+    def frames(self, cable: int | None = None, host: str | None = None) -> list[Frame]:
+        """Since the test began (or forget()); at all ends, or one end, or one host's ends."""
+        self.poll()
+        return [f for (c, h), frames in self._frames.items() for f in frames
+                if cable in (None, c) and host in (None, h)]
+
+    def check_no_cleartext(self, addresses=()) -> None:
+        judge.check_no_cleartext(self.frames(), addresses, "the cables")
+
+    def examine(self, cable: int = 0, host: str = "a", **more) -> judge.Report:
+        return judge.examine(self.frames(cable, host), list(self.keys.values()), **more)
+
+    def check_sealed_roce(self, at_least: int = 1, cable: int = 0, host: str = "a"
+                          ) -> judge.Report:
+        """The capture of one end shows RoCE in ESP and nowhere else, on any cable."""
+        self.check_no_cleartext()
+        report = self.examine(cable, host)
+        report.check_sealed_roce(at_least)
+        return report
+
+
+# ---- addresses -----------------------------------------------------------------------------------
+
+def local_ip(host, six: bool = False) -> str:
+    return host.env["LOCAL_IP6" if six else "LOCAL_IP"]
+
+
+def end(host, six: bool = False) -> End:
+    """The host's RDMA device with the GID of its IPv4 or IPv6 address."""
+    dev, ip = host.env["RDMADEV"], local_ip(host, six)
+    # The IPv6 address, and its GID, may have been away meanwhile.
+    index = gid_index(host, dev, ip) if six else int(host.env["GIDX"])
+    return End(host, dev, index, ip, local_ip(host))
+
+
+def set_mtu(lab, mtu: int) -> None:
+    each(lab, lambda host: f"ip link set {host.env['NETDEV']} mtu {mtu}")
+
+
+def ping(host, six: bool = False, count: int = 1, check: bool = True, size: int = 56, **more):
+    return host.run(["ping", "-c", str(count), "-W", "5", "-i", "0.1", "-s", str(size),
+                     local_ip(host.peer, six)], check=check, timeout=60, **more)
+
+
+# ---- SAs and policies, as an operator types them -------------------------------------------------
+
+_numbers = itertools.count(1)
+
+
+class Flow:
+    """One direction of protection between the hosts: an SA at each end and a policy at each end.
+
+    Every instance has an SPI, a key and a reqid of its own: nothing is ever used twice.
+    """
+
+    def __init__(self, src, dst, six: bool = False, *, bits: int = 128, esn: bool = True,
+                 window: int = 128, reqid: int | None = None, selector: str = "",
+                 priority: int | None = None, more: str = ""):
+        number = next(_numbers)
+        self.src, self.dst, self.six = src, dst, six
+        self.src_ip, self.dst_ip = local_ip(src, six), local_ip(dst, six)
+        self.spi = 0x1000 + number
+        self.reqid = reqid or 100 + number
+        self.key = random_key(bits)
+        self.esn, self.window = esn, window
+        self.selector, self.priority, self.more = selector, priority, more
+
+    @property
+    def sa(self) -> judge.Sa:
+        return judge.Sa(self.src_ip, self.dst_ip, self.spi, self.key, self.esn, self.reqid)
+
+    def direction(self, host) -> str:
+        return "out" if host is self.src else "in"
+
+    def state_command(self, host) -> str:
+        way = self.direction(host)
+        offload = f"offload packet dev {host.env['NETDEV']} dir {way}" if is_offloading(host) \
+            else ""
+        esn = "flag esn " if self.esn else ""
+        # An SA that says it is outbound has no window: the kernel refuses one.
+        window = "" if offload and way == "out" else f"replay-window {self.window} "
+        return (f"ip xfrm state add src {self.src_ip} dst {self.dst_ip} proto esp "
+                f"spi {self.spi:#x} reqid {self.reqid} mode transport {esn}{window}"
+                f"aead 'rfc4106(gcm(aes))' 0x{self.key.hex()} 128 "
+                f"{offload} {self.more}")
+
+    def policy_command(self, host, verb: str = "add") -> str:
+        way = self.direction(host)
+        offload = f"offload packet dev {host.env['NETDEV']}" if is_offloading(host) else ""
+        prio = f"priority {self.priority}" if self.priority is not None else ""
+        return (f"ip xfrm policy {verb} src {self.src_ip} dst {self.dst_ip} {self.selector} "
+                f"dir {way} {prio} tmpl src {self.src_ip} dst {self.dst_ip} proto esp "
+                f"reqid {self.reqid} mode transport {offload}")
+
+    def add_state(self, host) -> None:
+        # Through standard input: a command that fails is printed, a key is not.
+        host.run(["sh", "-e"], input=self.state_command(host))
+
+    def add_policy(self, host) -> None:
+        host.run(self.policy_command(host))
+
+    def delete_state(self, host) -> None:
+        host.run(f"ip xfrm state delete src {self.src_ip} dst {self.dst_ip} proto esp "
+                 f"spi {self.spi:#x}")
+
+    def delete_policy(self, host) -> None:
+        host.run(f"ip xfrm policy delete src {self.src_ip} dst {self.dst_ip} {self.selector} "
+                 f"dir {self.direction(host)}")
+
+    def state(self, host) -> dict:
+        """What `ip -s xfrm state` tells of the SA."""
+        text = host.run(f"ip -s xfrm state get src {self.src_ip} dst {self.dst_ip} proto esp "
+                        f"spi {self.spi:#x}").stdout
+        def number(pattern):
+            found = re.search(pattern, text)
+            return int(found[1], 0) if found else None
+        return {"text": text, "packets": number(r"(\d+)\(packets\)"),
+                "bytes": number(r"(\d+)\(bytes\), \d+\(packets\)"),
+                "replay": number(r"replay (\d+)"), "failed": number(r"failed (\d+)"),
+                "oseq": number(r"oseq(?: |=)(0x[0-9a-f]+)"), "mode": "mode packet" in text}
+
+
+def is_offloading(host) -> bool:
+    """False for a host whose RDMA device is rdma_rxe: there software xfrm does the work."""
+    return not host.env["RDMADEV"].startswith("rxe")
+
+
+class Protection:
+    """Both directions between a and b, for one address family."""
+
+    def __init__(self, lab, wire: Wire, six: bool = False, **flow):
+        self.lab, self.wire, self.six, self.options = lab, wire, six, flow
+        self.out = Flow(lab.a, lab.b, six, **flow)
+        self.back = Flow(lab.b, lab.a, six, **flow)
+        self.flows = [self.out, self.back]
+
+    def up(self) -> "Protection":
+        for flow in self.flows:
+            self.wire.add_keys([flow.sa])
+        each(self.lab, lambda host: "\n".join([f.state_command(host) for f in self.flows]
+                                              + [f.policy_command(host) for f in self.flows]))
+        return self
+
+    def fresh(self, which: Flow) -> Flow:
+        """A new SA for the same policy: new SPI, new key, same reqid."""
+        flow = Flow(which.src, which.dst, self.six, **{**self.options, "reqid": which.reqid})
+        self.wire.add_keys([flow.sa])
+        self.flows[self.flows.index(which)] = flow
+        if which is self.out:
+            self.out = flow
+        else:
+            self.back = flow
+        return flow
+
+
+def unprotect(lab) -> None:
+    """Back to cleartext on purpose: a policy that merely goes leaves the flow closed (I1)."""
+    def script(host) -> str:
+        dev, text = host.env["NETDEV"], "ip xfrm policy flush; ip xfrm state flush\n"
+        if is_offloading(host):
+            # clsact has the fence of roce-ipsec-setup, where a scenario or a test has put it.
+            text += f"""tc qdisc del dev {dev} clsact
+                ethtool --set-priv-flags {dev} ipsec-fail-closed off
+                ethtool --set-priv-flags {dev} ipsec-fail-closed on"""
+        return text
+
+    each(lab, script, check=False)
+
+
+# ---- counters ------------------------------------------------------------------------------------
+
+def ethtool(host) -> dict[str, int]:
+    text = host.run(["ethtool", "-S", host.env["NETDEV"]]).stdout
+    return {name: int(value) for name, value in re.findall(r"^\s*(\S+): (\d+)$", text, re.M)}
+
+
+def hw_counters(host) -> dict[str, int]:
+    dev = host.env["RDMADEV"]
+    text = host.run(f"grep -H . /sys/class/infiniband/{dev}/ports/1/hw_counters/*").stdout
+    return {Path(name).name: int(value) for name, value in
+            re.findall(r"^([^:]+):(\d+)$", text, re.M) if "lifespan" not in name}
+
+
+def xfrm_stat(host) -> dict[str, int]:
+    text = host.run("cat /proc/net/xfrm_stat").stdout
+    return {name: int(value) for name, value in re.findall(r"^(\S+)\s+(\d+)$", text, re.M)}
+
+
+class Moved:
+    """How far counters went since it was made: moved["ipsec_tx_pkts"]."""
+
+    def __init__(self, host, read=ethtool):
+        self.host, self.read = host, read
+        self.before = read(host)
+
+    def now(self) -> dict[str, int]:
+        return {n: v - self.before.get(n, 0) for n, v in self.read(self.host).items()
+                if v != self.before.get(n, 0)}
+
+    def __getitem__(self, name: str) -> int:
+        return self.now().get(name, 0)
+
+    def wait(self, name: str, at_least: int = 1, timeout: float = 20) -> int:
+        poll(lambda: self[name] >= at_least, timeout,
+             f"host {self.host.name}: {name} + {at_least}, moved: {self.now()}")
+        return self[name]
+
+
+# ---- a queue pair on a string --------------------------------------------------------------------
+
+class Vt:
+    """tests/vm/src/vt.c in a host: a queue pair that outlives what the test does around it."""
+
+    def __init__(self, host, programs: Path, six: bool = False, mtu: int = 1024,
+                 size: int = 1 << 20):
+        self.host = host
+        self.end = end(host, six)
+        self.socket = f"/tmp/vt{next(_numbers)}"
+        host.put(programs / "vt", "/tmp/vt", 0o755)
+        self.proc = host.spawn(["/tmp/vt", "serve", self.socket, "-d", self.end.dev, "-g",
+                                str(self.end.gidx), "-m", str(mtu), "-s", str(size)])
+        self.proc.wait_output("ready", 30)
+        self.info = self.ask("info")
+
+    def ask(self, command: str, check: bool = True, timeout: float = 60) -> dict[str, str]:
+        done = self.host.run(["/tmp/vt", "ask", self.socket, *command.split()], check=False,
+                             timeout=timeout)
+        answer = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+        answer["ok"] = "ok" if done.rc == 0 else ""
+        if check:
+            assert done.rc == 0, f"vt on host {self.host.name}: {command}: {done.stdout}" \
+                                 f"{done.stderr}{self.proc.stderr}"
+        return answer
+
+    def connect(self, peer: "Vt", timeout: int = 14, retry: int = 7) -> None:
+        i = peer.info
+        self.ask(f"connect qpn={i['qpn']} psn={i['psn']} gid={i['gid']} timeout={timeout} "
+                 f"retry={retry}")
+
+    def target(self) -> str:
+        """Remote address and key of this side's memory, as the other side's commands want it."""
+        return f"{self.info['addr']} {self.info['rkey']}"
+
+    def done(self) -> int:
+        return int(self.ask("done")["good"])
+
+    def state(self) -> str:
+        return self.ask("state")["state"]
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):
+            self.ask("quit", check=False, timeout=10)
+        with contextlib.suppress(Exception):
+            self.proc.kill(9)
+
+
+@contextlib.contextmanager
+def queue_pairs(lab, programs: Path, six: bool = False, mtu: int = 1024, timeout: int = 14,
+                retry: int = 7):
+    """A connected pair (a's side, b's side)."""
+    a = b = None
+    try:
+        a = Vt(lab.a, programs, six, mtu)
+        b = Vt(lab.b, programs, six, mtu)
+        a.connect(b, timeout, retry)
+        b.connect(a, timeout, retry)
+        yield a, b
+    finally:
+        for side in (a, b):
+            if side:
+                side.close()
+
+
+@contextlib.contextmanager
+def traffic(a: Vt, b: Vt, size: int = 2048, until: int = 20):
+    """Endless writes from a to b; the block runs once some have arrived."""
+    a.ask(f"traffic {size} {b.target()}")
+    poll(lambda: a.done() >= until, 30, "writes from a to b")
+    yield
+    a.ask("traffic-stop", check=False)

@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * hostile - a process that uses an RDMA device as nobody should.
+ *
+ *	hostile -d DEV -g GID_INDEX [-n ROUNDS] [-r SEED] ATTACK
+ *
+ * Attacks: mmap, foreign, rings, wqe, caps, write, ioctl. Each runs in a child: it
+ * may die of what it does to itself, but it must end, and the kernel must refuse
+ * or absorb all of it. Prints "NAME tried N refused N"; exit status 1 says that
+ * the kernel let something through, 3 that the child did not end.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <infiniband/verbs.h>
+#include <rdma/rdma_user_ioctl.h>
+#include <rdma/rdma_user_ioctl_cmds.h>
+
+#define DEPTH 32
+#define PATIENCE 60		/* seconds until a child counts as hung */
+
+static struct ibv_context *ctx;
+static unsigned int gid_index = 1, rounds = 200, tried, refused;
+static const char *dev_name;
+
+struct pair {
+	struct ibv_pd *pd;
+	struct ibv_cq *cq;
+	struct ibv_mr *mr;
+	struct ibv_qp *qp[2];
+	uint8_t *mem;
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "hostile: %s: %s\n", what, strerror(errno));
+	exit(2);
+}
+
+static void count(bool was_refused)
+{
+	tried++;
+	refused += was_refused;
+}
+
+static uint64_t random64(void)
+{
+	return (uint64_t)random() << 42 ^ (uint64_t)random() << 21 ^ random();
+}
+
+static struct ibv_context *device_open(void)
+{
+	struct ibv_device **list = ibv_get_device_list(NULL);
+	struct ibv_context *found = NULL;
+
+	for (int i = 0; list && list[i]; i++) {
+		if (!strcmp(ibv_get_device_name(list[i]), dev_name))
+			found = ibv_open_device(list[i]);
+	}
+	if (list)
+		ibv_free_device_list(list);
+	if (!found)
+		die("open device");
+	return found;
+}
+
+static struct ibv_qp *qp_new(struct pair *p, unsigned int depth)
+{
+	struct ibv_qp_init_attr init = {
+		.qp_type = IBV_QPT_RC, .send_cq = p->cq, .recv_cq = p->cq,
+		.cap = { depth, depth, 2, 2, 0 },
+	};
+
+	return ibv_create_qp(p->pd, &init);
+}
+
+static void qp_connect(struct ibv_qp *qp, uint32_t peer)
+{
+	struct ibv_qp_attr attr = {
+		.qp_state = IBV_QPS_INIT, .port_num = 1,
+		.qp_access_flags = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE |
+				   IBV_ACCESS_REMOTE_READ,
+	};
+
+	if (ibv_modify_qp(qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
+			  IBV_QP_ACCESS_FLAGS))
+		die("INIT");
+	attr = (struct ibv_qp_attr){
+		.qp_state = IBV_QPS_RTR, .path_mtu = IBV_MTU_256, .dest_qp_num = peer,
+		.max_dest_rd_atomic = 1, .min_rnr_timer = 1,
+		.ah_attr = { .is_global = 1, .port_num = 1,
+			     .grh = { .sgid_index = gid_index, .hop_limit = 4 } },
+	};
+	/* To ourselves: through the switch inside the adapter, no cable needed. */
+	if (ibv_query_gid(ctx, 1, gid_index, &attr.ah_attr.grh.dgid))
+		die("query gid");
+	if (ibv_modify_qp(qp, &attr, IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU |
+			  IBV_QP_DEST_QPN | IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC |
+			  IBV_QP_MIN_RNR_TIMER))
+		die("RTR");
+	attr.qp_state = IBV_QPS_RTS;
+	attr.timeout = 10;
+	attr.retry_cnt = attr.rnr_retry = 1;
+	attr.max_rd_atomic = 1;
+	if (ibv_modify_qp(qp, &attr, IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
+			  IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC))
+		die("RTS");
+}
+
+static void pair_open(struct pair *p)
+{
+	p->pd = ibv_alloc_pd(ctx);
+	p->cq = ibv_create_cq(ctx, 4 * DEPTH, NULL, NULL, 0);
+	p->mem = mmap(NULL, 1 << 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!p->pd || !p->cq || p->mem == MAP_FAILED)
+		die("allocate");
+	p->mr = ibv_reg_mr(p->pd, p->mem, 1 << 16, IBV_ACCESS_LOCAL_WRITE |
+			   IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ);
+	p->qp[0] = qp_new(p, DEPTH);
+	p->qp[1] = qp_new(p, DEPTH);
+	if (!p->mr || !p->qp[0] || !p->qp[1])
+		die("queue pairs");
+	qp_connect(p->qp[0], p->qp[1]->qp_num);
+	qp_connect(p->qp[1], p->qp[0]->qp_num);
+}
+
+static int pair_post(struct pair *p, enum ibv_wr_opcode op, uint64_t addr, uint32_t len,
+		     uint32_t lkey, uint64_t raddr, uint32_t rkey)
+{
+	struct ibv_sge sge = { addr, len, lkey };
+	struct ibv_send_wr *bad, wr = {
+		.sg_list = &sge, .num_sge = 1, .opcode = op, .send_flags = IBV_SEND_SIGNALED,
+		.wr.rdma = { raddr, rkey },
+	};
+
+	return ibv_post_send(p->qp[0], &wr, &bad);
+}
+
+/* Waits a moment for one completion; its status, or -1. */
+static int pair_status(struct pair *p)
+{
+	struct ibv_wc wc;
+
+	for (int i = 0; i < 2000; i++) {
+		if (ibv_poll_cq(p->cq, 1, &wc) > 0)
+			return wc.status;
+		nanosleep(&(struct timespec){ .tv_nsec = 500000 }, NULL);
+	}
+	return -1;
+}
+
+struct ring {
+	uint8_t *at;
+	size_t len;
+	uint64_t offset;
+};
+
+/* The rings that the provider has mapped into this process. */
+static int rings_find(struct ring *ring, int max)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512];
+	int n = 0;
+
+	while (maps && n < max && fgets(line, sizeof(line), maps)) {
+		uint64_t from, to, offset;
+
+		if (strstr(line, "uverbs") &&
+		    sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64, &from, &to, &offset) == 3)
+			ring[n++] = (struct ring){ (uint8_t *)(uintptr_t)from, to - from, offset };
+	}
+	if (maps)
+		fclose(maps);
+	return n;
+}
+
+/* ---- attacks ----------------------------------------------------------- */
+
+static bool map_and_touch(int fd, uint64_t offset, size_t len, int prot, int flags)
+{
+	volatile uint8_t *at = mmap(NULL, len, prot, flags, fd, offset);
+
+	count(at == MAP_FAILED);
+	if (at == MAP_FAILED)
+		return false;
+	for (size_t i = 0; i < len; i += 4096) {
+		if (prot & PROT_WRITE)
+			at[i] ^= 0xff;
+		else
+			(void)at[i];
+	}
+	munmap((void *)at, len);
+	return true;
+}
+
+/* Whatever offset and length: only what was handed out may be mapped, and only once or so. */
+static int attack_mmap(void)
+{
+	struct pair p;
+	struct ring ring[16];
+	size_t page = sysconf(_SC_PAGESIZE);
+	int n, let = 0;
+
+	pair_open(&p);
+	n = rings_find(ring, 16);
+	for (unsigned int i = 0; i < rounds * 20; i++) {
+		uint64_t offset = i & 1 ? random64() & 0x7fffffffffff000 : (uint64_t)i / 2 * page;
+		size_t len = page << random() % 8;
+		bool is_ours = false;
+
+		if (n && !(i % 3))
+			offset = ring[random() % n].offset + (random() % 9 - 4) * page;
+		for (int k = 0; k < n; k++)
+			is_ours |= offset == ring[k].offset;
+		let += map_and_touch(ctx->cmd_fd, offset, len,
+				     i & 2 ? PROT_READ : PROT_READ | PROT_WRITE,
+				     i & 4 ? MAP_PRIVATE : MAP_SHARED) && !is_ours;
+	}
+	/* Executable or longer than the ring. */
+	for (int k = 0; k < n; k++) {
+		map_and_touch(ctx->cmd_fd, ring[k].offset, ring[k].len, PROT_READ | PROT_EXEC,
+			      MAP_SHARED);
+		let += map_and_touch(ctx->cmd_fd, ring[k].offset, ring[k].len + 64 * page,
+				     PROT_READ, MAP_SHARED);
+	}
+	return let ? 1 : 0;
+}
+
+/* Another process's rings, by their offsets. */
+static int attack_foreign(void)
+{
+	struct ring ring[16];
+	struct pair p;
+	int n, status;
+	pid_t pid;
+
+	pair_open(&p);
+	n = rings_find(ring, 16);
+	if (!n)
+		die("no ring is mapped");
+	pid = fork();
+	if (!pid) {
+		int let = 0;
+
+		ctx = device_open();
+		for (int k = 0; k < n; k++)
+			let += map_and_touch(ctx->cmd_fd, ring[k].offset, ring[k].len,
+					     PROT_READ | PROT_WRITE, MAP_SHARED);
+		printf("foreign tried %u refused %u\n", tried, refused);
+		fflush(stdout);
+		_exit(let ? 1 : 0);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return 1;
+	return WEXITSTATUS(status);
+}
+
+/* Heads, tails, entry counts, addresses: everything the kernel reads from shared rings lies. */
+static int attack_rings(void)
+{
+	static const uint32_t lies[] = { 0, 1, DEPTH, DEPTH + 1, 0x7fffffff, 0x80000000, ~0u };
+	struct ring ring[16];
+	struct pair p;
+	int n;
+
+	for (unsigned int i = 0; i < rounds; i++) {
+		pair_open(&p);
+		n = rings_find(ring, 16);
+		if (!n)
+			die("no ring is mapped");
+		for (int k = 0; k < 16; k++) {
+			struct ibv_sge sge = { (uintptr_t)p.mem, 256, p.mr->lkey };
+			struct ibv_recv_wr *bad, wr = { .sg_list = &sge, .num_sge = 1 };
+
+			ibv_post_recv(p.qp[1], &wr, &bad);
+		}
+		for (int k = 0; k < n; k++) {
+			uint32_t *word = (uint32_t *)ring[k].at;
+			size_t words = ring[k].len / 4;
+
+			/* Once the first words alone (head, tail), then everywhere. */
+			for (size_t w = 0; w < (i & 1 ? words : words < 32 ? words : 32); w++) {
+				if (i % 3 == 0)
+					word[w] = random();
+				else if (i % 3 == 1)
+					word[w] = lies[random() % 7];
+				else if (!(random() % 8))
+					word[w] ^= 1u << random() % 32;
+			}
+			tried++;
+		}
+		pair_post(&p, IBV_WR_SEND, (uintptr_t)p.mem, 256, p.mr->lkey, 0, 0);
+		pair_post(&p, IBV_WR_RDMA_WRITE, (uintptr_t)p.mem, 256, p.mr->lkey,
+			  (uintptr_t)p.mem + 4096, p.mr->rkey);
+		nanosleep(&(struct timespec){ .tv_nsec = 3000000 }, NULL);
+		/*
+		 * Destroyed by the kernel, not by the provider, who would read what was written
+		 * over: a fresh context per round.
+		 */
+		close(ctx->cmd_fd);
+		for (int k = 0; k < n; k++)
+			munmap(ring[k].at, ring[k].len);
+		munmap(p.mem, 1 << 16);
+		ctx = device_open();
+	}
+	refused = tried;
+	return 0;
+}
+
+/* Work requests that no correct program posts: an errno, or a completion with an error. */
+static int attack_wqe(void)
+{
+	static const struct {
+		const char *what;
+		enum ibv_wr_opcode op;
+		uint64_t addr;		/* 0: the registered memory */
+		uint32_t len;
+		int lkey_delta;
+		int64_t raddr_delta;
+		int rkey_delta;
+	} bad[] = {
+		{ "wrong lkey", IBV_WR_RDMA_WRITE, 0, 64, 1, 0, 0 },
+		{ "lkey of nobody", IBV_WR_SEND, 0, 64, 0x7abcde00, 0, 0 },
+		{ "longer than the region", IBV_WR_RDMA_WRITE, 0, 1 << 17, 0, 0, 0 },
+		{ "two gigabytes", IBV_WR_RDMA_WRITE, 0, 0x80000000, 0, 0, 0 },
+		{ "four gigabytes", IBV_WR_RDMA_WRITE, 0, 0xffffffff, 0, 0, 0 },
+		{ "kernel address", IBV_WR_RDMA_WRITE, 0xffffffff81000000, 64, 0, 0, 0 },
+		{ "top of memory", IBV_WR_RDMA_WRITE, 0xfffffffffffffff0, 64, 0, 0, 0 },
+		{ "address 8", IBV_WR_SEND, 8, 64, 0, 0, 0 },
+		{ "wrong rkey", IBV_WR_RDMA_WRITE, 0, 64, 0, 0, 1 },
+		{ "remote end of the region", IBV_WR_RDMA_WRITE, 0, 64, 0, (1 << 16) - 63, 0 },
+		{ "remote before the region", IBV_WR_RDMA_READ, 0, 64, 0, -1, 0 },
+		{ "remote wrap", IBV_WR_RDMA_WRITE, 0, 64, 0, INT64_MAX, 0 },
+		{ "read with a wrong rkey", IBV_WR_RDMA_READ, 0, 64, 0, 0, 77 },
+		{ "opcode 99", 99, 0, 64, 0, 0, 0 },
+		{ "opcode -1", (enum ibv_wr_opcode)-1, 0, 64, 0, 0, 0 },
+		{ "atomic of 7 bytes", IBV_WR_ATOMIC_FETCH_AND_ADD, 0, 7, 0, 1, 0 },
+		{ "local invalidate", IBV_WR_LOCAL_INV, 0, 0, 0, 0, 0 },
+		{ "bind", IBV_WR_BIND_MW, 0, 0, 0, 0, 0 },
+		{ "TSO", IBV_WR_TSO, 0, 64, 0, 0, 0 },
+	};
+	int let = 0;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct pair p;
+		int err, status = -1;
+
+		pair_open(&p);
+		memset(p.mem, 0x5a, 1 << 16);
+		err = pair_post(&p, bad[i].op, bad[i].addr ?: (uintptr_t)p.mem, bad[i].len,
+				p.mr->lkey + bad[i].lkey_delta,
+				(uintptr_t)p.mem + 4096 + bad[i].raddr_delta - 4096 * !!bad[i].raddr_delta,
+				p.mr->rkey + bad[i].rkey_delta);
+		if (!err)
+			status = pair_status(&p);
+		count(err || status > 0);
+		if (!err && status <= 0) {
+			printf("wqe: %s: %s\n", bad[i].what, status ? "no completion" : "succeeded");
+			let++;
+		}
+		for (int at = 0; at < 1 << 16; at++) {
+			if (p.mem[at] != 0x5a) {
+				printf("wqe: %s: memory changed at %d\n", bad[i].what, at);
+				let++;
+				break;
+			}
+		}
+		ibv_destroy_qp(p.qp[0]);
+		ibv_destroy_qp(p.qp[1]);
+		ibv_dereg_mr(p.mr);
+		ibv_destroy_cq(p.cq);
+		ibv_dealloc_pd(p.pd);
+		munmap(p.mem, 1 << 16);
+	}
+	return let ? 1 : 0;
+}
+
+/* Objects larger than the device allows, or than it can be: refused or really there. */
+static int attack_caps(void)
+{
+	static const uint32_t big[] = { 1 << 15, 1 << 20, 1 << 24, 0x3fffffff, 0x7fffffff, ~0u };
+	struct pair p;
+
+	pair_open(&p);
+	for (unsigned int i = 0; i < sizeof(big) / sizeof(*big); i++) {
+		for (int which = 0; which < 5; which++) {
+			struct ibv_qp_init_attr init = {
+				.qp_type = IBV_QPT_RC, .send_cq = p.cq, .recv_cq = p.cq,
+				.cap = { 4, 4, 1, 1, 0 },
+			};
+			uint32_t *field[] = { &init.cap.max_send_wr, &init.cap.max_recv_wr,
+					      &init.cap.max_send_sge, &init.cap.max_recv_sge,
+					      &init.cap.max_inline_data };
+			struct ibv_qp *qp;
+
+			*field[which] = big[i];
+			qp = ibv_create_qp(p.pd, &init);
+			count(!qp);
+			if (qp)
+				ibv_destroy_qp(qp);
+		}
+		struct ibv_cq *cq = ibv_create_cq(ctx, big[i], NULL, NULL, 0);
+
+		count(!cq);
+		if (cq)
+			ibv_destroy_cq(cq);
+		cq = ibv_create_cq(ctx, 16, NULL, NULL, big[i]);
+		count(!cq);
+		if (cq)
+			ibv_destroy_cq(cq);
+	}
+	/* As many as there are; the kernel takes them back when we end. */
+	for (unsigned int i = 0; i < 5000; i++) {
+		struct ibv_qp *qp = qp_new(&p, 4);
+
+		count(!qp);
+		if (!qp)
+			break;
+	}
+	return 0;
+}
+
+/* The old command interface: a header and noise. */
+static int attack_write(void)
+{
+	for (unsigned int i = 0; i < rounds * 50; i++) {
+		struct {
+			uint32_t command;
+			uint16_t in_words, out_words;
+			uint8_t noise[504];
+		} cmd;
+		size_t len = 8 + random() % 500;
+
+		for (size_t k = 0; k < sizeof(cmd.noise); k++)
+			cmd.noise[k] = random() % 4 ? 0 : random();
+		cmd.command = random() % 60 | (random() % 8 ? 0 : 0x80000000);
+		cmd.in_words = random() % 4 ? (long)len / 4 : random();
+		cmd.out_words = random() % 4 ? random() % 32 : random();
+		count(write(ctx->cmd_fd, &cmd, random() % 4 ? len & ~3ul : len) < 0);
+	}
+	return 0;
+}
+
+/* The ioctl interface: a well-formed header, methods and attributes at random. */
+static int attack_ioctl(void)
+{
+	static uint8_t blob[4096];
+
+	for (unsigned int i = 0; i < rounds * 50; i++) {
+		struct {
+			struct ib_uverbs_ioctl_hdr hdr;
+			struct ib_uverbs_attr attr[8];
+		} cmd;
+		unsigned int n = random() % 9;
+
+		memset(&cmd, 0, sizeof(cmd));
+		cmd.hdr.length = sizeof(cmd.hdr) + n * sizeof(cmd.attr[0]);
+		cmd.hdr.object_id = random() % 24 | (random() % 4 ? 0 : 1 << 12);
+		cmd.hdr.method_id = random() % 10 | (random() % 4 ? 0 : 1 << 12);
+		cmd.hdr.num_attrs = n;
+		cmd.hdr.driver_id = random() % 4 ? 0x49524f43 : random();
+		for (unsigned int k = 0; k < n; k++) {
+			cmd.attr[k].attr_id = random() % 12 | (random() % 3 ? 0 : 1 << 12);
+			cmd.attr[k].len = random() % 3 ? random() % 64 : random();
+			cmd.attr[k].flags = random() % 2;
+			cmd.attr[k].data = random() % 3 ? (uintptr_t)blob : random64();
+		}
+		count(ioctl(ctx->cmd_fd, RDMA_VERBS_IOCTL, &cmd) < 0);
+	}
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(void);
+} attacks[] = {
+	{ "mmap", attack_mmap }, { "foreign", attack_foreign }, { "rings", attack_rings },
+	{ "wqe", attack_wqe },	 { "caps", attack_caps },	{ "write", attack_write },
+	{ "ioctl", attack_ioctl },
+};
+
+/* Handled, so that the kernel does not log what the child does to itself. */
+static void on_fault(int sig)
+{
+	(void)sig;
+	_exit(0);
+}
+
+/* The child's exit status; 0 if it died of what it did to itself. */
+static int run(int (*attack)(void), const char *name)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		signal(SIGSEGV, on_fault);
+		signal(SIGBUS, on_fault);
+		ctx = device_open();
+		int rc = attack();
+
+		if (strcmp(name, "foreign"))
+			printf("%s tried %u refused %u\n", name, tried, refused);
+		fflush(stdout);
+		_exit(rc);
+	}
+	for (int i = 0; i < PATIENCE * 100; i++) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+	}
+	kill(pid, SIGKILL);
+	fprintf(stderr, "hostile: %s did not end\n", name);
+	return 3;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int seed = time(NULL);
+	int opt;
+
+	while ((opt = getopt(argc, argv, "d:g:n:r:")) != -1) {
+		switch (opt) {
+		case 'd':
+			dev_name = optarg;
+			break;
+		case 'g':
+			gid_index = strtoul(optarg, NULL, 0);
+			break;
+		case 'n':
+			rounds = strtoul(optarg, NULL, 0);
+			break;
+		case 'r':
+			seed = strtoul(optarg, NULL, 0);
+			break;
+		}
+	}
+	printf("seed %u\n", seed);
+	fflush(stdout);
+	srandom(seed);
+	for (size_t i = 0; dev_name && optind < argc && i < sizeof(attacks) / sizeof(*attacks); i++) {
+		if (!strcmp(argv[optind], attacks[i].name))
+			return run(attacks[i].run, attacks[i].name);
+	}
+	fputs("usage: hostile -d DEV -g GID_INDEX [-n ROUNDS] [-r SEED] ATTACK\n", stderr);
+	return 2;
+}

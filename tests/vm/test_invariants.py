@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""I1, nothing leaves in clear, and I7, nothing is lost that need not be: under traffic.
+
+    a: QP writes without end --->  cable 0  ---> memory of b's QP
+       ping floods           --->           ---> b
+
+In each test something that protects is taken away while both kinds of traffic run; the captures of
+both cables, at both ends, decide.
+"""
+
+import contextlib
+
+import pytest
+
+from kit import (Moved, Protection, ethtool, local_ip, ping, poll, queue_pairs, traffic,
+                 unprotect)
+
+pytestmark = pytest.mark.lab(scenario="vf")
+
+# A retry timeout of 4.096 us << 17 (0.5 s) and 7 retries: a QP lives through 4 s of silence.
+PATIENT = {"timeout": 17, "retry": 7}
+
+
+@pytest.fixture(params=[4, 6], ids=["ipv4", "ipv6"])
+def sealed(request, lab, wire):
+    protection = Protection(lab, wire, six=request.param == 6).up()
+    ping(lab.a, protection.six)
+    wire.forget()
+    yield protection
+    unprotect(lab)
+
+
+@contextlib.contextmanager
+def load(lab, programs, six, **qp):
+    """RoCE and host traffic from a to b, both ends' queue pairs for the block."""
+    flood = ["ping", "-i", "0.02", "-q", local_ip(lab.b, six)]
+    with queue_pairs(lab, programs, six, **qp) as (a, b), lab.a.spawn(flood) as pings:
+        with traffic(a, b):
+            yield a, b
+        pings.kill()
+
+
+def addresses(lab, six):
+    return [local_ip(h, six) for h in lab.hosts.values()]
+
+
+def stopped(lab, moved):
+    """Host a refuses to send: waits until that is counted, both for RoCE and for the host."""
+    moved.wait("ipsec_tx_drop_pkts", 20)
+
+
+def check_nothing_leaked(lab, wire, six):
+    frames = wire.frames(0, "a")
+    assert sum(f.kind == "esp" for f in frames) > 20, "there was no traffic that could leak"
+    wire.check_no_cleartext(addresses(lab, six))
+
+
+def test_no_plaintext_when_the_outbound_sa_is_deleted(lab, wire, programs, sealed):
+    with load(lab, programs, sealed.six, **PATIENT):
+        moved = Moved(lab.a)
+        sealed.out.delete_state(lab.a)
+        stopped(lab, moved)
+    check_nothing_leaked(lab, wire, sealed.six)
+
+
+def test_no_plaintext_when_the_inbound_sa_is_deleted(lab, wire, programs, sealed):
+    with load(lab, programs, sealed.six, **PATIENT):
+        moved = Moved(lab.b)
+        sealed.out.delete_state(lab.b)
+        moved.wait("ipsec_rx_drop_sadb_miss")
+    check_nothing_leaked(lab, wire, sealed.six)
+
+
+def test_no_plaintext_when_all_sas_are_flushed(lab, wire, programs, sealed):
+    with load(lab, programs, sealed.six, **PATIENT):
+        moved = Moved(lab.a)
+        lab.a.run("ip xfrm state flush")
+        stopped(lab, moved)
+    check_nothing_leaked(lab, wire, sealed.six)
+
+
+def test_no_roce_plaintext_when_the_policy_is_deleted(lab, wire, programs, sealed):
+    """The QP was protected when it was connected: it stays closed, whatever the SPD says now."""
+    with load(lab, programs, sealed.six, **PATIENT) as (a, b):
+        sealed.out.delete_policy(lab.a)
+        settled(a)
+        sealed.back.delete_policy(lab.a)
+        settled(a)
+    assert sum(f.kind == "esp" for f in wire.frames(0, "a")) > 20
+    wire.check_no_cleartext()
+
+
+def settled(side):
+    """Time enough for a leak: another 50 writes went through, or none do any more."""
+    start = side.done()
+    for _ in range(20):
+        if side.done() > start + 50:
+            return
+
+
+def test_no_roce_plaintext_when_policies_and_sas_are_flushed(lab, wire, programs, sealed):
+    with load(lab, programs, sealed.six, **PATIENT) as (a, b):
+        for host in (lab.a, lab.b):
+            host.run("ip xfrm policy flush; ip xfrm state flush")
+        settled(a)
+    assert sum(f.kind == "esp" for f in wire.frames(0, "a")) > 20
+    wire.check_no_cleartext()
+
+
+def test_no_plaintext_when_the_link_goes_down_and_up(lab, wire, programs, sealed):
+    """NETDEV_DOWN makes the kernel's core flush the offloaded SAs and policies."""
+    dev = lab.a.env["NETDEV"]
+    with load(lab, programs, sealed.six, **PATIENT) as (a, b):
+        lab.a.run(f"ip link set {dev} down")
+        poll(lambda: "proto esp" not in lab.a.run("ip xfrm state").stdout, 10, "the core's flush")
+        lab.a.run(f"ip link set {dev} up")
+        poll(lambda: lab.a.run(f"cat /sys/class/net/{dev}/carrier").stdout.strip() == "1", 20)
+        settled(a)
+    restore_addresses(lab)
+    assert sum(f.kind == "esp" for f in wire.frames(0, "a")) > 20
+    wire.check_no_cleartext()
+
+
+def restore_addresses(lab):
+    """A netdev that goes down loses its global IPv6 address."""
+    for host in lab.hosts.values():
+        dev, six = host.env["NETDEV"], host.env["LOCAL_IP6"]
+        host.run(f"ip -6 addr show dev {dev} | grep -q {six}/ || "
+                 f"ip addr add {six}/64 dev {dev} nodad")
+
+
+def test_no_plaintext_when_the_cable_is_cut_and_plugged(lab, wire, programs, sealed):
+    with load(lab, programs, sealed.six, timeout=18, retry=7) as (a, b):
+        dev = lab.a.env["NETDEV"]
+        lab.cut(0)
+        poll(lambda: lab.a.run(f"cat /sys/class/net/{dev}/carrier").stdout.strip() == "0", 20,
+             "the VF's carrier follows its cable")
+        lab.plug(0)
+        start = a.done()
+        poll(lambda: a.done() > start + 20, 30, "the same QP goes on (I7)")
+        assert a.state() == b.state() == "RTS"
+    check_nothing_leaked(lab, wire, sealed.six)
+
+
+def test_the_same_queue_pair_goes_on_when_its_sas_come_back(lab, wire, programs, sealed):
+    """I7: an SA deleted and replaced within the QP's patience costs time, not the connection."""
+    with load(lab, programs, sealed.six, timeout=18, retry=7) as (a, b):
+        moved = Moved(lab.a)
+        sealed.out.delete_state(lab.a)
+        stopped(lab, moved)
+        old = sealed.out
+        fresh = sealed.fresh(old)
+        fresh.add_state(lab.b)
+        fresh.add_state(lab.a)
+        old.delete_state(lab.b)
+        start = a.done()
+        poll(lambda: a.done() > start + 50, 60, "writes go on through the new SA")
+        assert a.state() == "RTS" and a.ask("done")["bad"] == "0"
+    check_nothing_leaked(lab, wire, sealed.six)
+    assert any(f.kind == "esp" and f.spi == fresh.spi for f in wire.frames(0, "a"))
+
+
+def test_a_rekey_under_traffic_loses_no_message(lab, wire, programs, sealed):
+    """Make before break: new inbound SA, new outbound SA, then the old ones go."""
+    with load(lab, programs, sealed.six) as (a, b):
+        for _ in range(3):
+            old = sealed.out
+            fresh = sealed.fresh(old)
+            fresh.add_state(lab.b)
+            fresh.add_state(lab.a)
+            old.delete_state(lab.a)
+            start = a.done()
+            poll(lambda: a.done() > start + 20, 30, "writes go on through the new SA")
+            old.delete_state(lab.b)
+        assert a.ask("done")["bad"] == "0" and a.state() == "RTS"
+    check_nothing_leaked(lab, wire, sealed.six)
+    assert len({f.spi for f in wire.frames(0, "a") if f.kind == "esp"}) >= 4
+
+
+def test_an_sa_without_sequence_numbers_left_refuses_to_send(lab, wire, programs, sealed):
+    """I3: a 32-bit counter at its end stops; nothing goes round, nothing goes in clear."""
+    unprotect(lab)
+    last = Protection(lab, wire, sealed.six, esn=False, window=32)
+    last.out.more = "replay-oseq 0xffffff00"
+    last.up()
+    ping(lab.a, sealed.six)
+    with load(lab, programs, sealed.six, **PATIENT):
+        moved = Moved(lab.a)
+        moved.wait("ipsec_tx_drop_seq_overflow")
+    sent = [f.seq for f in wire.frames(0, "a") if f.kind == "esp" and f.spi == last.out.spi]
+    assert sent and min(sent) > 0xffffff00, "the counter went round"
+    check_nothing_leaked(lab, wire, sealed.six)
+
+
+@pytest.mark.lab(scenario="vf", spoils=True)
+@pytest.mark.parametrize("six", [False, True], ids=["ipv4", "ipv6"])
+def test_no_plaintext_when_the_vf_is_unbound(lab, wire, programs, six):
+    Protection(lab, wire, six).up()
+    vf = vf_address(lab.a)
+    with load(lab, programs, six, **PATIENT):
+        lab.a.run(f"echo {vf} > /sys/bus/pci/drivers/iroce/unbind", timeout=60)
+        assert not lab.a.run(f"ls /sys/bus/pci/devices/{vf}/net", check=False).stdout
+        lab.a.run(f"echo {vf} > /sys/bus/pci/drivers/iroce/bind", timeout=60)
+    check_nothing_leaked(lab, wire, six)
+
+
+def vf_address(host):
+    """PCI address of the function behind NETDEV."""
+    return host.run(f"basename $(readlink /sys/class/net/{host.env['NETDEV']}/device)"
+                    ).stdout.strip()
+
+
+@pytest.mark.lab(scenario="vf", spoils=True)
+def test_no_plaintext_when_the_module_is_unloaded(lab, wire, programs):
+    Protection(lab, wire).up()
+    before = ethtool(lab.a)
+    with load(lab, programs, False, **PATIENT) as (a, b):
+        unloaded = lab.a.run("rmmod iroce", check=False, timeout=60)
+        if unloaded.rc:
+            # Device files in use hold the module; without users it must go.
+            assert "in use" in unloaded.stderr
+            a.close()
+            poll(lambda: not lab.a.run("rmmod iroce", check=False, timeout=60).rc, 30,
+                 "rmmod iroce")
+    assert before and "iroce" not in lab.a.run("lsmod").stdout
+    check_nothing_leaked(lab, wire, False)

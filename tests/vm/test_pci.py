@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""The adapter as a PCI device: functions come and go as on hardware, and leave nothing behind.
+
+    host a: cable0 -- PF 0 -- VF 0 .. VF 31        host b the same; nothing is loaded at first
+            cable1 -- PF 1 -- VF 0 .. VF 31
+"""
+
+import json
+import re
+
+import pytest
+
+from kit import poll
+from lab import adapter
+
+pytestmark = pytest.mark.lab(scenario="bare")
+
+CACHES = re.compile(r"^(\S*iroce\S*|rvt\S*)\s", re.M)
+
+
+@pytest.fixture
+def host(lab):
+    """Host a without the module before and after."""
+    yield lab.a
+    unload(lab.a)
+
+
+def unload(host):
+    if "iroce " in host.run("lsmod").stdout:
+        host.run("rmmod iroce", timeout=120)
+    assert not host.run("ls -d /sys/bus/pci/drivers/iroce", check=False).stdout
+
+
+def is_loaded(host):
+    return bool(re.search(r"^iroce ", host.run("lsmod").stdout, re.M))
+
+
+def netdevs(host):
+    return {li["ifname"] for li in json.loads(host.run("ip -j link").stdout)}
+
+
+def rdma_links(host):
+    return {li["ifname"] for li in json.loads(host.run("rdma -j link").stdout)}
+
+
+def pci_devices(host):
+    return set(host.run("ls /sys/bus/pci/devices").stdout.split())
+
+
+def ready(host, pci):
+    return adapter.devices(host, pci)
+
+
+# ---- loading -------------------------------------------------------------------------------------
+
+def test_one_adapter_with_two_ports_shows_two_pfs(host):
+    pfs = adapter.load(host, "cable0,cable1")
+    assert len(pfs) == 2
+    for pf in pfs:
+        function = ready(host, pf)
+        total = host.run(f"cat /sys/bus/pci/devices/{pf}/sriov_totalvfs").stdout
+        assert int(total) >= 16
+        assert function.rdmadev in rdma_links(host)
+
+
+def test_two_adapters_are_independent(host):
+    pfs = adapter.load(host, "cable0/cable1")
+    assert len(pfs) == 2
+    assert len({pf.split(":")[0] + pf.split(":")[1] for pf in pfs}) == 2, "not on buses of their own"
+    for pf in pfs:
+        ready(host, pf)
+    guids = {json.dumps(li.get("sys_image_guid")) for li in
+             json.loads(host.run("rdma -j dev show").stdout)}
+    assert len(guids) == 2
+
+
+@pytest.mark.parametrize("cables", ["", "nosuchdev", "cable0,nosuchdev", "cable0,cable0",
+                                    "cable0/cable0", ",", "/", "cable0,", "lo", "x" * 300,
+                                    "cable0,cable1,cable0,cable1,cable0",
+                                    "/".join(["cable0"] * 40)])
+def test_wrong_cables_are_refused_with_a_reason(host, cables):
+    before = netdevs(host)
+    host.run("dmesg -C")
+    done = host.run(["modprobe", "iroce", f"cables={cables}"], check=False, timeout=60)
+    assert done.rc and not is_loaded(host), f"loaded with cables={cables!r}"
+    said = host.run("dmesg").stdout
+    assert "iroce: " in said, "the kernel log does not say why"
+    assert netdevs(host) == before
+
+
+@pytest.mark.parametrize("option", ["num_vfs=9999", "num_vfs=-1", "num_vfs=many", "cables"])
+def test_wrong_parameters_are_refused(host, option):
+    words = [option] if option == "cables" else ["cables=cable0", option]
+    done = host.run(["modprobe", "iroce", *words], check=False, timeout=60)
+    assert done.rc and not is_loaded(host)
+
+
+def test_a_cable_that_disappears_does_not_take_the_adapter_with_it(host):
+    host.run("ip link add dummy7 type dummy && ip link set dummy7 up")
+    try:
+        pf = adapter.load(host, "dummy7")[0]
+        function = ready(host, pf)
+        host.run(f"ip link set {function.netdev} up && ip link del dummy7")
+        poll(lambda: host.run(f"cat /sys/class/net/{function.netdev}/carrier", check=False
+                              ).stdout.strip() == "0", 10, "no carrier without a cable")
+        host.run(f"ping -c1 -W1 -I {function.netdev} 192.0.2.1", check=False)
+    finally:
+        host.run("ip link del dummy7", check=False)
+
+
+# ---- functions -----------------------------------------------------------------------------------
+
+def test_sixteen_vfs_each_have_a_netdev_and_an_rdma_device(host):
+    pf = adapter.load(host)[0]
+    before = netdevs(host), rdma_links(host)
+    vfs = [ready(host, pci) for pci in adapter.make_vfs(host, pf, 16)]
+    assert len({vf.netdev for vf in vfs}) == len({vf.rdmadev for vf in vfs}) == 16
+    macs = {li["ifname"]: li["address"] for li in json.loads(host.run("ip -j link").stdout)}
+    assert len({macs[vf.netdev] for vf in vfs}) == 16
+    host.run(f"echo 0 > /sys/bus/pci/devices/{pf}/sriov_numvfs", timeout=120)
+    assert (netdevs(host), rdma_links(host)) == before
+
+
+def test_all_vfs_come_and_go_ten_times(host):
+    pf = adapter.load(host)[0]
+    total = int(host.run(f"cat /sys/bus/pci/devices/{pf}/sriov_totalvfs").stdout)
+    before = pci_devices(host)
+    for count in (total, 1, 7, total, 2, 3, 1, 5, 4, 8):
+        adapter.make_vfs(host, pf, count)
+        assert len(pci_devices(host)) == len(before) + count
+        host.run(f"echo 0 > /sys/bus/pci/devices/{pf}/sriov_numvfs", timeout=120)
+        assert pci_devices(host) == before
+    too_many = host.run(f"echo {total + 1} > /sys/bus/pci/devices/{pf}/sriov_numvfs", check=False)
+    assert too_many.rc
+
+
+def test_a_vf_is_unbound_and_bound_and_works_again(lab, host):
+    try:
+        ends = []
+        for number, each in enumerate((lab.a, lab.b)):
+            pf = adapter.load(each)[0]
+            vf = ready(each, adapter.make_vfs(each, pf, 1)[0])
+            ends.append((each, vf, f"10.55.0.{number + 1}"))
+        for _ in range(3):
+            for each, vf, ip in ends:
+                each.run(f"echo {vf.pci} > /sys/bus/pci/drivers/iroce/unbind")
+                assert not each.run(f"ls /sys/bus/pci/devices/{vf.pci}/net", check=False).stdout
+                each.run(f"echo {vf.pci} > /sys/bus/pci/drivers/iroce/bind")
+                vf = ready(each, vf.pci)
+                each.run(f"ip link set {vf.netdev} up && ip addr add {ip}/24 dev {vf.netdev}")
+            lab.a.run("ping -c1 -W5 10.55.0.2")
+    finally:
+        unload(lab.b)
+
+
+def test_mac_address_and_mtu_can_be_set(lab, host):
+    try:
+        for number, each in enumerate((lab.a, lab.b)):
+            pf = adapter.load(each)[0]
+            vf = ready(each, adapter.make_vfs(each, pf, 1)[0])
+            dev = vf.netdev
+            each.run(f"ip link set {dev} address 02:55:00:00:00:0{number + 1} && "
+                     f"ip link set {dev} mtu 9000 && ip link set {dev} up && "
+                     f"ip addr add 10.55.0.{number + 1}/24 dev {dev}")
+            link = json.loads(each.run(f"ip -j link show {dev}").stdout)[0]
+            assert (link["address"], link["mtu"]) == (f"02:55:00:00:00:0{number + 1}", 9000)
+            for mtu in (60, 9001, 65536):
+                assert each.run(f"ip link set {dev} mtu {mtu}", check=False).rc, mtu
+            assert each.run(f"ip link set {dev} address 01:00:00:00:00:01", check=False).rc
+        lab.a.run("ping -c1 -W5 -s 8000 -M do 10.55.0.2")
+    finally:
+        unload(lab.b)
+
+
+def test_carrier_follows_the_cable(lab, host):
+    pf = adapter.load(host)[0]
+    vf = ready(host, adapter.make_vfs(host, pf, 1)[0])
+    host.run(f"ip link set {vf.netdev} up")
+
+    def carrier():
+        return host.run(f"cat /sys/class/net/{vf.netdev}/carrier").stdout.strip()
+
+    def port():
+        return host.run(f"rdma link show {vf.rdmadev}/1").stdout
+
+    poll(lambda: carrier() == "1" and "state ACTIVE" in port(), 20)
+    lab.cut(0)
+    try:
+        poll(lambda: carrier() == "0" and "state DOWN" in port(), 20, "carrier 0, port DOWN")
+    finally:
+        lab.plug(0)
+    poll(lambda: carrier() == "1" and "state ACTIVE" in port(), 20, "carrier 1, port ACTIVE")
+
+
+def test_functions_of_one_port_talk_through_the_switch_inside(lab, host, wire):
+    """Two VFs of host a, no cable needed."""
+    pf = adapter.load(host)[0]
+    one, two = [ready(host, pci) for pci in adapter.make_vfs(host, pf, 2)]
+    host.run(f"ip netns add n2 && ip link set {two.netdev} netns n2 && "
+             f"ip link set {one.netdev} up && ip addr add 10.66.0.1/24 dev {one.netdev} && "
+             f"ip -n n2 link set {two.netdev} up && "
+             f"ip -n n2 addr add 10.66.0.2/24 dev {two.netdev}")
+    try:
+        host.run("ping -c2 -W5 10.66.0.2")
+        assert not [f for f in wire.frames() if f.kind == "icmp"], "went over the cable"
+    finally:
+        host.run(f"ip -n n2 link set {two.netdev} netns 1; ip netns del n2")
+
+
+def test_ethtool_knows_the_standard_things(host):
+    pf = adapter.load(host)[0]
+    dev = ready(host, adapter.make_vfs(host, pf, 1)[0]).netdev
+    assert "driver: iroce" in host.run(f"ethtool -i {dev}").stdout
+    assert "bus-info: 0" in host.run(f"ethtool -i {dev}").stdout or \
+        ":" in host.run(f"ethtool -i {dev}").stdout
+    features = host.run(f"ethtool -k {dev}").stdout
+    assert re.search(r"esp-hw-offload: on", features)
+    host.run(f"ethtool {dev}")
+
+
+# ---- nothing stays behind ------------------------------------------------------------------------
+
+def slab_objects(host):
+    """Active objects of the caches that are ours or rdmavt's."""
+    text = host.run("cat /proc/slabinfo").stdout
+    return {m[1]: int(m[2]) for m in re.finditer(r"^(\S*iroce\S*)\s+(\d+)", text, re.M)}
+
+
+def test_twenty_loads_leave_no_netdev_pci_device_or_slab_object(host):
+    adapter.load(host)
+    unload(host)
+    before = netdevs(host), pci_devices(host), rdma_links(host)
+    for round_ in range(20):
+        pf = adapter.load(host, "cable0,cable1" if round_ % 2 else "cable0/cable1")[0]
+        if round_ % 5 == 0:
+            adapter.make_vfs(host, pf, 4)
+        unload(host)
+    assert (netdevs(host), pci_devices(host), rdma_links(host)) == before
+    assert not slab_objects(host)
+
+
+def test_unload_with_sas_policies_and_addresses_leaves_nothing(host):
+    pf = adapter.load(host)[0]
+    vf = ready(host, adapter.make_vfs(host, pf, 1)[0])
+    dev = vf.netdev
+    host.run(f"ip link set {dev} up && ip addr add 10.77.0.1/24 dev {dev}")
+    for n in range(5):
+        host.run(f"ip xfrm state add src 10.77.0.1 dst 10.77.0.{n + 2} proto esp spi {n + 700} "
+                 f"reqid {n + 1} mode transport aead 'rfc4106(gcm(aes))' 0x{n:040x} 128 "
+                 f"offload packet dev {dev} dir out && "
+                 f"ip xfrm policy add src 10.77.0.1 dst 10.77.0.{n + 2} dir out tmpl "
+                 f"src 10.77.0.1 dst 10.77.0.{n + 2} proto esp reqid {n + 1} mode transport "
+                 f"offload packet dev {dev}")
+    unload(host)
+    assert "mode packet" not in host.run("ip xfrm state; ip xfrm policy").stdout
+    assert not slab_objects(host)
+    host.run("ip xfrm state flush; ip xfrm policy flush")
+
+
+def test_the_module_unloads_after_rdma_programs_were_killed(lab, host, programs):
+    pf = adapter.load(host)[0]
+    vf = ready(host, adapter.make_vfs(host, pf, 1)[0])
+    host.run(f"ip link set {vf.netdev} up && ip addr add 10.77.0.1/24 dev {vf.netdev}")
+    with host.spawn(["ibv_rc_pingpong", "-d", vf.rdmadev, "-g", "1"]) as proc:
+        poll(lambda: vf.rdmadev in host.run("rdma resource show qp").stdout
+             and "ibv_rc_pingpong" in host.run("rdma resource show qp").stdout, 20)
+        resources = json.loads(host.run(f"rdma -j resource show {vf.rdmadev}").stdout)
+        assert resources
+        proc.kill(9)
+        proc.wait(10)
+    poll(lambda: "ibv_rc_pingpong" not in host.run("rdma resource show qp").stdout, 20)
+    unload(host)
+    assert not slab_objects(host)
