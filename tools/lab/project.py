@@ -90,15 +90,20 @@ def ensure(img: Image, progress, names: list[str], strict: bool = True) -> list[
     """
     tree = source_root()
     cache = make_dir(cache_root())
-    snapshot = {name: _part_sources(name, tree) for name in names}
-    present = [name for name in names if snapshot[name]]
+    found: dict[str, Part] = {}
     missing = []
-    for name in present:
+    for name in names:
+        files = _part_sources(name, tree)
+        if not files:
+            continue
         try:
-            key = _key(img, name, snapshot[name])
+            part = _find(cache, name, _key(img, name, files))
         except OSError as err:
             raise LabError(f"cannot read the sources: {err}") from err
-        missing += [] if _find(cache, name, key) else [name]
+        if part:
+            found[name] = part
+        else:
+            missing.append(name)
     errors: dict[str, LabError] = {}
     if missing:
         need_disk(cache, 300, "building the project")
@@ -108,17 +113,17 @@ def ensure(img: Image, progress, names: list[str], strict: bool = True) -> list[
                     for name in missing}
             for name, job in jobs.items():
                 try:
-                    for line in job.result().warnings:
-                        progress.say(f"{name}: {line}")
+                    found[name] = job.result()
                 except LabError as err:
                     errors[name] = err
+        for name in missing:
+            for line in found[name].warnings if name in found else []:
+                progress.say(f"{name}: {line}")
     for name, err in errors.items():
         if strict:
             raise err
         progress.say(f"{name} does not build, going on without it\n{err}")
-    found = [_find(cache, n, _key(img, n, _part_sources(n, tree))) for n in present
-             if n not in errors]
-    return [part for part in found if part]
+    return [found[name] for name in names if name in found]
 
 
 def _key(img: Image, name: str, files: list[tuple[str, Path]]) -> str:
