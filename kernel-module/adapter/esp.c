@@ -282,13 +282,13 @@ static int seal_admit(struct iroce_func *f, struct iroce_sa *sa, unsigned int pl
 {
 	if (!iroce_sa_is_live(sa))
 		return -ESTALE;
-	if (!iroce_sa_charge(sa, plain_len)) {
-		iroce_ipsec_tx_count_drop(f, frame_len, IROCE_STAT_ipsec_tx_drop_expired);
-		return -EKEYEXPIRED;
-	}
 	if (sa_next_seq(sa, seq)) {
 		iroce_ipsec_tx_count_drop(f, frame_len, IROCE_STAT_ipsec_tx_drop_seq_overflow);
 		return -EOVERFLOW;
+	}
+	if (!iroce_sa_charge(sa, plain_len)) {
+		iroce_ipsec_tx_count_drop(f, frame_len, IROCE_STAT_ipsec_tx_drop_expired);
+		return -EKEYEXPIRED;
 	}
 	return 0;
 }
@@ -355,8 +355,11 @@ struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,
 	if (err)
 		goto err_crypto;
 
-	/* Deleted meanwhile: nothing leaves that was sealed after the deletion (I1). */
-	if (!iroce_sa_is_live(sa)) {
+	/*
+	 * Deleted meanwhile: nothing leaves that was sealed after the deletion (I1).
+	 * A lifetime that ended with this very packet is another matter.
+	 */
+	if (READ_ONCE(sa->is_dead)) {
 		err = -ESTALE;
 		goto err_free;
 	}
