@@ -22,16 +22,19 @@
 #include <linux/ipv6.h>
 #include <linux/jhash.h>
 #include <linux/rculist.h>
+#include <linux/rtnetlink.h>
 #include <linux/slab.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 
 #include "platform.h"
 
+/* One per function and address, or a frame would reach the function twice. */
 struct addr_entry {
 	struct hlist_node node;
 	struct rcu_head rcu;
 	struct iroce_func *f;
+	unsigned int n_users;	/* own address, unicast list: may be the same */
 	u8 addr[ETH_ALEN];
 };
 
@@ -57,16 +60,26 @@ static int add_addr(struct iroce_func *f, const u8 *addr)
 {
 	struct iroce_eswitch *esw = f->port->eswitch;
 	struct addr_entry *e;
+	int err = 0;
 
+	spin_lock_bh(&esw->lock);
+	e = find_addr(esw, addr, f);
+	if (e) {
+		e->n_users++;
+		goto out;
+	}
 	e = kzalloc(sizeof(*e), GFP_ATOMIC);
-	if (!e)
-		return -ENOMEM;
+	if (!e) {
+		err = -ENOMEM;
+		goto out;
+	}
 	ether_addr_copy(e->addr, addr);
 	e->f = f;
-	spin_lock_bh(&esw->lock);
+	e->n_users = 1;
 	hlist_add_head_rcu(&e->node, bucket(esw, addr));
+out:
 	spin_unlock_bh(&esw->lock);
-	return 0;
+	return err;
 }
 
 static void del_addr(struct iroce_func *f, const u8 *addr)
@@ -76,11 +89,11 @@ static void del_addr(struct iroce_func *f, const u8 *addr)
 
 	spin_lock_bh(&esw->lock);
 	e = find_addr(esw, addr, f);
-	if (e)
+	if (e && !--e->n_users) {
 		hlist_del_rcu(&e->node);
-	spin_unlock_bh(&esw->lock);
-	if (e)
 		kfree_rcu(e, rcu);
+	}
+	spin_unlock_bh(&esw->lock);
 }
 
 static int sync_addr(struct net_device *netdev, const unsigned char *addr)
@@ -171,14 +184,20 @@ void iroce_eswitch_update_carrier(struct iroce_func *f)
 	u8 state = vf ? vf->link_state : IFLA_VF_LINK_STATE_AUTO;
 	bool is_up;
 
+	ASSERT_RTNL();
 	if (!netif_running(f->netdev))
 		return;
 	is_up = state == IFLA_VF_LINK_STATE_AUTO ? iroce_port_is_up(f->port) :
 						   state == IFLA_VF_LINK_STATE_ENABLE;
+	if (is_up == netif_carrier_ok(f->netdev))
+		return;
 	if (is_up)
 		netif_carrier_on(f->netdev);
 	else
 		netif_carrier_off(f->netdev);
+	/* The core's own NETDEV_CHANGE may come a second later. */
+	if (f->host->is_roce_up)
+		iroce_roce_netdev_event(f, NETDEV_CHANGE);
 }
 
 struct iroce_eswitch *iroce_eswitch_create(void)
@@ -408,10 +427,13 @@ static bool switch_frame(struct iroce_func *f, struct sk_buff *skb)
 	bool to_uplink = !is_local(esw, eth_hdr(skb)->h_dest);
 
 	find_receivers(esw, &fan, f);
+	if (!fan.last && to_uplink)
+		return true;
 	if (!fan.last) {
-		if (!to_uplink)
-			kfree_skb(skb);	/* gone since, or its link is disabled */
-		return to_uplink;
+		/* The receiver is gone since, or the PF disabled its link. */
+		iroce_count(f, IROCE_STAT_tx_drop_link_down);
+		kfree_skb(skb);
+		return false;
 	}
 	if (to_uplink) {
 		fan_copy(&fan);

@@ -72,14 +72,9 @@ static struct iroce_uplink *find_uplink(const struct net_device *cable)
 static void update_carriers(struct iroce_uplink *up)
 {
 	struct iroce_host *host;
-	bool was_up;
 
-	list_for_each_entry(host, &up->port.eswitch->all, all_node) {
-		was_up = netif_carrier_ok(host->func->netdev);
+	list_for_each_entry(host, &up->port.eswitch->all, all_node)
 		iroce_eswitch_update_carrier(host->func);
-		if (host->is_roce_up && was_up != netif_carrier_ok(host->func->netdev))
-			iroce_roce_netdev_event(host->func, NETDEV_CHANGE);
-	}
 }
 
 /* No function may send what the cable can't carry. */

@@ -16,7 +16,8 @@
 
 #define TX_LIMIT	4096	/* frames waiting in one queue */
 #define TX_BUDGET	1024	/* frames one sender sends for all, before the timer goes on */
-#define TX_RETRY_NS	(50 * NSEC_PER_USEC)	/* a ring of 256 lasts longer */
+#define TX_WAIT_MIN	(50 * NSEC_PER_USEC)	/* a ring of 256 lasts longer */
+#define TX_WAIT_MAX	NSEC_PER_MSEC
 
 struct iroce_uplink_stats __percpu *iroce_port_stats(const struct iroce_port *port)
 {
@@ -105,7 +106,7 @@ out:
  */
 static void run_queue(struct iroce_tx_queue *q)
 {
-	unsigned int sent = 0;
+	unsigned int sent = 0, left = 0;
 	struct sk_buff_head batch;
 
 	__skb_queue_head_init(&batch);
@@ -113,20 +114,22 @@ static void run_queue(struct iroce_tx_queue *q)
 	if (q->is_sending)
 		goto out;
 	q->is_sending = true;
-	while (!skb_queue_empty(&q->frames) && sent < TX_BUDGET) {
+	while (!skb_queue_empty(&q->frames) && sent < TX_BUDGET && !left) {
 		skb_queue_splice_init(&q->frames, &batch);
 		sent += skb_queue_len(&batch);
 		spin_unlock(&q->frames.lock);
 		send_batch(q, &batch);
 		spin_lock(&q->frames.lock);
-		if (!skb_queue_empty(&batch)) {
-			skb_queue_splice(&batch, &q->frames);
-			break;
-		}
+		left = skb_queue_len(&batch);
+		sent -= left;
+		skb_queue_splice_init(&batch, &q->frames);
 	}
 	q->is_sending = false;
-	if (!skb_queue_empty(&q->frames))
-		hrtimer_start(&q->retry, ns_to_ktime(TX_RETRY_NS), HRTIMER_MODE_REL_SOFT);
+	if (!skb_queue_empty(&q->frames)) {
+		/* A ring that takes nothing at all is asked less and less often. */
+		q->wait_ns = sent ? TX_WAIT_MIN : min_t(u32, 2 * q->wait_ns, TX_WAIT_MAX);
+		hrtimer_start(&q->retry, ns_to_ktime(q->wait_ns), HRTIMER_MODE_REL_SOFT);
+	}
 out:
 	spin_unlock(&q->frames.lock);
 }
@@ -214,6 +217,7 @@ void iroce_uplink_init(struct iroce_uplink *up)
 	for (i = 0; i < IROCE_TX_QUEUES; i++) {
 		skb_queue_head_init(&up->queues[i].frames);
 		up->queues[i].index = i;
+		up->queues[i].wait_ns = TX_WAIT_MIN;
 		up->queues[i].uplink = up;
 		iroce_compat_hrtimer_setup(&up->queues[i].retry, retry, CLOCK_MONOTONIC,
 					   HRTIMER_MODE_REL_SOFT);

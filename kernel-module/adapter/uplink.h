@@ -18,11 +18,13 @@ struct iroce_uplink;
  * struct iroce_tx_queue - frames in order, on their way to one queue of the cable
  * @frames: its lock guards the queue and @is_sending
  * @is_sending: somebody hands frames to the driver; others only append
+ * @wait_ns: until the next try when the driver's ring is full
  */
 struct iroce_tx_queue {
 	struct sk_buff_head frames;
 	bool is_sending;
 	unsigned int index;
+	u32 wait_ns;
 	struct hrtimer retry;
 	struct iroce_uplink *uplink;
 } ____cacheline_aligned_in_smp;
