@@ -14,6 +14,8 @@ LOCAL_IP6 PEER_IP6 for port 0, and the same names with 1 behind them (NETDEV1 ..
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from . import adapter, judge
 from .config import CABLES, LabError
 
@@ -41,17 +43,24 @@ def prepare(lab, progress) -> None:
         return
     stock = lab.b if lab.scenario == "rxe" else None
     with progress.step("bringing up the RDMA devices"):
-        for host in lab.hosts.values():
-            _devices_rxe(host) if host is stock else _devices_iroce(host)
+        _on_both(lab, lambda host: (_devices_rxe if host is stock else _devices_iroce)(host))
     if lab.scenario == "vf":
         return
     with progress.step("protecting the traffic"):
-        _protect(lab.a)
+        lab.a.run(["roce-ipsec-setup", "genkey", KEY_FILE])
         if stock:
+            _protect(lab.a)
             _protect_rxe(lab.a, stock)
         else:
             lab.b.write(KEY_FILE, lab.a.read(KEY_FILE), mode=0o600)
-            _protect(lab.b, has_key=True)
+            _on_both(lab, _protect)
+
+
+def _on_both(lab, call) -> None:
+    """Both hosts at once; the first error counts."""
+    with ThreadPoolExecutor(max_workers=len(lab.hosts)) as pool:
+        for job in [pool.submit(call, host) for host in lab.hosts.values()]:
+            job.result()
 
 
 def _devices_iroce(host) -> None:
@@ -88,9 +97,7 @@ def _port(host, port: int, netdev: str, rdmadev: str) -> dict[str, object]:
     return {f"{name}{port or ''}": value for name, value in values.items()}
 
 
-def _protect(host, has_key: bool = False) -> None:
-    if not has_key:
-        host.run(["roce-ipsec-setup", "genkey", KEY_FILE])
+def _protect(host) -> None:
     for port in CABLES:
         for six in ("", "6"):
             host.run(["roce-ipsec-setup", "up", "--dev", host.env[f"NETDEV{port or ''}"],
