@@ -349,6 +349,30 @@ static void rehash_keeps_everything_and_its_order(void **state)
 	sad_destroy(&sad);
 }
 
+static void rehash_leaves_the_links_of_old_readers_alone(void **state)
+{
+	struct iroce_sad_node n[20], before[20];
+	struct iroce_sad sad;
+	void *old, *mem = mem_new(4);
+	int i;
+
+	(void)state;
+	sad_make(&sad, 1);
+	for (i = 0; i < 20; i++) {
+		n[i] = node(IROCE_DIR_OUT, 1, 2, 0x100 + i, i & 3);
+		assert_int_equal(iroce_sad_add(&sad, &n[i]), 0);
+	}
+	memcpy(before, n, sizeof(n));
+	assert_int_equal(iroce_sad_rehash(&sad, mem, 4, &old), 0);
+	for (i = 0; i < 20; i++) {
+		assert_ptr_equal(n[i].spi_next[0], before[i].spi_next[0]);
+		assert_ptr_equal(n[i].out_next[0], before[i].out_next[0]);
+	}
+	free(old);
+	iroce_sad_rehash_done(&sad);
+	sad_destroy(&sad);
+}
+
 static void second_rehash_waits_for_the_end_of_the_first(void **state)
 {
 	struct iroce_sad_node a = node(IROCE_DIR_IN, 1, 2, 0x101, 7);
@@ -527,6 +551,7 @@ int main(void)
 		cmocka_unit_test(selector_of_the_sa_decides_among_its_group),
 		cmocka_unit_test(ipv6_uses_all_of_the_address),
 		cmocka_unit_test(rehash_keeps_everything_and_its_order),
+		cmocka_unit_test(rehash_leaves_the_links_of_old_readers_alone),
 		cmocka_unit_test(second_rehash_waits_for_the_end_of_the_first),
 		cmocka_unit_test(resize_is_wanted_when_crowded_or_sparse_and_then_no_more),
 		cmocka_unit_test(random_operations_agree_with_a_plain_array),

@@ -386,6 +386,33 @@ static void database_out_of_tuples_refuses_and_takes_it_after_a_rehash(void **st
 	spd_destroy(&spd);
 }
 
+static void rehash_leaves_the_links_and_order_of_old_readers_alone(void **state)
+{
+	struct iroce_spd_size size = { 4, 8 };
+	struct iroce_spd_node n[20], before[20];
+	void *old, *mem = mem_new(&size);
+	struct iroce_spd spd;
+	int i;
+
+	(void)state;
+	spd_make(&spd, 1, 8);
+	for (i = 0; i < 20; i++) {
+		n[i] = policy_port(7, i);
+		must_add(&spd, &n[i], NULL);
+	}
+	iroce_spd_remove(&spd, &n[3]);
+	memcpy(before, n, sizeof(n));
+	assert_int_equal(iroce_spd_rehash(&spd, mem, &size, &old), 0);
+	for (i = 0; i < 20; i++) {
+		assert_ptr_equal(n[i].link[0].next, before[i].link[0].next);
+		assert_ptr_equal(n[i].blind[0].next, before[i].blind[0].next);
+		assert_true(n[i].order[0] == before[i].order[0]);
+	}
+	free(old);
+	iroce_spd_rehash_done(&spd);
+	spd_destroy(&spd);
+}
+
 static void second_rehash_waits_for_the_end_of_the_first(void **state)
 {
 	struct iroce_spd_size size = { 32, 8 };
@@ -620,6 +647,7 @@ int main(void)
 		cmocka_unit_test(fragment_does_not_slip_through_a_bypass_policy_with_ports),
 		cmocka_unit_test(fragment_passes_a_bypass_policy_that_asks_for_what_is_known),
 		cmocka_unit_test(database_out_of_tuples_refuses_and_takes_it_after_a_rehash),
+		cmocka_unit_test(rehash_leaves_the_links_and_order_of_old_readers_alone),
 		cmocka_unit_test(second_rehash_waits_for_the_end_of_the_first),
 		cmocka_unit_test(many_policies_of_few_masks_settle_after_a_few_resizes),
 		cmocka_unit_test(dead_tuples_and_tuples_out_of_order_ask_for_a_rehash),
