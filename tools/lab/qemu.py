@@ -28,7 +28,8 @@ PROBE_SECONDS = 25
 # What finds memory faults; costs speed, so the bench goes without.
 DEBUG_ARGS = "slub_debug=FZPU page_poison=1 kfence.sample_interval=5 ignore_loglevel"
 # A busy machine without KVM may take a CPU from a guest for long: that is no stall.
-PATIENT_ARGS = "rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60"
+PATIENT_ARGS = ("rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 "
+                "workqueue.watchdog_thresh=120 sysctl.kernel.hung_task_timeout_secs=300")
 
 
 def kvm_works(image: Image, kernel: str, progress) -> bool:
