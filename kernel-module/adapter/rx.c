@@ -5,7 +5,7 @@
  *
  *	ESP of an SA of ours:  replay look -> open -> trailer -> replay commit
  *	                       -> SA selector -> policy -> deliver with its SA
- *	ESP of another SA:     to the stack, which may have it in software
+ *	ESP of another SA:     to the stack if it has it in software, see is_orphan()
  *	cleartext:             policy (I2) -> deliver
  *
  * The table of policy verdicts is in spd.c. The core does not check cleartext
@@ -275,6 +275,34 @@ static void rx_sealed(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff 
 	rx_opened(f, sa, skb, pkt, next_hdr, wire_len);
 }
 
+/*
+ * ESP of an SPI that we don't have. The stack may have it in software; where it
+ * has not, and a policy of ours seals something between these addresses, this is
+ * traffic of an SA that was ours: dropped here, so that the function counts it.
+ */
+static bool is_orphan(struct iroce_func *f, const struct iroce_flow_key *key, __be32 spi)
+{
+	struct iroce_flow_key inner = *key;
+	struct iroce_policy *policy;
+	struct xfrm_state *x;
+
+	inner.proto = 0;
+	inner.flags = IROCE_FLOW_PORTS_UNKNOWN | IROCE_FLOW_PROTO_UNKNOWN;
+	switch (iroce_spd_decide(f->ipsec, IROCE_DIR_IN, &inner, &policy)) {
+	case IROCE_POLICY_SEAL:
+	case IROCE_POLICY_FENCED:
+		break;
+	default:
+		return false;
+	}
+	x = xfrm_state_lookup(dev_net(f->netdev), 0, (const xfrm_address_t *)&key->daddr, spi,
+			      IPPROTO_ESP, key->family);
+	if (!x)
+		return true;
+	xfrm_state_put(x);
+	return false;
+}
+
 /* True: ESP of ours, consumed. False: untouched, the stack's. */
 static bool rx_esp(struct iroce_func *f, struct sk_buff *skb, struct iroce_pkt *pkt)
 {
@@ -290,8 +318,12 @@ static bool rx_esp(struct iroce_func *f, struct sk_buff *skb, struct iroce_pkt *
 	if (skb_copy_bits(skb, pkt->l4, &spi, sizeof(spi)))
 		return false;
 	sa = iroce_sad_lookup_in(f->ipsec, &pkt->key, spi);
-	if (!sa)
-		return false;
+	if (!sa) {
+		if (!is_orphan(f, &pkt->key, spi))
+			return false;
+		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_sadb_miss);
+		return true;
+	}
 
 	if (pkt->is_fragment || skb_is_gso(skb) || iroce_pkt_trim(skb, pkt) ||
 	    !pskb_may_pull(skb, min(skb->len, pkt->l4 + IROCE_ESP_PREFIX_LEN))) {
