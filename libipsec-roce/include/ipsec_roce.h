@@ -216,8 +216,10 @@ struct ipsec_roce_fence_info {
 	uint64_t drops;		/* packets that the device dropped by it */
 };
 
-/* The clsact qdisc that carries filters; sets *is_made where it was missing. */
-int ipsec_roce_fence_prepare(struct ipsec_roce *h, const char *dev, bool *is_made);
+/* Is the clsact qdisc there that carries the filters? -EBUSY: another one is in its place. */
+int ipsec_roce_fence_ready(struct ipsec_roce *h, const char *dev, bool *is_ready);
+/* Adds it; 0 also where it was there. */
+int ipsec_roce_fence_prepare(struct ipsec_roce *h, const char *dev);
 /* Removes clsact if no filter is left in it; 0 also where some are left. */
 int ipsec_roce_fence_release(struct ipsec_roce *h, const char *dev);
 int ipsec_roce_fence_add(struct ipsec_roce *h, const struct ipsec_roce_fence *f);

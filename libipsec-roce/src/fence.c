@@ -212,7 +212,8 @@ int ipsec_roce_fence_get(struct ipsec_roce *h, const struct ipsec_roce_fence *ca
 	return err ? err : OPTS_EXPORT(h, info, &found);
 }
 
-static int qdisc_request(struct ipsec_roce *h, const char *dev, uint16_t type, uint16_t flags)
+static int qdisc_call(struct ipsec_roce *h, const char *dev, uint16_t type, uint16_t flags,
+		      reply_fn fn, void *arg)
 {
 	struct tcmsg tcm = {
 		.tcm_family = AF_UNSPEC,
@@ -226,17 +227,44 @@ static int qdisc_request(struct ipsec_roce *h, const char *dev, uint16_t type, u
 	if (err)
 		return err;
 	tcm.tcm_ifindex = ifindex;
-	request_name(h, "%s the clsact qdisc of %s", type == RTM_NEWQDISC ? "add" : "delete", dev);
+	request_name(h, "%s the clsact qdisc of %s",
+		     type == RTM_NEWQDISC ? "add" : type == RTM_DELQDISC ? "delete" : "look for",
+		     dev);
 	request_begin(h, FAMILY_ROUTE, type, flags, &tcm, sizeof(tcm));
-	put_text(h, TCA_KIND, "clsact");
-	return request_call(h, NULL, NULL);
+	if (type != RTM_GETQDISC)
+		put_text(h, TCA_KIND, "clsact");
+	return request_call(h, fn, arg);
 }
 
-int ipsec_roce_fence_prepare(struct ipsec_roce *h, const char *dev, bool *is_made)
+static int on_qdisc(struct ipsec_roce *h, struct nlmsghdr *nlh, void *arg)
 {
-	int err = qdisc_request(h, dev, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
+	struct nlattr *tb[TCA_MAX + 1];
 
-	*is_made = !err;
+	if (nlh->nlmsg_type != RTM_NEWQDISC ||
+	    nlmsg_parse(nlh, sizeof(struct tcmsg), tb, TCA_MAX, NULL) || !tb[TCA_KIND])
+		return fail(h, -EBADMSG, "%s: the kernel's answer is not a qdisc", h->what);
+	if (strcmp(nla_data(tb[TCA_KIND]), "clsact"))
+		return fail(h, -EBUSY, "%s: the qdisc %s stands in its place", h->what,
+			    (char *)nla_data(tb[TCA_KIND]));
+	*(bool *)arg = true;
+	return 0;
+}
+
+int ipsec_roce_fence_ready(struct ipsec_roce *h, const char *dev, bool *is_ready)
+{
+	int err;
+
+	*is_ready = false;
+	/* Without NLM_F_ECHO the kernel tells its listeners, and us nothing. */
+	err = qdisc_call(h, dev, RTM_GETQDISC, NLM_F_ECHO, on_qdisc, is_ready);
+	/* Nothing there is -ENOENT, or -EINVAL for the handle that nothing has. */
+	return err == -ENOENT || err == -EINVAL ? 0 : err;
+}
+
+int ipsec_roce_fence_prepare(struct ipsec_roce *h, const char *dev)
+{
+	int err = qdisc_call(h, dev, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, NULL, NULL);
+
 	return err == -EEXIST ? 0 : err;
 }
 
@@ -264,6 +292,6 @@ int ipsec_roce_fence_release(struct ipsec_roce *h, const char *dev)
 	}
 	if (err || has_filter)
 		return err;
-	err = qdisc_request(h, dev, RTM_DELQDISC, 0);
+	err = qdisc_call(h, dev, RTM_DELQDISC, 0, NULL, NULL);
 	return err == -ENOENT || err == -EINVAL ? 0 : err;
 }

@@ -173,6 +173,29 @@ static void features_are_known_by_name(void **state)
 	assert_true(ipsec_roce_privflag_get(*state, "lo", "nonsense", &is_on) < 0);
 }
 
+static void clsact_is_seen_added_and_released(void **state)
+{
+	bool is_ready = true;
+	int err;
+
+	assert_int_equal(ipsec_roce_fence_ready(*state, "lo", &is_ready), 0);
+	assert_false(is_ready);
+	err = ipsec_roce_fence_prepare(*state, "lo");
+	if (err) {
+		/* A kernel without clsact: then it must say so, and release must not mind. */
+		assert_true(*ipsec_roce_message(*state));
+		assert_int_equal(ipsec_roce_fence_release(*state, "lo"), 0);
+		return;
+	}
+	assert_int_equal(ipsec_roce_fence_ready(*state, "lo", &is_ready), 0);
+	assert_true(is_ready);
+	assert_int_equal(ipsec_roce_fence_prepare(*state, "lo"), 0);
+	assert_int_equal(ipsec_roce_fence_release(*state, "lo"), 0);
+	assert_int_equal(ipsec_roce_fence_ready(*state, "lo", &is_ready), 0);
+	assert_false(is_ready);
+	assert_int_equal(ipsec_roce_fence_release(*state, "lo"), 0);
+}
+
 /* An older caller's struct is shorter: what lies behind it must not be touched. */
 static void shorter_struct_of_an_older_caller_is_respected(void **state)
 {
@@ -234,6 +257,7 @@ int main(void)
 		cmocka_unit_test(absent_sa_is_not_an_error_text_but_a_code),
 		cmocka_unit_test(link_address_and_route_are_read),
 		cmocka_unit_test(features_are_known_by_name),
+		cmocka_unit_test(clsact_is_seen_added_and_released),
 		cmocka_unit_test(shorter_struct_of_an_older_caller_is_respected),
 		cmocka_unit_test(newer_callers_unknown_option_is_refused),
 		cmocka_unit_test(overflow_sticks_until_the_call),

@@ -62,8 +62,10 @@ static int on_policy(const struct ipsec_roce_policy *p, void *arg)
 	if (p->kind != IPSEC_ROCE_POLICY_FENCE || p->dir != IPSEC_ROCE_OUT ||
 	    lost->count == LOST_MAX)
 		return 0;
+	/* clsact goes if no filter is left in it; hw-tc-offload may have been on before. */
 	*t = (struct tunnel){ .local = p->src, .peer = p->dst, .proto = p->proto,
-			      .has_host_fence = true, .has_roce_fence = true };
+			      .has_host_fence = true, .has_roce_fence = true,
+			      .did_clsact = true };
 	lost->count++;
 	return 0;
 }

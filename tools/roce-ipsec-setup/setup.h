@@ -123,7 +123,9 @@ int step_policy_move(struct setup *s, const struct tunnel *t, enum ipsec_roce_di
 int step_policy_del(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);
 int step_host_fence_add(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);
 int step_host_fence_del(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);
-int step_roce_fence_prepare(struct setup *s, struct tunnel *t);
+/* What the RoCE fence stands on: first what will have to be put back, then doing it. */
+int step_roce_fence_plan(struct setup *s, struct tunnel *t);
+int step_roce_fence_prepare(struct setup *s, const struct tunnel *t);
 int step_roce_fence_release(struct setup *s, struct tunnel *t);
 int step_roce_fence_add(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);
 int step_roce_fence_del(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);

@@ -153,25 +153,30 @@ static int refused(struct setup *s, int err)
 			  ipsec_roce_message(s->h));
 }
 
-int step_roce_fence_prepare(struct setup *s, struct tunnel *t)
+int step_roce_fence_plan(struct setup *s, struct tunnel *t)
 {
-	bool is_on;
+	bool has_feature, has_qdisc;
 	int err;
 
-	err = ipsec_roce_feature_get(s->h, t->dev, TC_FEATURE, &is_on, NULL);
+	err = ipsec_roce_feature_get(s->h, t->dev, TC_FEATURE, &has_feature, NULL);
+	if (!err)
+		err = ipsec_roce_fence_ready(s->h, t->dev, &has_qdisc);
 	if (err)
 		return refused(s, err);
-	if (!is_on) {
-		err = ipsec_roce_feature_set(s->h, t->dev, TC_FEATURE, true);
-		if (err)
-			return refused(s, err);
-		t->did_tc_feature = true;
-	}
-	err = ipsec_roce_fence_prepare(s->h, t->dev, &is_on);
-	if (err)
-		return refused(s, err);
-	t->did_clsact |= is_on;
+	t->did_tc_feature |= !has_feature;
+	t->did_clsact |= !has_qdisc;
 	return 0;
+}
+
+int step_roce_fence_prepare(struct setup *s, const struct tunnel *t)
+{
+	int err = 0;
+
+	if (t->did_tc_feature)
+		err = ipsec_roce_feature_set(s->h, t->dev, TC_FEATURE, true);
+	if (!err && t->did_clsact)
+		err = ipsec_roce_fence_prepare(s->h, t->dev);
+	return err ? refused(s, err) : 0;
 }
 
 /* Whoever is left on the device inherits what is to be put back. */

@@ -260,10 +260,12 @@ static int put_fence(struct setup *s, struct tunnel *t, const struct view *v, st
 	}
 	if (!t->has_roce_fence || (v->roce_fence[0].is_there && v->roce_fence[1].is_there))
 		return 0;
+	/* What is switched on must be known to `down` even after a crash: write it down first. */
+	err = step_roce_fence_plan(s, t) ?: record_save(s, t);
+	if (err)
+		return err;
 	undo_push(u, UNDO_ROCE_READY, IPSEC_ROCE_OUT);
 	err = step_roce_fence_prepare(s, t);
-	/* What was switched on must be known to `down` even after a crash. */
-	err = err ?: record_save(s, t);
 	for (int i = 0; !err && i < SIDES; i++) {
 		if (v->roce_fence[SIDE(dirs[i])].is_there)
 			continue;
