@@ -20,6 +20,7 @@ struct ack {
 	struct iroce_func *func;
 	u32 psn;		/* of the packet, in rdmavt's unmasked numbers */
 	u32 acked;		/* last PSN that it acknowledges */
+	u32 aeth;		/* host order: syndrome and MSN */
 	u8 syndrome;
 };
 
@@ -100,20 +101,20 @@ static bool acknowledge(struct ack *a)
 	return true;
 }
 
-/* The peer answers: counters, timer and window begin anew; waiting sender goes on. */
-static void progress(struct ack *a)
+/* The peer answers: counters and timer begin anew, the window opens, the sender goes on. */
+static void progress(struct ack *a, u32 n_acked)
 {
 	struct iroce_qp *iqp = a->iqp;
 	struct rvt_qp *qp = a->qp;
 
 	qp->s_retry = qp->s_retry_cnt;
 	qp->s_rnr_retry = qp->s_rnr_retry_cnt;
-	if (iqp->window < IROCE_WINDOW_MAX)
-		iqp->window++;
+	iqp->n_patient = 0;
+	iqp->window = min_t(u32, iqp->window + n_acked, IROCE_WINDOW_MAX);
 	if (qp->s_acked == qp->s_tail || !qp->timeout)
 		rvt_stop_rc_timers(qp);
 	else if (!(qp->s_flags & RVT_S_WAIT_RNR))
-		rvt_mod_retry_timer(qp);
+		iroce_req_arm_timer(qp);
 	if (qp->s_cur != qp->s_tail || qp->s_tail != READ_ONCE(qp->s_head))
 		iroce_send_schedule(qp);
 }
@@ -133,9 +134,9 @@ static void rx_ack(struct ack *a)
 
 	if (!acknowledge(a))
 		return;
-	rvt_get_credit(a->qp, iroce_syndrome_aeth(a->syndrome));
+	rvt_get_credit(a->qp, a->aeth);
 	if (a->qp->s_last_psn != before)
-		progress(a);
+		progress(a, a->qp->s_last_psn - before);
 }
 
 static void rx_rnr(struct ack *a)
@@ -161,7 +162,7 @@ static void rx_rnr(struct ack *a)
 	qp->s_retry = qp->s_retry_cnt;
 	iroce_req_restart(a->iqp, a->psn);
 	rvt_stop_rc_timers(qp);
-	rvt_add_rnr_timer(qp, iroce_syndrome_aeth(a->syndrome));
+	rvt_add_rnr_timer(qp, a->aeth);
 }
 
 static void rx_nak_seq(struct ack *a)
@@ -183,7 +184,7 @@ static void rx_nak_seq(struct ack *a)
 	}
 	iroce_req_restart(a->iqp, qp->s_last_psn + 1);
 	if (qp->timeout)
-		rvt_mod_retry_timer(qp);
+		iroce_req_arm_timer(qp);
 	iroce_send_schedule(qp);
 }
 
@@ -274,7 +275,7 @@ static void rx_read(struct ack *a, struct iroce_rx_pkt *pkt)
 	a->iqp->read_psn = a->psn + 1;
 	if (is_last)
 		complete_oldest(a, IB_WC_SUCCESS);
-	progress(a);
+	progress(a, 1);
 }
 
 /* iroce_ack_rx - a response for the requester; r_lock held, softirq */
@@ -290,12 +291,14 @@ void iroce_ack_rx(struct iroce_rx_pkt *pkt)
 		goto out;
 	ahead = iroce_psn_diff(pkt->roce.psn, qp->s_last_psn);
 	a.psn = qp->s_last_psn + ahead;
-	if (pkt->roce.aeth)
+	if (pkt->roce.aeth) {
+		a.aeth = be32_to_cpu(pkt->roce.aeth->smsn);
 		a.syndrome = iroce_aeth_syndrome(pkt->roce.aeth);
+	}
 	/* A "ghost": nothing new, but credits may have changed (9.7.7.2.5). */
 	if (!ahead && pkt->roce.opcode == IROCE_OP_RC_ACK &&
 	    iroce_aeth_type(a.syndrome) == IROCE_AETH_ACK)
-		rvt_get_credit(qp, iroce_syndrome_aeth(a.syndrome));
+		rvt_get_credit(qp, a.aeth);
 	/* Old, or for something that was never sent. */
 	if (ahead <= 0 || iroce_psn_diff(a.psn, iqp->sent_psn) >= 0)
 		goto out;

@@ -14,6 +14,8 @@
  */
 #include "roce.h"
 
+#define MAX_PATIENCE	4	/* timeouts granted to frames that wait below us */
+
 static const struct iroce_send_op send_ops[] = {
 	[IB_WR_SEND] = {
 		IROCE_OP_RC_SEND_FIRST, IROCE_OP_RC_SEND_MIDDLE,
@@ -67,12 +69,14 @@ void iroce_batch_put(struct iroce_batch *batch)
 		rvt_put_mr(batch->mr[--batch->n_mr]);
 }
 
-/* Reads are not bound by the window; PSNs must stay comparable all the same. */
-static bool has_psns(const struct rvt_qp *qp, const struct rvt_swqe *wqe)
+/* Many QPs share what may be on the way: queues grow, timeouts do not. */
+static s32 window_room(const struct iroce_qp *iqp)
 {
-	s32 unacked = iroce_psn_diff(qp->s_psn, qp->s_last_psn + 1);
+	const struct rvt_qp *qp = iqp->qp;
+	u32 share = IROCE_WINDOW_ALL / max(READ_ONCE(iqp->roce->rdi.n_rc_qps), 1U);
+	u32 window = min_t(u32, iqp->window, max_t(u32, share, IROCE_WINDOW_MIN));
 
-	return !unacked || unacked + (wqe->lpsn - wqe->psn) < IROCE_PSN_MASK / 4;
+	return (s32)window - iroce_psn_diff(qp->s_psn, qp->s_last_psn + 1);
 }
 
 /* May a work request that was never sent begin? Notes what it waits for. */
@@ -89,7 +93,7 @@ static bool may_begin(struct rvt_qp *qp, struct rvt_swqe *wqe, bool is_new)
 		}
 	}
 	if ((op->flags & IROCE_SOP_READ) &&
-	    (qp->s_num_rd_atomic >= qp->s_max_rd_atomic || !has_psns(qp, wqe))) {
+	    (qp->s_num_rd_atomic >= qp->s_max_rd_atomic || window_room(iroce_qp(qp)) <= 0)) {
 		qp->s_flags |= RVT_S_WAIT_RDMAR;
 		return false;
 	}
@@ -134,7 +138,7 @@ static bool plan_data(struct iroce_qp *iqp, struct rvt_swqe *wqe, u32 index)
 	struct rvt_qp *qp = iqp->qp;
 	u32 n_msg = wqe->lpsn - wqe->psn + 1;
 	u32 off = index << qp->log_pmtu;
-	s32 room = iqp->window - iroce_psn_diff(qp->s_psn, qp->s_last_psn + 1);
+	s32 room = window_room(iqp);
 	u32 n;
 
 	if (room <= 0)
@@ -217,6 +221,15 @@ enum iroce_plan iroce_req_plan(struct iroce_qp *iqp)
 	return IROCE_PLAN_SEND;
 }
 
+/*
+ * The local ack timeout may last one to four times its nominal value (9.7.6.1.3).
+ * Twice at first; once something had to be sent again there is no hurry.
+ */
+void iroce_req_arm_timer(struct rvt_qp *qp)
+{
+	rvt_mod_retry_timer_ext(qp, qp->s_retry == qp->s_retry_cnt ? 1 : 2);
+}
+
 /* A batch of ours is out: whoever does not hear of it in time sends it again. */
 void iroce_req_done(struct iroce_qp *iqp)
 {
@@ -225,7 +238,7 @@ void iroce_req_done(struct iroce_qp *iqp)
 	if (qp->s_acked != qp->s_tail && qp->timeout &&
 	    !(qp->s_flags & (RVT_S_TIMER | RVT_S_WAIT_RNR)) &&
 	    (ib_rvt_state_ops[qp->state] & RVT_PROCESS_SEND_OK))
-		rvt_mod_retry_timer(qp);
+		iroce_req_arm_timer(qp);
 }
 
 /*
@@ -276,6 +289,13 @@ void iroce_req_timeout(struct rvt_qp *qp, u32 psn, int wait)
 
 	if (!(ib_rvt_state_ops[qp->state] & RVT_PROCESS_SEND_OK) || qp->s_acked == qp->s_tail)
 		return;
+	/* What has not left the host is late, not lost; but do not wait for ever. */
+	if (refcount_read(&iqp->refs) > 1 && iqp->n_patient < MAX_PATIENCE) {
+		iqp->n_patient++;
+		iroce_req_arm_timer(qp);
+		return;
+	}
+	iqp->n_patient = 0;
 	if (!qp->s_retry) {
 		iroce_count(func, IROCE_STAT_retry_exceeded_err);
 		rvt_send_complete(qp, rvt_get_swqe_ptr(qp, qp->s_acked), IB_WC_RETRY_EXC_ERR);

@@ -47,11 +47,12 @@
 #define IROCE_MAX_RECV_SGE	16
 
 #define IROCE_BATCH		16	/* packets planned and sent at a time */
-#define IROCE_WINDOW_MAX	128	/* packets sent and not acknowledged */
-#define IROCE_WINDOW_MIN	8
+#define IROCE_WINDOW_MAX	128	/* packets of a QP sent and not acknowledged */
+#define IROCE_WINDOW_ALL	1024	/* the same of all QPs of a device, roughly */
+#define IROCE_WINDOW_MIN	16
 #define IROCE_TX_HIGH		192	/* frames of a QP below us: stop ... */
 #define IROCE_TX_LOW		64	/* ... and go on */
-#define IROCE_BUDGET		64	/* packets per run of the sender */
+#define IROCE_BUDGET		32	/* packets per run of the sender: then another QP's turn */
 #define IROCE_MAX_MSG		(1U << 30)
 
 struct iroce_qp;
@@ -204,6 +205,7 @@ struct iroce_qp {
 	bool has_read_sge;
 	bool is_read_restarted;		/* asked again, response not seen yet */
 	u16 window;
+	u8 n_patient;			/* timeouts in a row that found frames still below us */
 
 	/* responder's answers, under s_lock */
 	u32 resp_psn;			/* next read response packet of the entry at the tail */
@@ -236,18 +238,12 @@ static inline struct iroce_qp *iroce_qp(const struct rvt_qp *qp)
 	return qp->priv;
 }
 
-/* A syndrome where rdmavt's helpers look for it: the AETH in host order. */
-static inline u32 iroce_syndrome_aeth(u8 syndrome)
-{
-	return (u32)syndrome << 24;
-}
-
 /* The AETH of a reply: NAK syndrome, or 0 for an ACK with credits. */
 static inline __be32 iroce_reply_aeth(struct rvt_qp *qp, u8 nak)
 {
 	if (!nak)
 		return rvt_compute_aeth(qp);
-	return cpu_to_be32(iroce_syndrome_aeth(nak) | (qp->r_msn & IROCE_PSN_MASK));
+	return cpu_to_be32((u32)nak << 24 | (qp->r_msn & IROCE_PSN_MASK));
 }
 
 static inline bool iroce_qp_is_ud(const struct rvt_qp *qp)
@@ -307,6 +303,7 @@ enum iroce_plan iroce_req_plan(struct iroce_qp *iqp);
 void iroce_req_done(struct iroce_qp *iqp);
 void iroce_req_restart(struct iroce_qp *iqp, u32 psn);
 void iroce_req_timeout(struct rvt_qp *qp, u32 psn, int wait);
+void iroce_req_arm_timer(struct rvt_qp *qp);
 bool iroce_wqe_is_read(const struct rvt_swqe *wqe);
 void iroce_batch_sges(struct iroce_batch *batch, const struct rvt_sge_state *ss);
 void iroce_batch_put(struct iroce_batch *batch);
