@@ -80,11 +80,11 @@ class Lab:
         with locked(state.parent / f"{name}.lock",
                     lambda: progress.say(f"lab {name} is being started or stopped; waiting")):
             _clear_stale(name, state, progress)
+            memory = memory or MEMORY_MB
+            _check_room(memory)
             img = image.ensure(progress)
             parts = project.ensure(img, progress, project.parts_of(kernel) if build else [],
                                    strict=scenario != "bare")
-            memory = memory or MEMORY_MB
-            _check_room(memory)
             kvm = qemu.kvm_works(img, kernel, progress)
             info = {"kernel": kernel, "scenario": scenario, "mtu": mtu, "kvm": kvm,
                     "release": img.release(kernel), "debug": debug, "started": time.time(),
