@@ -16,6 +16,7 @@ test failed, or that a test declares spoilt, is booted afresh for the next one.
 
 import os
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,8 @@ CABLE_MTU = 9000
 def pytest_addoption(parser):
     parser.addoption("--kernel", action="append", choices=KERNELS,
                      help="run on this kernel only (may be given twice)")
+    parser.addoption("--all", action="store_true",
+                     help="every combination on every kernel, also those that kernels share")
     parser.addoption("--attach", metavar="NAME",
                      help="use the lab of that name that is up, for tests of its kernel and scenario")
 
@@ -43,6 +46,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "lab(scenario, spoils=False): the lab that a test needs; "
                                        "spoils: nobody can use it afterwards")
+    config.addinivalue_line("markers", "split(name): the values of this parameter are shared out "
+                                       "among the kernels; the test itself runs on each")
     config.addinivalue_line("markers", "once: does not depend on the kernel, runs on the first")
 
 
@@ -59,8 +64,28 @@ def _wanted(item):
     return (mark.kwargs.get("scenario", "vf"), mark.kwargs.get("spoils", False)) if mark else None
 
 
-def pytest_collection_modifyitems(items):
+def _is_for_another_kernel(item, values):
+    """Which of a split parameter's values a kernel gets differs from test to test."""
+    mark = item.get_closest_marker("split")
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    if not mark or mark.args[0] not in params:
+        return False
+    value = params[mark.args[0]]
+    known = values.setdefault((item.module, item.originalname), [])
+    if value not in known:
+        known.append(value)
+    turn = KERNELS.index(params["kernel"]) + zlib.crc32(item.originalname.encode())
+    return (known.index(value) + turn) % 2 == 1
+
+
+def pytest_collection_modifyitems(config, items):
     """One boot per lab: sorted by kernel, then scenario; the spoilers last."""
+    values: dict = {}
+    if not config.getoption("--all"):
+        elsewhere = [item for item in items if _is_for_another_kernel(item, values)]
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
+
     def order(item):
         wanted = _wanted(item)
         if not wanted or "kernel" not in item.fixturenames:
@@ -92,6 +117,7 @@ class Keeper:
             if (self.lab.kernel, self.lab.scenario) != key:
                 pytest.skip(f"lab {self.attach} has another kernel or scenario")
             self.key, self.wire = key, Wire(self.lab)
+            self.wire.skip()
         if self.key != key:
             self.close()
             self.lab = Lab.up(kernel=kernel, scenario=scenario, mtu=CABLE_MTU, name="test",

@@ -64,6 +64,11 @@ class Wire:
             self.learn()
         self.forget()
 
+    def skip(self) -> None:
+        """What is there already is none of this run's business."""
+        for pcap in self._pcaps.values():
+            pcap.skip()
+
     def learn(self, first: str = ":") -> None:
         """The hosts' MAC addresses, and the keys of the SAs that are there now."""
         for name, text in each(self.lab, f"{first}; ip -o link; ip xfrm state").items():
@@ -137,7 +142,8 @@ def ping(host, six: bool = False, count: int = 1, check: bool = True, size: int 
 
 # ---- SAs and policies, as an operator types them -------------------------------------------------
 
-_numbers = itertools.count(1)
+# Not from 1: a lab may be attached to again, and SPIs must still never come twice.
+_numbers = itertools.count(int(time.time()) % (1 << 28))
 
 
 class Flow:

@@ -15,7 +15,7 @@ import pytest
 from kit import (Moved, Protection, ethtool, local_ip, ping, poll, queue_pairs, traffic,
                  unprotect)
 
-pytestmark = pytest.mark.lab(scenario="vf")
+pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.split("sealed")]
 
 # A retry timeout of 4.096 us << 17 (0.5 s) and 7 retries: a QP lives through 4 s of silence.
 PATIENT = {"timeout": 17, "retry": 7}
@@ -64,10 +64,13 @@ def test_no_plaintext_when_the_outbound_sa_is_deleted(lab, wire, programs, seale
 
 
 def test_no_plaintext_when_the_inbound_sa_is_deleted(lab, wire, programs, sealed):
-    with load(lab, programs, sealed.six, **PATIENT):
+    with load(lab, programs, sealed.six, **PATIENT) as (a, b):
         moved = Moved(lab.b)
         sealed.out.delete_state(lab.b)
-        moved.wait("ipsec_rx_drop_sadb_miss")
+        seen = moved.wait("ipsec_rx_drop_sadb_miss", 5)
+        start = a.done()
+        moved.wait("ipsec_rx_drop_sadb_miss", seen + 5)
+        assert a.done() == start, "b still takes what it has no SA for"
     check_nothing_leaked(lab, wire, sealed.six)
 
 
@@ -193,6 +196,7 @@ def test_an_sa_without_sequence_numbers_left_refuses_to_send(lab, wire, programs
 
 
 @pytest.mark.lab(scenario="vf", spoils=True)
+@pytest.mark.split("six")
 @pytest.mark.parametrize("six", [False, True], ids=["ipv4", "ipv6"])
 def test_no_plaintext_when_the_vf_is_unbound(lab, wire, programs, six):
     Protection(lab, wire, six).up()

@@ -12,7 +12,7 @@ from kit import (Flow, Moved, Protection, end, local_ip, ping, poll, queue_pairs
                  unprotect, xfrm_stat)
 from lab import perftest
 
-pytestmark = pytest.mark.lab(scenario="vf")
+pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.split("sealed")]
 
 
 @pytest.fixture
@@ -39,7 +39,8 @@ def test_ip_xfrm_state_tells_true_packets_and_bytes(lab, wire, sealed):
     for host in "ab":
         state = sealed.out.state(lab.host(host))
         assert state["packets"] - before[host]["packets"] == len(sent), state["text"]
-        assert state["bytes"] > before[host]["bytes"] + 10 * 64
+        # As software xfrm counts in transport mode: what follows the IP header.
+        assert state["bytes"] - before[host]["bytes"] >= 10 * 64
 
 
 def test_ip_xfrm_state_tells_the_true_sequence_number(lab, wire, sealed):
@@ -57,9 +58,9 @@ def test_lifetimes_expire_softly_then_hard_and_the_kernel_says_so(lab, wire, cle
     with lab.a.spawn(["ip", "xfrm", "monitor", "expire"]) as monitor:
         protection.up()
         moved = Moved(lab.a)
-        poll(lambda: ping(lab.a, count=3, check=False) and "soft" in monitor.stdout.lower(), 30,
+        poll(lambda: ping(lab.a, count=3, check=False) and "hard 0" in monitor.stdout, 30,
              "a soft expire event")
-        poll(lambda: ping(lab.a, count=5, check=False).rc and "hard" in monitor.stdout.lower(), 60,
+        poll(lambda: ping(lab.a, count=5, check=False).rc and "hard 1" in monitor.stdout, 60,
              "a hard expire event and no traffic")
         monitor.kill()
     assert f"{protection.out.spi:08x}" in monitor.stdout.replace("0x", "").lower()
@@ -221,13 +222,14 @@ def test_a_policy_without_an_sa_asks_for_one_and_sends_nothing(lab, wire, clean)
         poll(lambda: lab.a.run("grep -l 'ip.xfrm.monitor' /proc/[0-9]*/cmdline", check=False
                                ).stdout, 10)
         moved = Moved(lab.a)
-        lab.a.run(f"ip xfrm policy add src {a} dst {b} dir out tmpl src {a} dst {b} proto esp "
-                  f"reqid 77 mode transport offload packet dev {dev}")
-        ping(lab.a, count=2, check=False)
+        lab.a.run(f"ip xfrm policy add src {a} dst {b} proto udp dir out tmpl src {a} dst {b} "
+                  f"proto esp reqid 77 mode transport offload packet dev {dev}")
+        with pytest.raises(perftest.ToolFailed):
+            perftest.pingpong(end(lab.b), end(lab.a), iters=5)
         poll(lambda: "acquire" in monitor.stdout, 20, "an ACQUIRE")
         monitor.kill()
     assert moved["ipsec_tx_drop_no_state"] >= 1
-    wire.check_no_cleartext([a, b])
+    wire.check_no_cleartext()
 
 
 def test_a_flow_is_resolved_again_when_its_policy_appears(lab, wire, programs, clean):
