@@ -20,7 +20,7 @@ from . import chroot
 from .config import (KERNELS, LabError, cache_root, digest_files, locked, make_dir, need_disk,
                      source_root)
 from .image import Image, remove_tree
-from .run import run
+from .run import end_all, run
 
 USERLAND = "userland"
 MODULE_SOURCES = ["kernel-module"]
@@ -111,11 +111,15 @@ def ensure(img: Image, progress, names: list[str], strict: bool = True) -> list[
                 ThreadPoolExecutor(max_workers=2) as pool:
             jobs = {name: pool.submit(_build, cache, img, name, tree, progress)
                     for name in missing}
-            for name, job in jobs.items():
-                try:
-                    found[name] = job.result()
-                except LabError as err:
-                    errors[name] = err
+            try:
+                for name, job in jobs.items():
+                    try:
+                        found[name] = job.result()
+                    except LabError as err:
+                        errors[name] = err
+            except BaseException:
+                end_all()
+                raise
         for name in missing:
             for line in found[name].warnings if name in found else []:
                 progress.say(f"{name}: {line}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from .config import LabError
 
 PR_SET_PDEATHSIG = 1
+_running: set[subprocess.Popen] = set()
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -38,11 +39,14 @@ def run(argv, what: str, log: Path | None = None, env: dict | None = None, cwd=N
                                 preexec_fn=die_with_parent, start_new_session=True)
     except OSError as err:
         raise LabError(f"{what}: cannot start {argv[0]}: {err.strerror}") from err
+    _running.add(proc)
     try:
         output = proc.communicate()[0].decode(errors="replace")
     except BaseException:
         end_group(proc)
         raise
+    finally:
+        _running.discard(proc)
     if log:
         log.write_text(f"$ {' '.join(argv)}\n{output}")
     if proc.returncode:
@@ -55,6 +59,15 @@ def run(argv, what: str, log: Path | None = None, env: dict | None = None, cwd=N
             text += f"\n(all of it: {log})"
         raise LabError(text)
     return output
+
+
+def end_all() -> None:
+    """Ends what other threads have running: they cannot be interrupted, their programs can."""
+    for proc in list(_running):
+        try:
+            os.killpg(proc.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
 
 
 def end_group(proc: subprocess.Popen, patience: float = 10) -> None:
