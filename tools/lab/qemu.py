@@ -201,12 +201,14 @@ class Machine:
         return int(pid) if start_time(int(pid)) == started else None
 
     def why_dead(self) -> str:
-        try:
-            said = self.output.read_text(errors="replace").strip()
-            last = self.console.read_text(errors="replace").strip().splitlines()[-8:]
-        except OSError:
-            said, last = "", []
-        return "\n".join(filter(None, [said, *last]))
+        """What QEMU said, and the console's last lines; a QEMU that never ran has no console."""
+        said = []
+        for path, lines in ((self.output, 20), (self.console, 8)):
+            try:
+                said += path.read_text(errors="replace").strip().splitlines()[-lines:]
+            except OSError:
+                continue
+        return "\n".join(said)
 
     def kill(self) -> None:
         pid = self.pid()
