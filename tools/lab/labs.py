@@ -30,9 +30,14 @@ class LabFault(LabError):
         super().__init__("kernel faults on the consoles:\n" + "\n---\n".join(found))
 
 
-def default_cpus() -> int:
-    """Two where the machine can: races need two CPUs to show."""
-    return 2 if (os.cpu_count() or 1) >= 2 else 1
+def default_cpus(kvm: bool) -> int:
+    """CPUs of a host: races need two to show, but only where the machine can run them all.
+
+    Emulated CPUs that share a real one spin for each other's time slices, and QEMU's
+    multi-threaded emulation has been seen to trip over a kernel that patches its own code
+    (Oops: int3 in a static branch) while another CPU runs it.
+    """
+    return 2 if kvm or (os.cpu_count() or 1) >= 2 * len(HOSTS) else 1
 
 
 class Lab:
@@ -96,7 +101,8 @@ class Lab:
             lab = cls(name, info)
             lab._owned = not keep
             try:
-                lab._boot(img, [p.disk for p in parts], cpus or default_cpus(), memory, capture, progress)
+                lab._boot(img, [p.disk for p in parts], cpus or default_cpus(kvm), memory,
+                          capture, progress)
                 lab._prepare(progress)
             except BaseException:
                 lab._kill()
