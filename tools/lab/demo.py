@@ -80,10 +80,14 @@ class Demo:
         self.lab = lab
         self.a, self.b = lab.a, lab.b
         self.stage = stage
-        self.pcaps = [Pcap(lab.pcap(cable, host)) for cable in (0, 1) for host in ("a", "b")]
+        self.pcaps = {(cable, host): Pcap(lab.pcap(cable, host))
+                      for cable in (0, 1) for host in ("a", "b")}
 
-    def new_frames(self) -> list:
-        return [frame for pcap in self.pcaps for frame in pcap.read()]
+    def new_frames(self) -> tuple[list, list]:
+        """Since the last time: all frames at host a's ends of the cables, at both hosts' ends."""
+        frames = {key: list(pcap.read()) for key, pcap in self.pcaps.items()}
+        return ([f for key, got in frames.items() if key[1] == "a" for f in got],
+                [f for got in frames.values() for f in got])
 
     def sas(self) -> list[judge.Sa]:
         return [sa for host in (self.a, self.b)
@@ -97,11 +101,24 @@ class Demo:
                "Each VF was protected with one command, roce-ipsec-setup up; what it did is the "
                "kernel's own xfrm packet offload, as ip shows it (keys left out):")
         for host in (self.a, self.b):
-            s.run(host, "grep -E 'NETDEV|RDMADEV|GIDX|LOCAL_IP=|PEER_IP=' "
-                        "/run/roce-ipsec-lab.env | xargs")
-        text = s.run(self.a, "ip xfrm state list nokeys")
-        s.run(self.a, "ip xfrm policy")
-        s.check("mode packet" in text, "ip xfrm state says: mode packet")
+            s.run(host, "head -n6 /run/roce-ipsec-lab.env | xargs")
+        env = self.a.env
+        ways = (f"src {env['LOCAL_IP']} dst {env['PEER_IP']}",
+                f"src {env['PEER_IP']} dst {env['LOCAL_IP']}")
+        text = [s.run(self.a, f"ip xfrm state list nokeys {way}") for way in ways]
+        for way in ways:
+            s.run(self.a, f"ip xfrm policy list {way}")
+        s.check(all("mode packet" in t for t in text), "ip xfrm state says: mode packet")
+        s.line()
+        s.check(self.verify(0), "roce-ipsec-setup verify finds nothing wrong")
+
+    def verify(self, status: int) -> bool:
+        """Exit status 0: sealed; 3: a fault was found."""
+        command = "roce-ipsec-setup verify --dev {NETDEV} --peer {PEER_IP}".format(**self.a.env)
+        self.stage.command(self.a, command)
+        done = self.a.run(command, check=False)
+        self.stage.output(done.stdout + done.stderr)
+        return done.rc == status
 
     def show_counters(self, before=None) -> dict:
         now = {}
@@ -149,22 +166,25 @@ class Demo:
                "QEMU captured both cables outside the hosts, at both ends; tshark reads the "
                "captures, which the kernels under test cannot touch.")
         for cable in (0, 1):
-            s.line(f"   cable {cable}: {self.lab.pcap(cable)}")
+            s.line(f"   cable {cable}: {self.lab.pcap(cable)}, {self.lab.pcap(cable, 'b').name}")
         s.line(f"   {judge.tshark_version()}")
-        report = judge.examine(self.new_frames(), self.sas())
+        frames, at_both_ends = self.new_frames()
+        report = judge.examine(frames, self.sas())
+        leaks = judge.cleartext_roce(at_both_ends)
         kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(report.kinds.items()))
         s.line(f"   frames: {kinds or 'none'}")
         s.check(report.esp > 0, f"{report.esp} ESP frames")
-        s.check(not report.clear_roce, f"{len(report.clear_roce)} cleartext RoCE frames")
+        s.check(not leaks, f"{len(leaks)} cleartext RoCE frames, at either end of either cable")
         s.check(report.esp == report.authentic,
                 f"{report.authentic} of them open with the hosts' keys and are authentic")
         s.check(report.tshark_opened == report.asked and not report.disagree,
-                f"tshark decrypts {report.tshark_opened}, {report.tshark_roce} are RoCEv2 inside")
+                f"tshark decrypts {report.tshark_opened} and finds RoCEv2 in "
+                f"{report.tshark_roce}")
         s.check(report.tshark_roce > 0 and not report.wrong_icrc,
                 f"{report.sealed_roce} decrypted RoCEv2 packets have a correct ICRC, "
                 f"{len(report.wrong_icrc)} a wrong one")
-        if report.clear_roce:
-            s.output(judge.list_frames(report.clear_roce))
+        if leaks:
+            s.output(judge.list_frames(leaks))
 
     def delete_sa(self) -> None:
         s = self.stage
@@ -191,8 +211,8 @@ class Demo:
         s.line("   on host a:")
         s.output(done.stdout + done.stderr)
         after = counters(self.a)
-        frames = self.new_frames()
-        leaks = judge.cleartext_roce(frames)
+        frames, at_both_ends = self.new_frames()
+        leaks = judge.cleartext_roce(at_both_ends)
         sealed = sum(f.kind == "esp" for f in frames)
         s.check(done.rc != 0, "the pingpong stopped")
         moved = {n: after[n] - before.get(n, 0) for n in sorted(after)
@@ -203,6 +223,8 @@ class Demo:
                 f"the cables: {sealed} ESP frames before, {len(leaks)} cleartext RoCE frames after")
         if leaks:
             s.output(judge.list_frames(leaks))
+        s.line()
+        s.check(self.verify(3), "roce-ipsec-setup verify finds the fault")
 
     def outbound_spi(self) -> int:
         peer = self.b.env["LOCAL_IP"]

@@ -31,7 +31,7 @@ from .frames import (PROTO_ESP, PROTO_UDP, ROCE_PORT, Frame, Pcap, checksum, icr
                      ip_frame, ip_packet, packed, udp, write_pcap)
 
 # tshark decodes this many frames of one question; more are sampled evenly (libcrypto opens all).
-TSHARK_LIMIT = 10000
+TSHARK_LIMIT = 20000
 SHOW = 8
 
 
