@@ -146,6 +146,8 @@ static void notify_qp_reset(struct rvt_qp *qp)
 	iqp->has_read_sge = false;
 	iqp->is_read_restarted = false;
 	iqp->window = IROCE_WINDOW_MAX;
+	iqp->n_patient = 0;
+	iqp->gap = 0;
 	iqp->is_resp_active = false;
 	iqp->is_responding = false;
 	iqp->is_replay = false;

@@ -15,6 +15,8 @@
 #include "roce.h"
 
 #define MAX_PATIENCE	4	/* timeouts granted to frames that wait below us */
+#define MAX_GAP		(2 * HZ)
+#define QP_TURN		msecs_to_jiffies(12)	/* a QP's window, on a slow machine */
 
 static const struct iroce_send_op send_ops[] = {
 	[IB_WR_SEND] = {
@@ -222,12 +224,31 @@ enum iroce_plan iroce_req_plan(struct iroce_qp *iqp)
 }
 
 /*
- * The local ack timeout may last one to four times its nominal value (9.7.6.1.3).
- * Twice at first; once something had to be sent again there is no hurry.
+ * The local ack timeout. By the book it lasts one to four times its nominal value
+ * (9.7.6.1.3). It is meant for hardware: a loaded machine, or many QPs that take
+ * turns, may need longer to answer, and sending again only adds to the queue. So
+ * it grows with each retry, with how long the peer took of late, and with the
+ * number of QPs that may stand in the same queue.
  */
 void iroce_req_arm_timer(struct rvt_qp *qp)
 {
-	rvt_mod_retry_timer_ext(qp, qp->s_retry == qp->s_retry_cnt ? 1 : 2);
+	struct iroce_qp *iqp = iroce_qp(qp);
+	u32 n_tried = qp->s_retry_cnt - min(qp->s_retry, qp->s_retry_cnt);
+	unsigned long wait = qp->timeout_jiffies << min(1 + n_tried, 3U);
+
+	wait = max(wait, min(4UL * iqp->gap, (unsigned long)MAX_GAP));
+	wait += min(READ_ONCE(iqp->roce->rdi.n_rc_qps), 64U) * QP_TURN;
+	qp->s_flags |= RVT_S_TIMER;
+	mod_timer(&qp->s_timer, jiffies + wait);
+}
+
+/* The peer answered something new: learn how long that took. */
+void iroce_req_heard(struct iroce_qp *iqp)
+{
+	u32 waited = min(jiffies - iqp->waiting_since, (unsigned long)MAX_GAP);
+
+	iqp->gap = max(waited, iqp->gap - iqp->gap / 16);
+	iqp->waiting_since = jiffies;
 }
 
 /* A batch of ours is out: whoever does not hear of it in time sends it again. */
@@ -237,8 +258,12 @@ void iroce_req_done(struct iroce_qp *iqp)
 
 	if (qp->s_acked != qp->s_tail && qp->timeout &&
 	    !(qp->s_flags & (RVT_S_TIMER | RVT_S_WAIT_RNR)) &&
-	    (ib_rvt_state_ops[qp->state] & RVT_PROCESS_SEND_OK))
+	    (ib_rvt_state_ops[qp->state] & RVT_PROCESS_SEND_OK)) {
+		/* After a timeout we wait on for what was sent before it. */
+		if (qp->s_retry == qp->s_retry_cnt)
+			iqp->waiting_since = jiffies;
 		iroce_req_arm_timer(qp);
+	}
 }
 
 /*

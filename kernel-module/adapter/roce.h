@@ -206,6 +206,8 @@ struct iroce_qp {
 	bool is_read_restarted;		/* asked again, response not seen yet */
 	u16 window;
 	u8 n_patient;			/* timeouts in a row that found frames still below us */
+	u32 gap;			/* longest wait for an answer of late, jiffies */
+	unsigned long waiting_since;	/* jiffies of the last progress, or of sending after none */
 
 	/* responder's answers, under s_lock */
 	u32 resp_psn;			/* next read response packet of the entry at the tail */
@@ -304,6 +306,7 @@ void iroce_req_done(struct iroce_qp *iqp);
 void iroce_req_restart(struct iroce_qp *iqp, u32 psn);
 void iroce_req_timeout(struct rvt_qp *qp, u32 psn, int wait);
 void iroce_req_arm_timer(struct rvt_qp *qp);
+void iroce_req_heard(struct iroce_qp *iqp);
 bool iroce_wqe_is_read(const struct rvt_swqe *wqe);
 void iroce_batch_sges(struct iroce_batch *batch, const struct rvt_sge_state *ss);
 void iroce_batch_put(struct iroce_batch *batch);
