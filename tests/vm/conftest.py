@@ -38,7 +38,7 @@ def pytest_addoption(parser):
     parser.addoption("--kernel", action="append", choices=KERNELS,
                      help="run on this kernel only (may be given twice)")
     parser.addoption("--all", action="store_true",
-                     help="every combination on every kernel, also those that kernels share")
+                     help="every combination of parameters on every kernel")
     parser.addoption("--attach", metavar="NAME",
                      help="use the lab of that name that is up, for tests of its kernel and scenario")
 
@@ -46,8 +46,6 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "lab(scenario, spoils=False): the lab that a test needs; "
                                        "spoils: nobody can use it afterwards")
-    config.addinivalue_line("markers", "split(name): the values of this parameter are shared out "
-                                       "among the kernels; the test itself runs on each")
     config.addinivalue_line("markers", "once: does not depend on the kernel, runs on the first")
 
 
@@ -64,27 +62,45 @@ def _wanted(item):
     return (mark.kwargs.get("scenario", "vf"), mark.kwargs.get("spoils", False)) if mark else None
 
 
-def _is_for_another_kernel(item, values):
-    """Which of a split parameter's values a kernel gets differs from test to test."""
-    mark = item.get_closest_marker("split")
-    params = item.callspec.params if hasattr(item, "callspec") else {}
-    if not mark or mark.args[0] not in params:
-        return False
-    value = params[mark.args[0]]
-    known = values.setdefault((item.module, item.originalname), [])
-    if value not in known:
-        known.append(value)
-    turn = KERNELS.index(params["kernel"]) + zlib.crc32(item.originalname.encode())
-    return (known.index(value) + turn) % 2 == 1
+def _deal(items):
+    """The cases to run: of each test every value of every parameter, and the test on each kernel.
+
+    A case that brings a value that no case before it had goes to one of the kernels, in turn;
+    which one begins differs from test to test.  All combinations on all kernels: --all.
+    """
+    families: dict = {}
+    for item in items:
+        params = dict(item.callspec.params) if hasattr(item, "callspec") else {}
+        kernel = params.pop("kernel", None)
+        case = tuple(sorted((name, repr(value)) for name, value in params.items()))
+        families.setdefault((item.module, item.originalname), []).append((kernel, case, item))
+    dealt = []
+    for (_, name), members in families.items():
+        kernels = sorted({kernel for kernel, _, _ in members if kernel})
+        cases = list(dict.fromkeys(case for _, case, _ in members))
+        seen: set = set()
+        chosen = [case for case in cases
+                  if not case or (set(case) - seen and not seen.update(case))]
+        turn = zlib.crc32(name.encode())
+        for kernel, case, item in members:
+            if kernel is None or len(kernels) < 2:
+                wanted = True
+            elif len(chosen) == 1:
+                wanted = case == chosen[0]
+            else:
+                wanted = case in chosen and kernels.index(kernel) == (
+                    (chosen.index(case) + turn) % len(kernels))
+            if wanted:
+                dealt.append(item)
+    return dealt
 
 
 def pytest_collection_modifyitems(config, items):
     """One boot per lab: sorted by kernel, then scenario; the spoilers last."""
-    values: dict = {}
     if not config.getoption("--all"):
-        elsewhere = [item for item in items if _is_for_another_kernel(item, values)]
-        config.hook.pytest_deselected(items=elsewhere)
-        items[:] = [item for item in items if item not in elsewhere]
+        dealt = _deal(items)
+        config.hook.pytest_deselected(items=[item for item in items if item not in dealt])
+        items[:] = [item for item in items if item in dealt]
 
     def order(item):
         wanted = _wanted(item)

@@ -15,7 +15,7 @@ from kit import (Flow, Moved, Protection, ping, poll, queue_pairs, traffic, unpr
 from lab import aead, frames, judge
 from lab.frames import Frame
 
-pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.split("sealed")]
+pytestmark = pytest.mark.lab(scenario="vf")
 
 WRITE_ONLY, SEND_ONLY, READ_REQUEST, ACK = 0x0A, 0x04, 0x0C, 0x11
 UD_SEND_ONLY = 0x64

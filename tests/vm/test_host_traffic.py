@@ -11,7 +11,7 @@ import pytest
 from kit import Moved, Protection, end, local_ip, ping, queue_pairs, set_mtu, traffic, unprotect
 from lab import perftest
 
-pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.split("sealed")]
+pytestmark = pytest.mark.lab(scenario="vf")
 
 
 @pytest.fixture(params=[4, 6], ids=["ipv4", "ipv6"])

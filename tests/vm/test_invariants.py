@@ -15,7 +15,7 @@ import pytest
 from kit import (Moved, Protection, ethtool, local_ip, ping, poll, queue_pairs, traffic,
                  unprotect)
 
-pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.split("sealed")]
+pytestmark = pytest.mark.lab(scenario="vf")
 
 # A retry timeout of 4.096 us << 17 (0.5 s) and 7 retries: a QP lives through 4 s of silence.
 PATIENT = {"timeout": 17, "retry": 7}
@@ -196,7 +196,6 @@ def test_an_sa_without_sequence_numbers_left_refuses_to_send(lab, wire, programs
 
 
 @pytest.mark.lab(scenario="vf", spoils=True)
-@pytest.mark.split("six")
 @pytest.mark.parametrize("six", [False, True], ids=["ipv4", "ipv6"])
 def test_no_plaintext_when_the_vf_is_unbound(lab, wire, programs, six):
     Protection(lab, wire, six).up()
