@@ -105,9 +105,9 @@ def pytest_collection_modifyitems(config, items):
     def order(item):
         wanted = _wanted(item)
         if not wanted or "kernel" not in item.fixturenames:
-            return (-1, 0, False)
+            return (-1, 0, False, "", 0)
         kernel = item.callspec.params["kernel"]
-        return KERNELS.index(kernel), SCENARIO_ORDER.index(wanted[0]), wanted[1]
+        return (KERNELS.index(kernel), SCENARIO_ORDER.index(wanted[0]), wanted[1], *item.location[:2])
 
     items.sort(key=order)
 
