@@ -54,6 +54,7 @@ def test_ping_of_every_size_is_sealed_and_answered(lab, wire, sealed, mtu):
 
 def test_what_needs_fragments_is_dropped_and_counted_never_in_clear(lab, wire, sealed):
     """Transport mode seals whole packets (RFC 4303 3.3.4); the stack fragments before the driver."""
+    set_mtu(lab, 1500)
     ping(lab.a, sealed.six)
     moved = Moved(lab.a)
     assert ping(lab.a, sealed.six, count=2, size=4000, check=False).rc
