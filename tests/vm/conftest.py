@@ -32,6 +32,7 @@ from kit import Wire  # noqa: E402
 KERNELS = ("6.12", "7.2")
 SCENARIO_ORDER = ("vf", "ipsec", "rxe", "bare")
 CABLE_MTU = 9000
+LAB_NAME = os.environ.get("ROCE_IPSEC_LAB_NAME") or "test"
 
 
 def pytest_addoption(parser):
@@ -136,7 +137,7 @@ class Keeper:
             self.wire.skip()
         if self.key != key:
             self.close()
-            self.lab = Lab.up(kernel=kernel, scenario=scenario, mtu=CABLE_MTU, name="test",
+            self.lab = Lab.up(kernel=kernel, scenario=scenario, mtu=CABLE_MTU, name=LAB_NAME,
                               progress=self.progress)
             self.key = key
             self.wire = Wire(self.lab)
