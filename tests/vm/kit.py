@@ -354,7 +354,7 @@ class Vt:
 
 
 @contextlib.contextmanager
-def queue_pairs(lab, programs: Path, six: bool = False, mtu: int = 1024, timeout: int = 14,
+def queue_pairs(lab, programs: Path, six: bool = False, mtu: int = 1024, timeout: int = 17,
                 retry: int = 7):
     """A connected pair (a's side, b's side)."""
     a = b = None
