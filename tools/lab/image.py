@@ -38,7 +38,7 @@ EXCLUDE = ["/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/
            "/usr/lib/modules/*/kernel/drivers/iio/*", "/usr/lib/modules/*/kernel/drivers/staging/*",
            "/usr/lib/modules/*/kernel/drivers/scsi/*", "/usr/lib/modules/*/kernel/drivers/usb/*",
            "/usr/lib/modules/*/kernel/drivers/comedi/*", "/usr/lib/modules/*/kernel/drivers/isdn/*"]
-INCLUDE = ["/usr/share/doc/python3-pyverbs/*", "/usr/share/doc/*/copyright"]
+INCLUDE = ["/usr/share/doc/python3-pyverbs/*", "/usr/share/doc/rdma-core/tests/*", "/usr/share/doc/*/copyright"]
 
 
 class Image:

@@ -16,7 +16,9 @@
  *                      X  status[4]: it ended (128 + N: by signal N)
  *                      F  errno[4]: it never started
  *
- * When the outside closes the port (Ctrl-C, timeout), the command's process group is killed.
+ * When the outside closes the port (Ctrl-C, timeout), the command's process group is killed; not at
+ * once, for the kernel learns of closing and opening from another queue than the data comes in. On
+ * a busy host a new session's HELLO and command overtake the news that the last one was closed.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -42,6 +44,7 @@
 #define CHUNK		32768		/* what virtio-serial takes in one write */
 #define BACKLOG		(8 * CHUNK)	/* stop reading one side while the other has this much */
 #define GRACE_MS	300		/* how long children of an ended command may hold its output */
+#define HANGUP_MS	2000		/* how long a port is closed before its session is over */
 
 struct buffer {
 	uint8_t *data;
@@ -58,6 +61,7 @@ struct session {
 	bool input_ended, exited;
 	int status;
 	int64_t exit_ms;
+	int64_t hangup_ms;		/* since when the port is closed; 0: open */
 };
 
 static struct session sessions[MAX_PORTS];
@@ -369,17 +373,13 @@ static void port_event(struct session *s, short events)
 	uint8_t data[CHUNK];
 	ssize_t n;
 
-	if (events & POLLHUP) {
-		hang_up(s);
-		return;
-	}
+	if (events & POLLHUP)
+		return;			/* see is_closed() */
 	if (events & POLLIN) {
 		n = read(s->port, data, sizeof(data));
 		if (n > 0) {
 			put(&s->in, data, n);
 			take(s);
-		} else if (n == 0) {
-			hang_up(s);
 		}
 	}
 	if (events & POLLOUT && s->out.len) {
@@ -387,6 +387,29 @@ static void port_event(struct session *s, short events)
 		if (n > 0)
 			drop(&s->out, n);
 	}
+}
+
+/*
+ * A closed port reports POLLHUP for ever: it is not polled, SIGIO tells when that changes. What
+ * is left of its session ends when it stays closed.
+ */
+static bool is_closed(struct session *s, int *timeout)
+{
+	struct pollfd look = { .fd = s->port, .events = POLLIN };
+
+	if (poll(&look, 1, 0) != 1 || !(look.revents & POLLHUP)) {
+		s->hangup_ms = 0;
+		return false;
+	}
+	if (!s->greeted && !s->pid)
+		return true;
+	if (!s->hangup_ms)
+		s->hangup_ms = now_ms();
+	if (now_ms() - s->hangup_ms >= HANGUP_MS)
+		hang_up(s);
+	else if (*timeout < 0)
+		*timeout = HANGUP_MS;
+	return true;
 }
 
 struct slot {
@@ -413,15 +436,10 @@ static void loop_once(int wake)
 
 	for (int i = 0; i < n_sessions; i++) {
 		struct session *s = &sessions[i];
-		struct pollfd look = { .fd = s->port, .events = POLLIN };
 		bool room = s->out.len < BACKLOG;
 
-		/* A closed port reports POLLHUP for ever: SIGIO tells when that changes. */
-		if (poll(&look, 1, 0) == 1 && look.revents & POLLHUP) {
-			if (s->greeted || s->pid)
-				hang_up(s);
+		if (is_closed(s, &timeout))
 			continue;
-		}
 		n = add(fds, slots, n, s, PORT, s->port,
 			(s->input.len < BACKLOG ? POLLIN : 0) | (s->out.len ? POLLOUT : 0));
 		if (s->input.len || s->input_ended)
