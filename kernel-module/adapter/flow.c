@@ -365,13 +365,18 @@ err_free:
 	return NULL;
 }
 
-/* Two may resolve at once; the later result stays, the other is good until it is freed. */
-static void publish(struct iroce_qp *iqp, struct iroce_flow __rcu **slot, struct iroce_flow *flow)
+/*
+ * Two may resolve at once; the later result stays, the other is good until it is
+ * freed. What was resolved before the QP got another address is not kept.
+ */
+static void publish(struct iroce_qp *iqp, struct iroce_flow __rcu **slot, struct iroce_flow *flow,
+		    u32 flushes)
 {
-	struct iroce_flow *old;
+	struct iroce_flow *old = flow;
 
 	spin_lock_bh(&iqp->flow_lock);
-	old = rcu_replace_pointer(*slot, flow, lockdep_is_held(&iqp->flow_lock));
+	if (iqp->n_flushes == flushes)
+		old = rcu_replace_pointer(*slot, flow, lockdep_is_held(&iqp->flow_lock));
 	spin_unlock_bh(&iqp->flow_lock);
 	flow_put(old);
 }
@@ -379,12 +384,22 @@ static void publish(struct iroce_qp *iqp, struct iroce_flow __rcu **slot, struct
 struct iroce_flow *iroce_flow_rc(struct iroce_qp *iqp)
 {
 	struct iroce_flow *flow = rcu_dereference(iqp->flow);
+	struct rvt_qp *qp = iqp->qp;
+	struct rdma_ah_attr ah;
+	unsigned long flags;
+	u32 flushes;
 
 	if (likely(flow && flow_is_fresh(iqp->roce->func, flow)))
 		return flow;
-	flow = resolve(iqp, &iqp->qp->remote_ah_attr, iqp->qp->remote_qpn);
+	/* modify_qp may replace the address of a drained queue: hold on to what we read. */
+	spin_lock_irqsave(&qp->s_lock, flags);
+	rdma_copy_ah_attr(&ah, &qp->remote_ah_attr);
+	flushes = READ_ONCE(iqp->n_flushes);
+	spin_unlock_irqrestore(&qp->s_lock, flags);
+	flow = resolve(iqp, &ah, qp->remote_qpn);
 	if (flow)
-		publish(iqp, &iqp->flow, flow);
+		publish(iqp, &iqp->flow, flow, flushes);
+	rdma_destroy_ah_attr(&ah);
 	return flow;
 }
 
@@ -406,6 +421,7 @@ static void ah_key(struct iroce_ah_key *key, const struct rdma_ah_attr *ah, u32 
 struct iroce_flow *iroce_flow_ud(struct iroce_qp *iqp, const struct rdma_ah_attr *ah, u32 qpn)
 {
 	struct iroce_flow __rcu **slot;
+	u32 flushes = READ_ONCE(iqp->n_flushes);
 	struct iroce_ah_key key;
 	struct iroce_flow *flow;
 
@@ -423,7 +439,7 @@ struct iroce_flow *iroce_flow_ud(struct iroce_qp *iqp, const struct rdma_ah_attr
 		flow_put(flow);
 		return NULL;
 	}
-	publish(iqp, slot, flow);
+	publish(iqp, slot, flow, flushes);
 	return flow;
 }
 
@@ -448,6 +464,7 @@ void iroce_flow_flush(struct iroce_qp *iqp, bool forget)
 
 	/* Called with interrupts off on reset. */
 	spin_lock_irqsave(&iqp->flow_lock, flags);
+	WRITE_ONCE(iqp->n_flushes, iqp->n_flushes + 1);
 	flow_put(rcu_replace_pointer(iqp->flow, NULL, true));
 	for (i = 0; i < IROCE_UD_FLOWS; i++)
 		flow_put(rcu_replace_pointer(iqp->ud_flow[i], NULL, true));

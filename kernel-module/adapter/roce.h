@@ -228,6 +228,7 @@ struct iroce_qp {
 	struct iroce_flow __rcu *flow;
 	struct iroce_flow __rcu *ud_flow[IROCE_UD_FLOWS];
 	struct iroce_peers peers;
+	u32 n_flushes;			/* a resolution begun before the last one is void */
 	bool is_sealed;			/* I1, I5: was protected since the last reset */
 
 	/* owner of RVT_S_BUSY */
@@ -329,7 +330,7 @@ void iroce_ud_rx(struct iroce_rx_pkt *pkt);
 /* ---- flow.c --------------------------------------------------------------- */
 /*
  * The flow of a connected QP, or of a UD QP to @ah; NULL: no way to send now.
- * Under rcu_read_lock(), BH disabled; what is returned is good until its end.
+ * Under rcu_read_lock(), BH disabled; what is returned is good until its end. Takes s_lock.
  */
 struct iroce_flow *iroce_flow_rc(struct iroce_qp *iqp);
 struct iroce_flow *iroce_flow_ud(struct iroce_qp *iqp, const struct rdma_ah_attr *ah, u32 qpn);

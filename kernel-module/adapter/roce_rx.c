@@ -125,7 +125,7 @@ unlock:
 void iroce_roce_rx(struct iroce_func *f, struct sk_buff *skb, struct iroce_sa *sa)
 {
 	struct iroce_rx_pkt pkt = { .skb = skb, .sa = sa };
-	struct iroce_roce *roce = READ_ONCE(f->roce);
+	struct iroce_roce *roce = smp_load_acquire(&f->roce);
 	enum iroce_stat drop;
 
 	if (!roce) {

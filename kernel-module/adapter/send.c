@@ -100,7 +100,8 @@ static enum iroce_plan plan(struct iroce_qp *iqp)
 
 	if (!(ib_rvt_state_ops[qp->state] & RVT_SEND_OR_FLUSH_OR_RECV_OK))
 		return IROCE_PLAN_IDLE;
-	if (!has_room(iqp))
+	/* A flush sends nothing: frames that are stuck below us must not hold it up. */
+	if (!(ib_rvt_state_ops[qp->state] & RVT_FLUSH_SEND) && !has_room(iqp))
 		return IROCE_PLAN_IDLE;
 	if (qp->s_flags & (RVT_S_RESP_PENDING | RVT_S_ACK_PENDING)) {
 		what = iroce_resp_plan(iqp);
@@ -260,8 +261,10 @@ void iroce_send(struct rvt_qp *qp)
 	if (what != IROCE_PLAN_IDLE)
 		iroce_send_schedule(qp);
 	/* A reset waits for the sender: quiesce_qp(). */
-	if (unlikely(qp->state == IB_QPS_RESET))
+	if (unlikely(qp->state == IB_QPS_RESET)) {
+		smp_mb();	/* the flag is seen cleared by whoever is about to wait */
 		wake_up_var(&qp->s_flags);
+	}
 	spin_unlock_irqrestore(&qp->s_lock, flags);
 }
 

@@ -319,22 +319,18 @@ int iroce_roce_init(struct iroce_func *f)
 	err = ib_device_set_netdev(&rdi->ibdev, f->netdev, IROCE_RDMA_PORT);
 	if (err)
 		goto err_dealloc;
-	rtnl_lock();
-	roce->is_port_active = netif_running(f->netdev) && netif_carrier_ok(f->netdev);
-	rtnl_unlock();
-	/* Packets may come as soon as there are QPs. */
-	iroce_gid_add_device(roce);
-	WRITE_ONCE(f->roce, roce);
 	err = rvt_register_device(rdi);
 	if (err)
-		goto err_unpublish;
+		goto err_dealloc;
+	iroce_gid_add_device(roce);
+	/* Only now is there a table of QPs that a packet may be looked up in. */
+	rtnl_lock();
+	roce->is_port_active = netif_running(f->netdev) && netif_carrier_ok(f->netdev);
+	smp_store_release(&f->roce, roce);
+	rtnl_unlock();
 	read_speed(&roce->speed_work);
 	return 0;
 
-err_unpublish:
-	WRITE_ONCE(f->roce, NULL);
-	iroce_gid_del_device(roce);
-	cancel_work_sync(&roce->speed_work);
 err_dealloc:
 	rvt_dealloc_device(rdi);
 	return err;
@@ -346,11 +342,14 @@ void iroce_roce_fini(struct iroce_func *f)
 
 	if (!roce)
 		return;
+	/*
+	 * No packet any more, and after this grace period none in the engine: the
+	 * table of QPs is freed by what comes next.
+	 */
+	WRITE_ONCE(f->roce, NULL);
+	iroce_gid_del_device(roce);
 	/* Destroys user space's objects, waits for kernel users to let go. */
 	rvt_unregister_device(&roce->rdi);
-	WRITE_ONCE(f->roce, NULL);
-	/* Includes a grace period: no packet is in the engine any more. */
-	iroce_gid_del_device(roce);
 	cancel_work_sync(&roce->speed_work);
 	iroce_qp_wait_gone(roce);
 	rvt_dealloc_device(&roce->rdi);
