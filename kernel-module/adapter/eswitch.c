@@ -173,6 +173,12 @@ void iroce_eswitch_detach(struct iroce_func *f)
 	synchronize_net();
 }
 
+void iroce_eswitch_reset_vfs(struct iroce_eswitch *esw)
+{
+	ASSERT_RTNL();
+	memset(esw->vfs, 0, sizeof(esw->vfs));
+}
+
 struct iroce_vf *iroce_eswitch_vf(const struct iroce_func *f)
 {
 	return f->vf == IROCE_PF ? NULL : &f->port->eswitch->vfs[f->vf];
@@ -271,6 +277,8 @@ static void deliver_local(struct iroce_func *f, struct sk_buff *skb)
 	/* Runs the destructor: to its sender the frame is delivered. */
 	skb_orphan(skb);
 	skb_scrub_packet(skb, true);
+	skb_set_queue_mapping(skb, 0);
+	skb->priority = 0;
 	/* TCP keeps a clone of what the host sends. */
 	skb = skb_unshare(skb, GFP_ATOMIC);
 	if (!skb || skb_linearize(skb)) {

@@ -9,6 +9,14 @@
 
 #include "platform.h"
 
+static void disable_vfs(struct iroce_func *pf)
+{
+	pci_disable_sriov(pf->pdev);
+	rtnl_lock();
+	iroce_eswitch_reset_vfs(pf->port->eswitch);
+	rtnl_unlock();
+}
+
 static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct iroce_port *port = iroce_pci_port(pdev);
@@ -77,7 +85,7 @@ static void remove(struct pci_dev *pdev)
 
 	/* VFs live on their PF's port: they go first. */
 	if (!pdev->is_virtfn)
-		pci_disable_sriov(pdev);
+		disable_vfs(f);
 
 	rtnl_lock();
 	WRITE_ONCE(f->is_dying, true);
@@ -96,7 +104,7 @@ static int sriov_configure(struct pci_dev *pdev, int n_vfs)
 	int err;
 
 	if (!n_vfs) {
-		pci_disable_sriov(pdev);
+		disable_vfs(pci_get_drvdata(pdev));
 		return 0;
 	}
 	err = pci_enable_sriov(pdev, n_vfs);

@@ -101,7 +101,7 @@ u64 iroce_port_stat_sum(const struct iroce_port *port, enum iroce_uplink_stat st
 /* ---- eswitch.c -------------------------------------------------------- */
 
 /*
- * struct iroce_vf - what the PF decides about a VF; outlives the VF's driver
+ * struct iroce_vf - what the PF decides about a VF; outlives the VF's driver, not the VF
  * Written under RTNL, read by the data path (READ_ONCE).
  */
 struct iroce_vf {
@@ -138,6 +138,8 @@ int iroce_eswitch_move(struct iroce_func *f, const u8 *old, const u8 *new);
 void iroce_eswitch_sync(struct iroce_func *f);
 /* A normalised frame comes out of the cable. Softirq. Consumes @skb. */
 void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb);
+/* RTNL: the VFs are gone, and with them what the PF decided about them. */
+void iroce_eswitch_reset_vfs(struct iroce_eswitch *esw);
 /* NULL for a PF. */
 struct iroce_vf *iroce_eswitch_vf(const struct iroce_func *f);
 /* RTNL: carrier of @f as port and PF want it. */

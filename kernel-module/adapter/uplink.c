@@ -79,6 +79,7 @@ static void send_batch(struct iroce_tx_queue *q, struct sk_buff_head *batch)
 	struct iroce_uplink *up = q->uplink;
 	struct netdev_queue *txq;
 	struct net_device *cable;
+	unsigned int index;
 	struct sk_buff *skb;
 
 	rcu_read_lock();
@@ -87,9 +88,11 @@ static void send_batch(struct iroce_tx_queue *q, struct sk_buff_head *batch)
 		purge(up, batch);
 		goto out;
 	}
-	txq = netdev_get_tx_queue(cable, q->index % READ_ONCE(cable->real_num_tx_queues));
+	index = q->index % READ_ONCE(cable->real_num_tx_queues);
+	txq = netdev_get_tx_queue(cable, index);
 	HARD_TX_LOCK(cable, txq, smp_processor_id());
 	while ((skb = __skb_dequeue(batch))) {
+		skb_set_queue_mapping(skb, index);
 		if (!send_one(up, cable, txq, skb, !skb_queue_empty(batch))) {
 			__skb_queue_head(batch, skb);
 			break;
@@ -171,7 +174,6 @@ void iroce_port_xmit(struct iroce_port *port, struct iroce_func *f, struct sk_bu
 		if (q && q != next)
 			run_queue(q);
 		q = next;
-		skb_set_queue_mapping(skb, q->index % READ_ONCE(cable->real_num_tx_queues));
 		spin_lock(&q->frames.lock);
 		if (likely(skb_queue_len(&q->frames) < TX_LIMIT)) {
 			__skb_queue_tail(&q->frames, skb);
@@ -250,6 +252,7 @@ static struct sk_buff *normalise(struct iroce_uplink *up, struct sk_buff *skb)
 	skb_orphan(skb);
 	skb_ext_reset(skb);
 	skb->pkt_type = PACKET_HOST;
+	skb_set_queue_mapping(skb, 0);	/* the cable's queues say nothing about a function's */
 	skb_reset_mac_header(skb);
 	skb_set_network_header(skb, ETH_HLEN);
 	skb->protocol = eth_hdr(skb)->h_proto;
