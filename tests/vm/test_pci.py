@@ -36,6 +36,7 @@ def is_loaded(host):
 
 
 def netdevs(host):
+    host.run("udevadm settle")
     return {li["ifname"] for li in json.loads(host.run("ip -j link").stdout)}
 
 
