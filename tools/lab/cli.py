@@ -209,7 +209,8 @@ def build_parser() -> argparse.ArgumentParser:
     up.add_argument("--kernel", choices=config.KERNELS, default=config.KERNELS[0])
     up.add_argument("--scenario", choices=config.SCENARIOS, default="bare")
     up.add_argument("--mtu", type=int, choices=config.MTUS, default=1500)
-    up.add_argument("--cpus", type=_positive, help="CPUs of each host (default: 2)")
+    up.add_argument("--cpus", type=_positive,
+                    help="CPUs of each host (default: 2 with KVM or four cores, else 1)")
     up.add_argument("--memory", type=_positive, metavar="MB", help="of each host (default: 1024)")
     up.add_argument("--no-debug", dest="debug", action="store_false",
                     help="without slab poisoning and KFENCE (faster)")
