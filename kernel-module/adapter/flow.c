@@ -12,9 +12,10 @@
  *
  * I1: a QP that was ever protected never sends in the clear again until it is
  * reset, whatever the policies say by then; I5: nor does it take cleartext. UD
- * QPs remember that per address. The GSI QP cannot be reset: there it is
- * forgotten GSI_MEMORY after the last protected packet, so that an operator who
- * takes protection away gets his RDMA CM back; no user's data passes there.
+ * QPs remember that per address. The GSI QP is the kernel's and nobody can reset
+ * it: it goes by the policies and their fences alone, as host traffic does, so
+ * that an operator who takes protection away on purpose has his RDMA CM back at
+ * once.
  */
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
@@ -32,13 +33,11 @@
 #include "roce.h"
 
 #define ASK_AGAIN	HZ		/* closed, or the neighbour is not resolved yet */
-#define GSI_MEMORY	(120 * HZ)
 #define MAX_PEERS	4096
 
 struct peer {
 	struct hlist_node node;
 	struct in6_addr addr;
-	unsigned long seen;		/* jiffies when it was last protected */
 };
 
 /* ---- peers a UD QP was protected towards; flow_lock held ----------------- */
@@ -60,35 +59,24 @@ static struct peer *peer_find(struct iroce_qp *iqp, const struct in6_addr *addr)
 
 static void peer_remember(struct iroce_qp *iqp, const struct in6_addr *addr)
 {
-	struct peer *peer = peer_find(iqp, addr);
+	struct peer *peer;
 
+	if (peer_find(iqp, addr))
+		return;
+	peer = iqp->peers.n < MAX_PEERS ? kmalloc(sizeof(*peer), GFP_ATOMIC) : NULL;
 	if (!peer) {
-		peer = iqp->peers.n < MAX_PEERS ? kmalloc(sizeof(*peer), GFP_ATOMIC) : NULL;
-		if (!peer) {
-			/* What cannot be remembered must not be forgotten: all are closed. */
-			iqp->peers.is_full = true;
-			return;
-		}
-		peer->addr = *addr;
-		hlist_add_head(&peer->node, peer_bucket(iqp, addr));
-		iqp->peers.n++;
+		/* What cannot be remembered must not be forgotten: all are closed. */
+		iqp->peers.is_full = true;
+		return;
 	}
-	peer->seen = jiffies;
+	peer->addr = *addr;
+	hlist_add_head(&peer->node, peer_bucket(iqp, addr));
+	iqp->peers.n++;
 }
 
 static bool peer_is_protected(struct iroce_qp *iqp, const struct in6_addr *addr)
 {
-	struct peer *peer = peer_find(iqp, addr);
-
-	if (!peer)
-		return iqp->peers.is_full;
-	if (iqp->qp->ibqp.qp_num == IROCE_QPN_GSI && time_after(jiffies, peer->seen + GSI_MEMORY)) {
-		hlist_del(&peer->node);
-		iqp->peers.n--;
-		kfree(peer);
-		return false;
-	}
-	return true;
+	return iqp->peers.is_full || peer_find(iqp, addr);
 }
 
 static void peers_forget(struct iroce_qp *iqp)
@@ -279,6 +267,25 @@ static void put_template(struct resolve *r)
 	flow->hdr_len = flow->l2_len + flow->l3_len + sizeof(udp);
 }
 
+/* What the QP remembers may close what the policies leave open. */
+static void resolve_memory(struct resolve *r)
+{
+	struct iroce_flow *flow = r->flow;
+	struct iroce_qp *iqp = r->iqp;
+	bool is_ud = iroce_qp_is_ud(iqp->qp);
+
+	spin_lock_bh(&iqp->flow_lock);
+	if (flow->verdict != IROCE_PLAIN) {
+		WRITE_ONCE(iqp->is_sealed, true);
+		if (is_ud)
+			peer_remember(iqp, &r->daddr);
+	} else if (iqp->is_sealed && (!is_ud || peer_is_protected(iqp, &r->daddr))) {
+		flow->verdict = IROCE_CLOSED;
+		flow->why = IROCE_STAT_tx_drop_closed;
+	}
+	spin_unlock_bh(&iqp->flow_lock);
+}
+
 /* Policy, SA, and the memory of both. */
 static void resolve_ipsec(struct resolve *r)
 {
@@ -293,19 +300,10 @@ static void resolve_ipsec(struct resolve *r)
 	};
 	struct iroce_flow *flow = r->flow;
 	struct iroce_qp *iqp = r->iqp;
-	bool is_ud = iroce_qp_is_ud(iqp->qp);
 
 	flow->verdict = iroce_ipsec_out(iqp->roce->func, &key, &flow->sa, &flow->why);
-	spin_lock_bh(&iqp->flow_lock);
-	if (flow->verdict != IROCE_PLAIN) {
-		WRITE_ONCE(iqp->is_sealed, true);
-		if (is_ud)
-			peer_remember(iqp, &r->daddr);
-	} else if (iqp->is_sealed && (!is_ud || peer_is_protected(iqp, &r->daddr))) {
-		flow->verdict = IROCE_CLOSED;
-		flow->why = IROCE_STAT_tx_drop_closed;
-	}
-	spin_unlock_bh(&iqp->flow_lock);
+	if (iqp->qp->ibqp.qp_num != IROCE_QPN_GSI)
+		resolve_memory(r);
 	if (flow->verdict == IROCE_CLOSED)
 		flow->is_provisional = true;
 }

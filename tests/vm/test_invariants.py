@@ -12,8 +12,9 @@ import contextlib
 
 import pytest
 
-from kit import (Moved, Protection, ethtool, local_ip, ping, poll, queue_pairs, traffic,
+from kit import (Moved, Protection, end, ethtool, local_ip, ping, poll, queue_pairs, traffic,
                  unprotect)
+from lab import LabError, perftest
 
 pytestmark = pytest.mark.lab(scenario="vf")
 
@@ -108,6 +109,21 @@ def test_no_roce_plaintext_when_policies_and_sas_are_flushed(lab, wire, programs
         settled(a)
     assert sum(f.kind == "esp" for f in wire.frames(0, "a")) > 20
     wire.check_no_cleartext()
+
+
+def test_connections_in_clear_come_only_after_the_operator_opened_the_device(lab, wire, sealed):
+    """RDMA CM speaks over the GSI QP, which nobody can reset: the fences of the policies decide."""
+    ends = end(lab.b, sealed.six), end(lab.a, sealed.six)
+    perftest.rping(*ends)
+    for host in lab.hosts.values():
+        host.run("ip xfrm policy flush; ip xfrm state flush")
+    with pytest.raises((LabError, perftest.ToolFailed)):
+        perftest.rping(*ends, timeout=8)
+    wire.check_sealed_roce(at_least=20)
+    unprotect(lab)
+    wire.forget()
+    perftest.rping(*ends, timeout=20)
+    assert wire.examine().clear_roce
 
 
 def test_no_plaintext_when_the_link_goes_down_and_up(lab, wire, programs, sealed):
