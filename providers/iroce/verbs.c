@@ -257,6 +257,30 @@ static int qp_check(const struct ibv_qp_init_attr_ex *attr)
 	return 0;
 }
 
+/* Operations that the provider can post, but only some devices carry out. */
+static int ops_check(struct ibv_context *context, const struct ibv_qp_init_attr_ex *attr)
+{
+	const uint64_t atomics = IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
+				 IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
+	struct ibv_device_attr_ex device = {};
+	uint64_t ops = 0;
+	int err;
+
+	if (attr->comp_mask & IBV_QP_INIT_ATTR_SEND_OPS_FLAGS)
+		ops = attr->send_ops_flags & (atomics | IBV_QP_EX_WITH_SEND_WITH_INV);
+	if (!ops)
+		return 0;
+	err = query_device_ex(context, NULL, &device, sizeof(device));
+	if (err)
+		return err;
+	if ((ops & atomics) && device.orig_attr.atomic_cap == IBV_ATOMIC_NONE)
+		return EOPNOTSUPP;
+	if ((ops & IBV_QP_EX_WITH_SEND_WITH_INV) &&
+	    !(device.orig_attr.device_cap_flags & IBV_DEVICE_MEM_MGT_EXTENSIONS))
+		return EOPNOTSUPP;
+	return 0;
+}
+
 /* @attr is answered in place: the capabilities that the QP really has. */
 static int qp_create(struct ibv_context *context, struct ibv_qp_init_attr_ex *attr,
 		     struct iroce_qp **out)
@@ -269,6 +293,9 @@ static int qp_create(struct ibv_context *context, struct ibv_qp_init_attr_ex *at
 	int err;
 
 	err = qp_check(attr);
+	if (err)
+		return err;
+	err = ops_check(context, attr);
 	if (err)
 		return err;
 	qp = calloc(1, sizeof(*qp));

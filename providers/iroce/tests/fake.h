@@ -25,6 +25,9 @@ struct fake {
 	/* rings: where the next object's ring is; 0 makes the kernel answer nonsense */
 	uint64_t offset;
 	size_t shm_len;
+	/* what the device can do */
+	enum ibv_atomic_cap atomic_cap;
+	unsigned int device_cap_flags;
 	/* next command fails with this errno */
 	int fail;
 	/* send queue */

@@ -125,6 +125,37 @@ static void unknown_wishes_are_refused(void **state)
 	ops->destroy_cq(cq);
 }
 
+static void operations_that_the_device_lacks_are_refused(void **state)
+{
+	struct ibv_cq *cq = cq_open(4);
+	struct ibv_qp_init_attr_ex attr = {
+		.qp_type = IBV_QPT_RC,
+		.pd = &fake.pd,
+		.send_cq = cq,
+		.recv_cq = cq,
+		.cap = { .max_send_wr = 4, .max_send_sge = 1 },
+		.comp_mask = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS,
+	};
+	struct ibv_qp *qp;
+
+	(void)state;
+	attr.send_ops_flags = IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
+	assert_null(ops->create_qp_ex(fake.pd.context, &attr));
+	assert_int_equal(errno, EOPNOTSUPP);
+	attr.send_ops_flags = IBV_QP_EX_WITH_SEND_WITH_INV;
+	assert_null(ops->create_qp_ex(fake.pd.context, &attr));
+	assert_int_equal(errno, EOPNOTSUPP);
+	assert_int_equal(fake.qps, 0);
+
+	fake.atomic_cap = IBV_ATOMIC_HCA;
+	fake.device_cap_flags = IBV_DEVICE_MEM_MGT_EXTENSIONS;
+	attr.send_ops_flags |= IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
+	qp = ops->create_qp_ex(fake.pd.context, &attr);
+	assert_non_null(qp);
+	assert_int_equal(ops->destroy_qp(qp), 0);
+	ops->destroy_cq(cq);
+}
+
 static void qp_without_segments_gets_one_for_inline_data(void **state)
 {
 	struct ibv_qp_init_attr attr = {
@@ -308,6 +339,7 @@ int main(void)
 		TEST(mapping_that_fails_destroys_the_object),
 		TEST(refusal_of_the_kernel_becomes_errno),
 		TEST(unknown_wishes_are_refused),
+		TEST(operations_that_the_device_lacks_are_refused),
 		TEST(qp_without_segments_gets_one_for_inline_data),
 		TEST(receives_need_a_queue_that_is_open),
 		TEST(receives_in_error_are_flushed),
