@@ -43,6 +43,8 @@ def pytest_addoption(parser):
                      help="also the tests listed in unproven.txt")
     parser.addoption("--all", action="store_true",
                      help="every combination of parameters on every kernel")
+    parser.addoption("--cpus", type=int, metavar="N",
+                     help="CPUs of each host (default: what the machine can bear)")
     parser.addoption("--attach", metavar="NAME",
                      help="use the lab of that name that is up, for tests of its kernel and scenario")
 
@@ -135,9 +137,9 @@ def pytest_runtest_makereport(item, call):
 class Keeper:
     """Holds the one lab that is up."""
 
-    def __init__(self, attach):
+    def __init__(self, attach, cpus):
         self.lab = self.wire = self.key = None
-        self.attach = attach
+        self.attach, self.cpus = attach, cpus
         self.progress = Progress(quiet=bool(os.environ.get("ROCE_IPSEC_TEST_QUIET")))
 
     def get(self, kernel, scenario):
@@ -151,7 +153,7 @@ class Keeper:
         if self.key != key:
             self.close()
             self.lab = Lab.up(kernel=kernel, scenario=scenario, mtu=CABLE_MTU, name=LAB_NAME,
-                              progress=self.progress)
+                              cpus=self.cpus, progress=self.progress)
             self.key = key
             self.wire = Wire(self.lab)
         return self.lab
@@ -164,7 +166,7 @@ class Keeper:
 
 @pytest.fixture(scope="session")
 def keeper(request):
-    keeper = Keeper(request.config.getoption("--attach"))
+    keeper = Keeper(request.config.getoption("--attach"), request.config.getoption("--cpus"))
     yield keeper
     faults = keeper.close()
     assert not faults, "the consoles say:\n" + "\n".join(faults)
