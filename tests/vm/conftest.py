@@ -14,7 +14,6 @@ captures and the consoles have been read; both fail the test that was running.  
 test failed, or that a test declares spoilt, is booted afresh for the next one.
 """
 
-import fnmatch
 import os
 import sys
 import zlib
@@ -39,8 +38,6 @@ LAB_NAME = os.environ.get("ROCE_IPSEC_LAB_NAME") or "test"
 def pytest_addoption(parser):
     parser.addoption("--kernel", action="append", choices=KERNELS,
                      help="run on this kernel only (may be given twice)")
-    parser.addoption("--unproven", action="store_true",
-                     help="also the tests listed in unproven.txt")
     parser.addoption("--all", action="store_true",
                      help="every combination of parameters on every kernel")
     parser.addoption("--cpus", type=int, metavar="N",
@@ -53,10 +50,6 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "lab(scenario, spoils=False): the lab that a test needs; "
                                        "spoils: nobody can use it afterwards")
     config.addinivalue_line("markers", "once: does not depend on the kernel, runs on the first")
-
-
-def _is_unproven(item, patterns):
-    return any(fnmatch.fnmatch(f"{item.path.name}::{item.name}", p) for p in patterns)
 
 
 def pytest_generate_tests(metafunc):
@@ -107,12 +100,6 @@ def _deal(items):
 
 def pytest_collection_modifyitems(config, items):
     """One boot per lab: sorted by kernel, then scenario; the spoilers last."""
-    if not config.getoption("--unproven"):
-        lines = (Path(__file__).parent / "unproven.txt").read_text().splitlines()
-        patterns = [line for line in lines if line and not line.startswith("#")]
-        unproven = [item for item in items if _is_unproven(item, patterns)]
-        config.hook.pytest_deselected(items=unproven)
-        items[:] = [item for item in items if item not in unproven]
     if not config.getoption("--all"):
         dealt = _deal(items)
         config.hook.pytest_deselected(items=[item for item in items if item not in dealt])
