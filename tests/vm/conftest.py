@@ -38,6 +38,8 @@ LAB_NAME = os.environ.get("ROCE_IPSEC_LAB_NAME") or "test"
 def pytest_addoption(parser):
     parser.addoption("--kernel", action="append", choices=KERNELS,
                      help="run on this kernel only (may be given twice)")
+    parser.addoption("--lane", choices=KERNELS,
+                     help="of what would run on both kernels, this one's part")
     parser.addoption("--all", action="store_true",
                      help="every combination of parameters on every kernel")
     parser.addoption("--cpus", type=int, metavar="N",
@@ -98,19 +100,28 @@ def _deal(items):
     return dealt
 
 
+def _kernel(item):
+    return item.callspec.params.get("kernel") if hasattr(item, "callspec") else None
+
+
+def _keep(config, items, wanted):
+    config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+    items[:] = [item for item in items if item in wanted]
+
+
 def pytest_collection_modifyitems(config, items):
     """One boot per lab: sorted by kernel, then scenario; the spoilers last."""
     if not config.getoption("--all"):
-        dealt = _deal(items)
-        config.hook.pytest_deselected(items=[item for item in items if item not in dealt])
-        items[:] = [item for item in items if item in dealt]
+        _keep(config, items, _deal(items))
+    lane = config.getoption("--lane")
+    if lane:
+        _keep(config, items, [i for i in items if (_kernel(i) or KERNELS[0]) == lane])
 
     def order(item):
         wanted = _wanted(item)
         if not wanted or "kernel" not in item.fixturenames:
             return (-1, 0, False, "", 0)
-        kernel = item.callspec.params["kernel"]
-        return (KERNELS.index(kernel), SCENARIO_ORDER.index(wanted[0]), wanted[1], *item.location[:2])
+        return (KERNELS.index(_kernel(item)), SCENARIO_ORDER.index(wanted[0]), wanted[1], *item.location[:2])
 
     items.sort(key=order)
 

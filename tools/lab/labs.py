@@ -263,8 +263,13 @@ def _clear_stale(name: str, state: Path, progress) -> None:
     old._kill()
 
 
+def memory_of_lab(memory: int = MEMORY_MB) -> int:
+    """Megabytes that two hosts of that size take."""
+    return len(HOSTS) * (memory + QEMU_OVERHEAD_MB)
+
+
 def _check_room(memory: int) -> None:
-    want = len(HOSTS) * (memory + QEMU_OVERHEAD_MB)
+    want = memory_of_lab(memory)
     have = available_memory()
     if have < want:
         raise LabError(f"two hosts of {memory} MB need {want} MB of free memory, {have} MB are "

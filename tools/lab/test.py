@@ -22,7 +22,9 @@ import xml.etree.ElementTree as etree
 from pathlib import Path
 
 from . import chroot, image
-from .config import KERNELS, LabError, cache_root, locked, make_dir, source_root
+from .config import (KERNELS, LabError, available_memory, cache_root, locked, make_dir,
+                     source_root)
+from .labs import memory_of_lab
 from .progress import Progress
 from .run import end_group
 
@@ -69,9 +71,9 @@ def main(args, progress: Progress) -> int:
                               tally, progress)
     root = source_root()
     if "judge" in groups:
-        run_pytest(root / "tests/judge", args, [], tally)
+        run_pytest([Pytest(root / "tests/judge", args, [])], tally)
     if "vm" in groups:
-        run_pytest(root / "tests/vm", args, [f"--kernel={k}" for k in args.kernel or ()], tally)
+        run_pytest(start_vm(args), tally)
     print()
     for name in tally.failed:
         print(f"FAILED {name}")
@@ -118,31 +120,73 @@ def run_ctest(img: image.Image, src: Path, name: str, tree: str, options: list[s
         print(f"(all of it: {log})")
 
 
-def run_pytest(folder: Path, args, more: list[str], tally: Tally) -> None:
-    """pytest in a process of its own; its own output is the report, a JUnit file the count."""
-    report = make_dir(cache_root()) / f"report-{folder.name}-{os.getpid()}.xml"
-    argv = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", "-ra", "--tb=short", "--durations=8",
-            f"--junitxml={report}", *more, str(folder)]
-    argv += ["-v"] if folder.name == "vm" else ["-q"]
-    if args.filter:
-        argv += ["-k", args.filter]
-    sys.stdout.flush()
-    proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True,
-                            env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"))
+class Pytest:
+    """pytest in a process of its own; its output is the report for people, a JUnit file the count.
+
+    log: where the output goes until finish() prints it; without, it is shown as it comes.
+    """
+
+    def __init__(self, folder: Path, args, more: list[str], env: dict | None = None,
+                 log: Path | None = None):
+        self.folder, self.log = folder, log
+        part = f"{folder.name}-{os.getpid()}{'-' + log.stem if log else ''}"
+        self.report = make_dir(cache_root()) / f"report-{part}.xml"
+        argv = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", "-ra", "--tb=short",
+                "--durations=8", f"--junitxml={self.report}", *more, str(folder)]
+        argv += ["-v"] if folder.name == "vm" else ["-q"]
+        if args.filter:
+            argv += ["-k", args.filter]
+        sys.stdout.flush()
+        output = open(log, "wb") if log else None
+        self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True,
+                                     stdout=output, stderr=subprocess.STDOUT if log else None,
+                                     env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1",
+                                              **(env or {})))
+        if output:
+            output.close()
+
+    def finish(self, tally: Tally) -> None:
+        status = self.proc.wait()
+        if self.log:
+            print(self.log.read_text(errors="replace"), flush=True)
+        try:
+            passed, failed = read_report(self.report)
+        except (OSError, LabError):
+            passed, failed = 0, []
+        self.report.unlink(missing_ok=True)
+        if status not in (0, 1, 5) or (status == 1 and not failed):
+            failed.append(f"{self.folder.name}: pytest ended with status {status}")
+        tally.add(passed, failed)
+
+    def stop(self) -> None:
+        """pytest's fixtures stop the hosts."""
+        end_group(self.proc, patience=60)
+
+
+def run_pytest(runs: list[Pytest], tally: Tally) -> None:
     try:
-        status = proc.wait()
+        for run in runs:
+            run.finish(tally)
     except BaseException:
-        # Ctrl-C: pytest's fixtures stop the hosts.
-        end_group(proc, patience=60)
+        # Ctrl-C
+        for run in runs:
+            run.stop()
         raise
-    try:
-        passed, failed = read_report(report)
-    except (OSError, LabError):
-        passed, failed = 0, []
-    report.unlink(missing_ok=True)
-    if status not in (0, 1, 5) or (status == 1 and not failed):
-        failed.append(f"{folder.name}: pytest ended with status {status}")
-    tally.add(passed, failed)
+
+
+def start_vm(args) -> list[Pytest]:
+    """Both kernels at once where the memory is enough for two labs: hosts often only wait."""
+    folder = source_root() / "tests/vm"
+    kernels = args.kernel or list(KERNELS)
+    if len(kernels) < 2 or available_memory() < len(kernels) * memory_of_lab():
+        return [Pytest(folder, args, [f"--kernel={k}" for k in kernels])]
+    name = os.environ.get("ROCE_IPSEC_LAB_NAME") or "test"
+    logs = make_dir(cache_root() / "logs")
+    print(f"kernels {' and '.join(kernels)} at the same time, shown one after the other")
+    return [Pytest(folder, args, [f"--lane={kernel}"],
+                   {"ROCE_IPSEC_LAB_NAME": f"{name}-{kernel}"},
+                   logs / f"pytest-{kernel}.log" if kernel != kernels[0] else None)
+            for kernel in kernels]
 
 
 def read_report(path: Path) -> tuple[int, list[str]]:
