@@ -135,6 +135,20 @@ def test_after_a_link_flush_the_next_generation_recovers(lab, wire, tunnel):
     assert tunnel.run(lab.a, "verify", check=False).rc == 0
 
 
+def test_the_fence_alone_keeps_cleartext_roce_off_the_cable(lab, wire, tunnel):
+    """What a NIC without ipsec-fail-closed has left when the SPD was flushed."""
+    tunnel.up()
+    for host in lab.hosts.values():
+        host.run("ip xfrm policy flush; ip xfrm state flush; "
+                 f"ethtool --set-priv-flags {host.env['NETDEV']} ipsec-fail-closed off")
+    moved = Moved(lab.a)
+    with pytest.raises(perftest.ToolFailed):
+        perftest.pingpong(end(lab.b, tunnel.six), end(lab.a, tunnel.six), iters=5, timeout=30)
+    assert moved["tc_drop_egress"] > 0
+    wire.check_no_cleartext()
+    ping(lab.a, tunnel.six)
+
+
 def test_a_rekey_in_steps_loses_no_message(lab, wire, programs, tunnel):
     tunnel.up()
     wire.learn()

@@ -7,6 +7,7 @@ a new image.
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import subprocess
 import tempfile
@@ -83,8 +84,8 @@ def _pack(image: Image, kernel: str, tmp: Path) -> None:
         source = root / "usr/lib/modules" / release / path
         name = source.name.removesuffix(".xz")
         if source.name.endswith(".xz"):
-            data = subprocess.run(["xz", "-dc", source], check=True, capture_output=True).stdout
-            (work / "modules" / name).write_bytes(data)
+            with lzma.open(source) as packed:
+                (work / "modules" / name).write_bytes(packed.read())
         else:
             shutil.copyfile(source, work / "modules" / name)
         names.append(name)
