@@ -121,9 +121,16 @@ class Latency:
     p99: float
 
 
+# Local ACK timeout, 4.096 us << 18 = 1.07 s. With perftest's own 14 (67 ms) an emulated host that
+# stands still for a moment makes rdma_rxe retransmit, and for a message that was acknowledged as a
+# whole but is not completed yet its requester then sends an empty SEND ONLY with the next PSN
+# (req_retry() with comp.psn past the WQE's last_psn): the messages shift, IBV_WC_LOC_LEN_ERR.
+QP_TIMEOUT = 18
+
+
 def _perftest_cmd(tool: str, end: End, size: int, iters: int, more: list[str]) -> list[str]:
     return [tool, "-d", end.dev, "-x", str(end.gidx), "-F", "-s", str(size), "-n", str(iters),
-            *more]
+            "-u", str(QP_TIMEOUT), *more]
 
 
 def perftest(tool: str, server: End, client: End, size: int, iters: int,
