@@ -232,7 +232,8 @@ struct iroce_pkt {
 
 /*
  * Pulls what it needs. 0; -EPROTONOSUPPORT not IP; -EBADMSG IP, but no valid
- * header. The frame's content does not change.
+ * header, or more VLAN tags than are looked behind: whose flow it is can't be told.
+ * The frame's content does not change.
  */
 int iroce_pkt_parse(struct sk_buff *skb, struct iroce_pkt *pkt);
 /* Set protocol and lengths of the IP header at @l3 for an IP packet of @len bytes. */

@@ -82,6 +82,9 @@ int iroce_pkt_parse(struct sk_buff *skb, struct iroce_pkt *pkt)
 	    skb->len < ETH_HLEN)
 		return -EBADMSG;
 	proto = l2_parse(skb, &pkt->l3);
+	/* The stack strips any number of priority tags: it may be IP to the receiver. */
+	if (eth_type_vlan(proto))
+		return -EBADMSG;
 	if (proto != htons(ETH_P_IP) && proto != htons(ETH_P_IPV6))
 		return -EPROTONOSUPPORT;
 

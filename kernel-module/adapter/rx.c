@@ -34,6 +34,9 @@ static void deliver_roce(struct iroce_func *f, struct sk_buff *skb, struct iroce
 	const struct udphdr *udp;
 	unsigned int len;
 
+	/* No QP is behind two tags, and tc's fence looks behind one (tc.c). */
+	if (pkt->l3 > VLAN_ETH_HLEN)
+		goto drop;
 	if (pkt->is_fragment || skb_is_gso(skb) || iroce_pkt_trim(skb, pkt) ||
 	    skb_linearize(skb))
 		goto drop;

@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from kit import (Flow, Moved, Protection, ping, poll, queue_pairs, traffic, unprotect,
+from kit import (Flow, Moved, Protection, local_ip, ping, poll, queue_pairs, traffic, unprotect,
                  xfrm_stat)
 from lab import aead, frames, judge
 from lab.frames import Frame
@@ -31,6 +31,12 @@ def sealed(request, lab, wire):
 
 def mac(host):
     return host.run(f"cat /sys/class/net/{host.env['NETDEV']}/address").stdout.strip()
+
+
+def snmp_in(host):
+    text = host.run("nstat -az UdpNoPorts Udp6NoPorts").stdout
+    return {w[0]: int(w[1]) for w in map(str.split, text.splitlines()) if len(w) > 1 and
+            w[1].isdigit()}
 
 
 class Forger:
@@ -133,6 +139,29 @@ def test_forged_cleartext_host_traffic_is_dropped_and_counted(lab, sealed):
         lab.inject("b", 0, frames.ip_frame(*macs, frames.ip_packet(
             src, dst, 17, frames.udp(1234, 9, b"forged"))))
     moved.wait("ipsec_rx_drop_plain", 10)
+
+
+@pytest.mark.parametrize("tags", [1, 2, 3, 5])
+def test_cleartext_behind_priority_tags_is_dropped_and_counted(lab, sealed, tags):
+    """The stack strips any number of tags with VLAN id 0, and takes what is behind them."""
+    moved, arrived = Moved(lab.b), Moved(lab.b, snmp_in)
+    packet = frames.ip_packet(sealed.out.src_ip, sealed.out.dst_ip, 17,
+                              frames.udp(1234, 9, b"forged"))
+    plain = frames.ip_frame(mac(lab.b), mac(lab.a), packet)
+    tagged = plain[:12] + struct.pack("!HH", frames.ETH_VLAN, 0) * tags + plain[12:]
+    for _ in range(10):
+        lab.inject("b", 0, tagged)
+    moved.wait("ipsec_rx_drop_plain", 10)
+    assert not arrived["UdpNoPorts"] and not arrived["Udp6NoPorts"], arrived.now()
+
+
+def test_tagged_cleartext_does_arrive_where_nothing_protects(lab):
+    """The counter-proof: the stack does take what is behind three priority tags."""
+    arrived = Moved(lab.b, snmp_in)
+    packet = frames.ip_packet(local_ip(lab.a), local_ip(lab.b), 17, frames.udp(1234, 9, b"plain"))
+    plain = frames.ip_frame(mac(lab.b), mac(lab.a), packet)
+    lab.inject("b", 0, plain[:12] + struct.pack("!HH", frames.ETH_VLAN, 0) * 3 + plain[12:])
+    arrived.wait("UdpNoPorts")
 
 
 def esp_to_b(wire, flow):
