@@ -260,7 +260,8 @@ err_wq:
 
 void iroce_ipsec_module_exit(void)
 {
-	/* Runs what is queued: the last SAs free their keys. */
+	/* Queues what waits for its grace period, then runs it: the last SAs free their keys. */
+	rcu_barrier();
 	destroy_workqueue(iroce_ipsec_wq);
 	iroce_crypt_exit();
 }

@@ -121,8 +121,7 @@ struct iroce_sa {
 	struct iroce_replay replay;
 
 	struct delayed_work expire_work;
-	struct work_struct free_work;
-	struct rcu_head rcu;
+	struct rcu_work free_work;
 };
 
 static inline struct iroce_sa *iroce_sa_of(struct iroce_sad_node *node)

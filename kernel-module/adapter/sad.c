@@ -6,7 +6,7 @@
  *	state_add      alloc, key, insert      1 reference, xfrm's
  *	state_delete   kill: unlinked, dead    atomic, under x->lock
  *	state_free     put                     may sleep
- *	last put       keys wiped by the tfm's destructor, then an RCU grace period
+ *	last put       an RCU grace period, then keys wiped by the tfm's destructor
  */
 #include <linux/random.h>
 #include <linux/slab.h>
@@ -20,10 +20,10 @@
 
 static void sa_free_work(struct work_struct *work)
 {
-	struct iroce_sa *sa = container_of(work, struct iroce_sa, free_work);
+	struct iroce_sa *sa = container_of(to_rcu_work(work), struct iroce_sa, free_work);
 
 	iroce_sa_drop_key(sa);
-	kfree_rcu(sa, rcu);
+	kfree(sa);
 }
 
 struct iroce_sa *iroce_sa_get(struct iroce_sa *sa)
@@ -34,9 +34,9 @@ struct iroce_sa *iroce_sa_get(struct iroce_sa *sa)
 
 void iroce_sa_put(struct iroce_sa *sa)
 {
-	/* Freeing a tfm may sleep, and we may be anywhere. */
+	/* Receivers use SA and tfm under RCU alone. Freeing a tfm may sleep, and we may be anywhere. */
 	if (refcount_dec_and_test(&sa->ref))
-		queue_work(iroce_ipsec_wq, &sa->free_work);
+		queue_rcu_work(iroce_ipsec_wq, &sa->free_work);
 }
 
 bool iroce_sa_is_live(const struct iroce_sa *sa)
@@ -164,7 +164,7 @@ struct iroce_sa *iroce_sa_alloc(void)
 	refcount_set(&sa->ref, 1);
 	spin_lock_init(&sa->lock);
 	INIT_DELAYED_WORK(&sa->expire_work, sa_expire_work);
-	INIT_WORK(&sa->free_work, sa_free_work);
+	INIT_RCU_WORK(&sa->free_work, sa_free_work);
 	get_random_bytes(&sa->iv_base, sizeof(sa->iv_base));
 	return sa;
 }

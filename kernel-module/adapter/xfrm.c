@@ -6,8 +6,9 @@
  *
  * Contexts: state_add sleeps (netlink, under xfrm_cfg_mutex), except for larval
  * (ACQUIRE) states, which come from a packet. state_delete is atomic, under
- * x->lock. state_free may sleep. update_stats is called under x->lock or under
- * xfrm_state_lock, so two of them may run at a time.
+ * x->lock (a state that was never inserted: without it). state_free may sleep.
+ * update_stats is called under x->lock, under xfrm_state_lock, or under nothing but
+ * a reference of x (netlink: get, notifications): beside itself and state_free.
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -22,7 +23,7 @@
 
 static struct iroce_sa *to_sa(const struct xfrm_state *x)
 {
-	return (struct iroce_sa *)x->xso.offload_handle;
+	return (struct iroce_sa *)READ_ONCE(x->xso.offload_handle);
 }
 
 /* ---- what is taken ---------------------------------------------------- */
@@ -280,7 +281,7 @@ static int state_add(struct net_device *dev, struct xfrm_state *x,
 err_key:
 	iroce_sa_drop_key(sa);
 err_free:
-	kfree_rcu(sa, rcu);
+	kfree(sa);
 	return err;
 }
 
@@ -298,7 +299,8 @@ static void state_free(struct net_device *dev, struct xfrm_state *x)
 
 	if (!sa)
 		return;
-	x->xso.offload_handle = 0;
+	/* Who reads it later finds none, who did before is in an RCU section: see iroce_sa_put(). */
+	WRITE_ONCE(x->xso.offload_handle, 0);
 	spin_lock_bh(&sa->lock);
 	WRITE_ONCE(sa->x, NULL);
 	spin_unlock_bh(&sa->lock);
@@ -338,12 +340,8 @@ static void show_replay(struct iroce_sa *sa, struct xfrm_state *x)
  * Values, not differences: calling it twice, or two at a time, does no harm. It
  * follows that the adapter's count wins over one written with XFRM_MSG_NEWAE.
  */
-static void state_update_stats(struct xfrm_state *x)
+static void update_stats(struct iroce_sa *sa, struct xfrm_state *x)
 {
-	struct iroce_sa *sa = to_sa(x);
-
-	if (!sa)
-		return;
 	spin_lock_bh(&sa->lock);
 	x->curlft.packets = atomic64_read(&sa->packets);
 	x->curlft.bytes = atomic64_read(&sa->bytes);
@@ -358,6 +356,18 @@ static void state_update_stats(struct xfrm_state *x)
 	/* XFRM_MSG_UPDSA changes lifetimes behind our back, and calls this next. */
 	iroce_sa_set_limits(sa, &x->lft);
 	spin_unlock_bh(&sa->lock);
+}
+
+static void state_update_stats(struct xfrm_state *x)
+{
+	struct iroce_sa *sa;
+
+	/* The device may go down and take the SA from under a netlink reader. */
+	rcu_read_lock();
+	sa = to_sa(x);
+	if (sa)
+		update_stats(sa, x);
+	rcu_read_unlock();
 }
 
 /*
