@@ -90,7 +90,7 @@ static void sa_limit_reached(struct iroce_sa *sa)
 	} else if (!sa->is_soft_fired &&
 		   (packets >= sa->soft_packets || bytes >= sa->soft_bytes)) {
 		is_news = true;
-		sa->is_soft_fired = true;
+		WRITE_ONCE(sa->is_soft_fired, true);
 		iroce_sad_set_life(&sa->node, IROCE_SA_DYING);
 	}
 	if (is_news && sa->x)
@@ -120,10 +120,11 @@ bool iroce_sa_charge(struct iroce_sa *sa, unsigned int len)
 			sa_limit_reached(sa);
 			return false;
 		}
-		if (packets >= READ_ONCE(sa->soft_packets) ||
-		    packets == READ_ONCE(sa->hard_packets) ||
-		    bytes >= READ_ONCE(sa->soft_bytes) ||
-		    bytes >= READ_ONCE(sa->hard_bytes))
+		if (packets >= READ_ONCE(sa->hard_packets) ||
+		    bytes >= READ_ONCE(sa->hard_bytes) ||
+		    (!READ_ONCE(sa->is_soft_fired) &&
+		     (packets >= READ_ONCE(sa->soft_packets) ||
+		      bytes >= READ_ONCE(sa->soft_bytes))))
 			sa_limit_reached(sa);
 	}
 	if (unlikely(!READ_ONCE(sa->first_use)))
@@ -143,10 +144,12 @@ void iroce_sa_set_limits(struct iroce_sa *sa, const struct xfrm_lifetime_cfg *lf
 	WRITE_ONCE(sa->hard_packets, lft->hard_packet_limit);
 	WRITE_ONCE(sa->soft_bytes, lft->soft_byte_limit);
 	WRITE_ONCE(sa->hard_bytes, lft->hard_byte_limit);
-	sa->is_soft_fired = false;
-	/* From its hard limit an SA does not come back, xfrm has given it up. */
-	if (iroce_sad_life(&sa->node) == IROCE_SA_DYING)
-		iroce_sad_set_life(&sa->node, IROCE_SA_VALID);
+	WRITE_ONCE(sa->is_soft_fired, false);
+	/*
+	 * xfrm changes limits of valid states alone: one whose hard limit we saw reached, and
+	 * xfrm did not yet, lives on. Where the new limits are reached too, the next packet tells.
+	 */
+	iroce_sad_set_life(&sa->node, IROCE_SA_VALID);
 	WRITE_ONCE(sa->has_limits,
 		   lft->soft_packet_limit != XFRM_INF || lft->hard_packet_limit != XFRM_INF ||
 		   lft->soft_byte_limit != XFRM_INF || lft->hard_byte_limit != XFRM_INF);
