@@ -5,7 +5,8 @@
  *
  *	ESP of an SA of ours:  replay look -> open -> trailer -> replay commit
  *	                       -> SA selector -> policy -> deliver with its SA
- *	ESP of another SA:     to the stack if it has it in software, see is_orphan()
+ *	ESP of another SA:     to the stack, if it has it in software or nobody has it
+ *	                       and no policy of ours asks for it: see is_orphan()
  *	cleartext:             policy (I2) -> deliver
  *
  * The table of policy verdicts is in spd.c. The core does not check cleartext
@@ -278,32 +279,42 @@ static void rx_sealed(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff 
 	rx_opened(f, sa, skb, pkt, next_hdr, wire_len);
 }
 
-/*
- * ESP of an SPI that we don't have. The stack may have it in software; where it
- * has not, and a policy of ours seals something between these addresses, this is
- * traffic of an SA that was ours: dropped here, so that the function counts it.
- */
-static bool is_orphan(struct iroce_func *f, const struct iroce_flow_key *key, __be32 spi)
+/* A policy of ours seals, or did, something between these addresses. */
+static bool is_sealed_pair(const struct iroce_func *f, const struct iroce_flow_key *key)
 {
 	struct iroce_flow_key inner = *key;
 	struct iroce_policy *policy;
-	struct xfrm_state *x;
 
 	inner.proto = 0;
 	inner.flags = IROCE_FLOW_PORTS_UNKNOWN | IROCE_FLOW_PROTO_UNKNOWN;
 	switch (iroce_spd_decide(f->ipsec, IROCE_DIR_IN, &inner, &policy)) {
 	case IROCE_POLICY_SEAL:
 	case IROCE_POLICY_FENCED:
-		break;
+		return true;
 	default:
 		return false;
 	}
+}
+
+/*
+ * ESP of an SPI that we don't have. The stack may have it in software. Where it has
+ * not, and a policy of ours seals something between these addresses, this is traffic
+ * of an SA that was ours: dropped here, so that the function counts it. If another
+ * device has the SA, that one has the window, and the stack would take a replay
+ * with a window of its own (I4).
+ */
+static bool is_orphan(struct iroce_func *f, const struct iroce_flow_key *key, __be32 spi)
+{
+	struct xfrm_state *x;
+	bool is_offloaded;
+
 	x = xfrm_state_lookup(dev_net(f->netdev), 0, (const xfrm_address_t *)&key->daddr, spi,
 			      IPPROTO_ESP, key->family);
 	if (!x)
-		return true;
+		return is_sealed_pair(f, key);
+	is_offloaded = x->xso.type == XFRM_DEV_OFFLOAD_PACKET;
 	xfrm_state_put(x);
-	return false;
+	return is_offloaded;
 }
 
 /* True: ESP of ours, consumed. False: untouched, the stack's. */

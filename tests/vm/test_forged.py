@@ -265,6 +265,27 @@ def test_esp_with_good_icv_and_bad_trailer_is_dropped_and_counted(lab, wire, sea
     ping(lab.a, sealed.six)
 
 
+def test_esp_of_another_devices_sa_is_not_opened_by_the_stack(lab, wire):
+    """That device has the window: the stack's own would let a replay in a second time (I4)."""
+    flow = Flow(lab.a, lab.b)
+    wire.add_keys([flow.sa])
+    other = lab.b.run(f"""for n in /sys/class/net/*; do
+        [ "$(cat $n/device/vendor 2>/dev/null)" = 0xf0ce ] && [ ${{n##*/}} != {lab.b.env['NETDEV']} ] &&
+        echo ${{n##*/}}; done; true""").stdout.split()[0]
+    lab.b.run(["sh", "-e"], input=flow.state_command(lab.b).replace(
+        f"dev {lab.b.env['NETDEV']} ", f"dev {other} "))
+    try:
+        moved, arrived = Moved(lab.b), Moved(lab.b, snmp_in)
+        inner = frames.ip_packet(flow.src_ip, flow.dst_ip, 17, frames.udp(1234, 9, b"sealed"))
+        for seq in range(1, 6):
+            lab.inject("b", 0, frames.ip_frame(mac(lab.b), mac(lab.a),
+                                               judge.seal(inner, flow.spi, seq, flow.key, esn=True)))
+        moved.wait("ipsec_rx_drop_sadb_miss", 5)
+        assert not arrived["UdpNoPorts"], arrived.now()
+    finally:
+        unprotect(lab)
+
+
 def test_an_spi_that_nobody_knows_is_counted_as_a_miss(lab, sealed):
     """By the stack: it may have SAs in software that the adapter does not know of."""
     moved = Moved(lab.b, xfrm_stat)
