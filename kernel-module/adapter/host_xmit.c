@@ -111,8 +111,8 @@ void iroce_ipsec_host_xmit(struct iroce_func *f, struct sk_buff *skb)
 		iroce_ipsec_tx_drop(f, skb, IROCE_STAT_ipsec_tx_drop_malformed);
 		return;
 	}
-	/* Sealed by the stack with an SA of its own: see the table in spd.c. */
-	if (pkt.key.proto == IPPROTO_ESP && !pkt.is_fragment)
+	/* Sealed, and perhaps then fragmented, by the stack with an SA of its own: see spd.c. */
+	if (pkt.key.proto == IPPROTO_ESP)
 		goto plain;
 
 	verdict = iroce_ipsec_out(f, &pkt.key, &sa, &why);

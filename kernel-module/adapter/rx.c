@@ -317,6 +317,16 @@ static bool is_orphan(struct iroce_func *f, const struct iroce_flow_key *key, __
 	return is_offloaded;
 }
 
+/* Of ESP: flow parsing ends behind the fragment header, so that is right before @l4. */
+static bool is_later_fragment(const struct sk_buff *skb, const struct iroce_pkt *pkt)
+{
+	if (!pkt->is_fragment)
+		return false;
+	if (pkt->key.family == AF_INET)
+		return ((const struct iphdr *)(skb->data + pkt->l3))->frag_off & htons(IP_OFFSET);
+	return ((const struct frag_hdr *)(skb->data + pkt->l4) - 1)->frag_off & htons(IP6_OFFSET);
+}
+
 /* True: ESP of ours, consumed. False: untouched, the stack's. */
 static bool rx_esp(struct iroce_func *f, struct sk_buff *skb, struct iroce_pkt *pkt)
 {
@@ -325,9 +335,8 @@ static bool rx_esp(struct iroce_func *f, struct sk_buff *skb, struct iroce_pkt *
 	__be32 spi;
 	int err;
 
-	/* Non-first fragments have no SPI and are nothing without the first one. */
-	if (pkt->is_fragment && pkt->key.family == AF_INET &&
-	    ((const struct iphdr *)(skb->data + pkt->l3))->frag_off & htons(IP_OFFSET))
+	/* They have no SPI and are nothing without the first one. */
+	if (is_later_fragment(skb, pkt))
 		return false;
 	if (skb_copy_bits(skb, pkt->l4, &spi, sizeof(spi)))
 		return false;
