@@ -15,7 +15,7 @@
 
 #include "ipsec.h"
 
-static void acquire_v4(struct iroce_func *f, const struct iroce_flow_key *key)
+static void acquire_v4(struct iroce_func *f, struct net *net, const struct iroce_flow_key *key)
 {
 	struct flowi4 fl = {
 		.flowi4_oif = f->netdev->ifindex,
@@ -25,13 +25,13 @@ static void acquire_v4(struct iroce_func *f, const struct iroce_flow_key *key)
 		.fl4_sport = key->sport,
 		.fl4_dport = key->dport,
 	};
-	struct rtable *rt = ip_route_output_flow(dev_net(f->netdev), &fl, NULL);
+	struct rtable *rt = ip_route_output_flow(net, &fl, NULL);
 
 	if (!IS_ERR(rt))
 		ip_rt_put(rt);
 }
 
-static void acquire_v6(struct iroce_func *f, const struct iroce_flow_key *key)
+static void acquire_v6(struct iroce_func *f, struct net *net, const struct iroce_flow_key *key)
 {
 #if IS_ENABLED(CONFIG_IPV6)
 	struct flowi6 fl = {
@@ -44,10 +44,34 @@ static void acquire_v6(struct iroce_func *f, const struct iroce_flow_key *key)
 
 	memcpy(&fl.saddr, &key->saddr, sizeof(fl.saddr));
 	memcpy(&fl.daddr, &key->daddr, sizeof(fl.daddr));
-	dst = ip6_dst_lookup_flow(dev_net(f->netdev), NULL, &fl, NULL);
+	dst = ip6_dst_lookup_flow(net, NULL, &fl, NULL);
 	if (!IS_ERR(dst))
 		dst_release(dst);
 #endif
+}
+
+/* The function's netns, kept from going while we sleep in it; NULL if it is on its way out. */
+static struct net *hold_net(const struct iroce_func *f)
+{
+	struct net *net;
+
+	rcu_read_lock();
+	net = maybe_get_net(dev_net(f->netdev));
+	rcu_read_unlock();
+	return net;
+}
+
+static void acquire(struct iroce_func *f, const struct iroce_flow_key *key)
+{
+	struct net *net = hold_net(f);
+
+	if (!net)
+		return;
+	if (key->family == AF_INET)
+		acquire_v4(f, net, key);
+	else
+		acquire_v6(f, net, key);
+	put_net(net);
 }
 
 static void acquire_work(struct work_struct *work)
@@ -64,10 +88,7 @@ static void acquire_work(struct work_struct *work)
 		key = ipsec->acquires[--ipsec->n_acquires];
 		spin_unlock_bh(&ipsec->acquire_lock);
 
-		if (key.family == AF_INET)
-			acquire_v4(ipsec->f, &key);
-		else
-			acquire_v6(ipsec->f, &key);
+		acquire(ipsec->f, &key);
 	}
 }
 
