@@ -128,6 +128,16 @@ void iroce_eswitch_sync(struct iroce_func *f)
 	WRITE_ONCE(f->host->is_allmulti, !!(netdev->flags & (IFF_ALLMULTI | IFF_PROMISC)));
 }
 
+void iroce_eswitch_resync(struct iroce_func *f)
+{
+	struct net_device *netdev = f->netdev;
+
+	netif_addr_lock_bh(netdev);
+	__dev_uc_unsync(netdev, unsync_addr);
+	iroce_eswitch_sync(f);
+	netif_addr_unlock_bh(netdev);
+}
+
 int iroce_eswitch_move(struct iroce_func *f, const u8 *old, const u8 *new)
 {
 	int err;

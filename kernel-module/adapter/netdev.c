@@ -281,6 +281,7 @@ static int ndo_set_vf_mac(struct net_device *netdev, int index, u8 *mac)
 	err = iroce_compat_set_mac_address(f->netdev, &ss);
 	if (err)
 		ether_addr_copy(vf->mac, old);
+	iroce_eswitch_resync(f);
 	return err;
 }
 
@@ -303,12 +304,9 @@ static int ndo_set_vf_trust(struct net_device *netdev, int index, bool is_on)
 		return -EINVAL;
 	WRITE_ONCE(vf->is_trusted, is_on);
 	f = find_vf_func(iroce_func(netdev), index);
-	if (f) {
-		/* Promiscuous mode is for the trusted. */
-		netif_addr_lock_bh(f->netdev);
-		iroce_eswitch_sync(f);
-		netif_addr_unlock_bh(f->netdev);
-	}
+	/* Promiscuous mode and, under an address of the PF's, others are for the trusted. */
+	if (f)
+		iroce_eswitch_resync(f);
 	return 0;
 }
 

@@ -136,6 +136,8 @@ void iroce_eswitch_detach(struct iroce_func *f);
 int iroce_eswitch_move(struct iroce_func *f, const u8 *old, const u8 *new);
 /* Atomic, under addr_list_lock: the netdev's address lists or flags changed. */
 void iroce_eswitch_sync(struct iroce_func *f);
+/* RTNL: what the PF lets the VF have changed; addresses that it may not have now go. */
+void iroce_eswitch_resync(struct iroce_func *f);
 /* A normalised frame comes out of the cable. Softirq. Consumes @skb. */
 void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb);
 /* RTNL: the VFs are gone, and with them what the PF decided about them. */
