@@ -182,14 +182,14 @@ static void ndo_set_rx_mode(struct net_device *netdev)
 static void ndo_get_stats64(struct net_device *netdev, struct rtnl_link_stats64 *out)
 {
 	static const enum iroce_stat rx[] = {
-		IROCE_STAT_ipsec_rx_drop_pkts, IROCE_STAT_rx_drop_runt,
-		IROCE_STAT_rx_drop_no_mem, IROCE_STAT_rx_drop_queue,
-		IROCE_STAT_tc_drop_ingress,
+		IROCE_STAT_ipsec_rx_drop_pkts, IROCE_STAT_rx_drop_no_mem,
+		IROCE_STAT_rx_drop_queue, IROCE_STAT_tc_drop_ingress,
 	};
 	static const enum iroce_stat tx[] = {
 		IROCE_STAT_ipsec_tx_drop_pkts, IROCE_STAT_tx_drop_link_down,
-		IROCE_STAT_tx_drop_spoofed, IROCE_STAT_tx_drop_oversize,
-		IROCE_STAT_tx_drop_uplink, IROCE_STAT_tc_drop_egress,
+		IROCE_STAT_tx_drop_runt, IROCE_STAT_tx_drop_spoofed,
+		IROCE_STAT_tx_drop_oversize, IROCE_STAT_tx_drop_uplink,
+		IROCE_STAT_tx_drop_no_mem, IROCE_STAT_tc_drop_egress,
 	};
 	struct iroce_func *f = iroce_func(netdev);
 	unsigned int i;

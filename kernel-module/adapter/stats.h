@@ -86,7 +86,6 @@
 
 /* Port and switch, per function. */
 #define IROCE_PORT_STATS(X)						\
-	X(rx_drop_runt)							\
 	X(rx_drop_no_mem)						\
 	X(rx_drop_queue)		/* local delivery: receive queue is full */ \
 	X(tx_drop_link_down)						\
@@ -106,7 +105,7 @@ enum iroce_stat {
 	IROCE_STAT_MAX,
 	IROCE_STAT_IPSEC_FIRST = 0,
 	IROCE_STAT_ROCE_FIRST = IROCE_STAT_sent_pkts,
-	IROCE_STAT_PORT_FIRST = IROCE_STAT_rx_drop_runt,
+	IROCE_STAT_PORT_FIRST = IROCE_STAT_rx_drop_no_mem,
 };
 
 struct iroce_stats {
