@@ -164,7 +164,8 @@ void iroce_ipsec_host_xmit(struct iroce_func *f, struct sk_buff *skb);
 /*
  * iroce_rx - a frame for this function comes out of the switch
  *
- * Consumes @skb (not shared). Opens ESP, checks replay, selectors and
+ * Consumes @skb (not shared; ESP may be cloned or in pieces, its headers up to the
+ * fixed IP header in the first one). Opens ESP, checks replay, selectors and
  * policies (I2, I4), then gives RoCE to iroce_roce_rx() and the rest to
  * iroce_netdev_receive(). Context: softirq, RCU read side.
  */

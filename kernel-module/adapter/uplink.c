@@ -8,6 +8,8 @@
  * and what the driver can't take waits its turn (retry timer).
  */
 #include <linux/etherdevice.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/netdevice.h>
 #include <net/gso.h>
 
@@ -228,10 +230,34 @@ void iroce_uplink_init(struct iroce_uplink *up)
 
 /* ---- in --------------------------------------------------------------- */
 
+/* Ethernet, two tags, IPv6 header */
+#define HEADERS_LEN	(ETH_HLEN + 2 * VLAN_HLEN + sizeof(struct ipv6hdr))
+
+/* As far as the first HEADERS_LEN bytes, which are linear, tell. */
+static bool is_esp(const struct sk_buff *skb)
+{
+	__be16 proto = ((const struct ethhdr *)skb->data)->h_proto;
+	unsigned int off = ETH_HLEN;
+
+	while (eth_type_vlan(proto) && off < ETH_HLEN + 2 * VLAN_HLEN) {
+		if (skb_headlen(skb) < off + VLAN_HLEN)
+			return false;
+		proto = ((const struct vlan_hdr *)(skb->data + off))->h_vlan_encapsulated_proto;
+		off += VLAN_HLEN;
+	}
+	if (proto == htons(ETH_P_IP) && skb_headlen(skb) >= off + sizeof(struct iphdr))
+		return ((const struct iphdr *)(skb->data + off))->protocol == IPPROTO_ESP;
+	if (proto == htons(ETH_P_IPV6) && skb_headlen(skb) >= off + sizeof(struct ipv6hdr))
+		return ((const struct ipv6hdr *)(skb->data + off))->nexthdr == IPPROTO_ESP;
+	return false;
+}
+
 /*
- * Makes of a received frame what iroce_rx() is promised: unshared, linear, data
- * at the Ethernet header, VLAN tag in the frame, checksums on the frame and not
- * beside it. Consumes @skb; NULL and counted if memory is short.
+ * Makes of a received frame what iroce_rx() is promised: data at the Ethernet
+ * header, VLAN tag in the frame, checksums on the frame and not beside it;
+ * unshared and linear, but for ESP: opening that writes a frame of its own where
+ * it finds it otherwise, and a copy made here would be a second one. Consumes @skb;
+ * NULL and counted if memory is short.
  */
 static struct sk_buff *normalise(struct iroce_uplink *up, struct sk_buff *skb)
 {
@@ -239,16 +265,20 @@ static struct sk_buff *normalise(struct iroce_uplink *up, struct sk_buff *skb)
 		goto err_free;
 	if (skb->ip_summed == CHECKSUM_COMPLETE)
 		skb->ip_summed = CHECKSUM_NONE;
-	skb = skb_unshare(skb, GFP_ATOMIC);
-	if (!skb)
-		goto err;
 	if (skb_vlan_tag_present(skb)) {
 		skb = __vlan_hwaccel_push_inside(skb);
 		if (!skb)
 			goto err;
 	}
-	if (skb_linearize(skb))
+	if (!pskb_may_pull(skb, min_t(unsigned int, skb->len, HEADERS_LEN)))
 		goto err_free;
+	if (!is_esp(skb)) {
+		skb = skb_unshare(skb, GFP_ATOMIC);
+		if (!skb)
+			goto err;
+		if (skb_linearize(skb))
+			goto err_free;
+	}
 	skb_orphan(skb);
 	skb_ext_reset(skb);
 	skb->pkt_type = PACKET_HOST;

@@ -11,6 +11,7 @@ import pytest
 from kit import (Moved, Protection, end, local_ip, ping, queue_pairs, set_mtu, traffic, unprotect,
                  xfrm_stat)
 from lab import perftest
+from lab.frames import Pcap
 
 pytestmark = pytest.mark.lab(scenario="vf")
 
@@ -102,6 +103,26 @@ def test_host_traffic_and_roce_share_the_sas(lab, wire, programs, sealed):
     report = wire.check_sealed_roce(at_least=20)
     assert report.sealed_kinds["tcp"] >= 20
     assert len({f.spi for f in wire.frames(0, "a") if f.kind == "esp"}) == 2
+
+
+@pytest.mark.parametrize("mtu", [1500, 9000])
+def test_a_packet_socket_on_the_cable_sees_frames_as_they_came(lab, wire, programs, sealed, mtu,
+                                                               tmp_path):
+    """It holds clones of what is opened meanwhile: opening must not write into them."""
+    set_mtu(lab, mtu)
+    with lab.b.spawn(["tcpdump", "-i", "cable0", "-Uw", "/tmp/tap.pcap"]) as tap:
+        tap.wait_output("listening", 30)
+        with queue_pairs(lab, programs, sealed.six, mtu=4096 if mtu > 5000 else 1024) as (a, b):
+            a.ask(f"write 50 65536 {b.target()}")
+            ping(lab.a, sealed.six, count=3, size=mtu - 100)
+            assert a.state() == b.state() == "RTS"
+        tap.kill(2)
+        tap.wait(30)
+    lab.b.get("/tmp/tap.pcap", tmp_path / "tap.pcap")
+    tapped = [f for f in Pcap(tmp_path / "tap.pcap").read() if f.kind == "esp"]
+    assert len(tapped) >= 50
+    sent = {f.raw for f in wire.frames(0, "b")} | {f.raw for f in wire.frames(0, "a")}
+    assert not [f for f in tapped if f.raw not in sent]
 
 
 def test_host_traffic_works_in_clear_where_nothing_protects(lab, wire):
