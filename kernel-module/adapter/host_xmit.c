@@ -8,6 +8,7 @@
  * TCP's retransmit queue.
  */
 #include <linux/ip.h>
+#include <net/sock.h>
 
 #include "ipsec.h"
 
@@ -52,6 +53,9 @@ static struct sk_buff *seal(struct iroce_func *f, struct iroce_sa *sa, struct sk
 	out->priority = skb->priority;
 	__vlan_hwaccel_copy_tag(out, skb);
 	skb_copy_queue_mapping(out, skb);
+	/* Who sends datagrams waits for those that wait for the cable. TCP paces itself. */
+	if (skb->destructor == sock_wfree)
+		skb_set_owner_w(out, skb->sk);
 	return out;
 }
 
