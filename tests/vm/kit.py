@@ -131,6 +131,14 @@ def end(host, six: bool = False) -> End:
     return End(host, dev, index, ip, local_ip(host))
 
 
+def restore_addresses(lab) -> None:
+    """A netdev that goes down loses its global IPv6 address."""
+    for host in lab.hosts.values():
+        dev, six = host.env["NETDEV"], host.env["LOCAL_IP6"]
+        host.run(f"ip -6 addr show dev {dev} | grep -q {six}/ || "
+                 f"ip addr add {six}/64 dev {dev} nodad")
+
+
 def set_mtu(lab, mtu: int) -> None:
     each(lab, lambda host: f"ip link set {host.env['NETDEV']} mtu {mtu}")
 

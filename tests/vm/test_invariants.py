@@ -12,8 +12,8 @@ import contextlib
 
 import pytest
 
-from kit import (Moved, Protection, end, ethtool, local_ip, ping, poll, queue_pairs, traffic,
-                 unprotect)
+from kit import (Moved, Protection, end, ethtool, local_ip, ping, poll, queue_pairs,
+                 restore_addresses, traffic, unprotect)
 from lab import LabError, perftest
 
 pytestmark = pytest.mark.lab(scenario="vf")
@@ -138,14 +138,6 @@ def test_no_plaintext_when_the_link_goes_down_and_up(lab, wire, programs, sealed
     restore_addresses(lab)
     assert sum(f.kind == "esp" for f in wire.frames(0, "a")) > 20
     wire.check_no_cleartext()
-
-
-def restore_addresses(lab):
-    """A netdev that goes down loses its global IPv6 address."""
-    for host in lab.hosts.values():
-        dev, six = host.env["NETDEV"], host.env["LOCAL_IP6"]
-        host.run(f"ip -6 addr show dev {dev} | grep -q {six}/ || "
-                 f"ip addr add {six}/64 dev {dev} nodad")
 
 
 def test_no_plaintext_when_the_cable_is_cut_and_plugged(lab, wire, programs, sealed):

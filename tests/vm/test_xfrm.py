@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from kit import (Flow, Moved, Protection, end, local_ip, ping, poll, queue_pairs, traffic,
-                 unprotect, xfrm_stat)
+from kit import (Flow, Moved, Protection, end, local_ip, ping, poll, queue_pairs,
+                 restore_addresses, traffic, unprotect, xfrm_stat)
 from lab import perftest
 
 pytestmark = pytest.mark.lab(scenario="vf")
@@ -244,6 +244,26 @@ def test_a_flow_is_resolved_again_when_its_policy_appears(lab, wire, programs, c
             poll(lambda: a.done() > start + 50, 30)
             wire.check_sealed_roce(at_least=50)
         assert a.state() == "RTS" and protection
+
+
+def test_states_are_read_while_the_device_goes_down(lab, clean):
+    """Going down takes the SAs away at once, whoever asks for their counters in this moment."""
+    dev = lab.a.env["NETDEV"]
+    flows = [Flow(lab.a, lab.b) for _ in range(40)]
+    reader = "while :; do ip -s xfrm state; cat /proc/net/xfrm_stat; " \
+             "ip -s xfrm state get src {} dst {} proto esp spi {:#x}; done > /dev/null 2>&1"
+    readers = [lab.a.spawn(reader.format(f.src_ip, f.dst_ip, f.spi)) for f in flows[3::16]]
+    try:
+        for four in range(0, len(flows), 4):
+            lab.a.run(["sh", "-e"], input="\n".join(f.state_command(lab.a)
+                                                    for f in flows[four:four + 4])
+                      + f"\nip link set {dev} down; ip link set {dev} up")
+            assert "spi" not in lab.a.run("ip xfrm state").stdout
+    finally:
+        for proc in readers:
+            proc.kill(9)
+        restore_addresses(lab)
+    poll(lambda: not ping(lab.a, check=False).rc, 30, "the link is back")
 
 
 def test_a_hundred_sas_and_policies_come_and_go(lab, wire, clean):
