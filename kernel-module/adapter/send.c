@@ -26,26 +26,33 @@
 static struct workqueue_struct *send_wq;	/* threads, any CPU */
 static struct workqueue_struct *send_bh_wq;	/* softirq */
 
-/*
- * iroce_send_schedule - have the QP's work item run
- *
- * Any context including hard irq (RNR timer), s_lock held or not. A sender that
- * is BUSY looks again before it stops, so waking it is not needed.
- */
-bool iroce_send_schedule(struct rvt_qp *qp)
+/* Any context including hard irq. */
+static bool queue(struct rvt_qp *qp)
 {
 	struct workqueue_struct *wq = num_online_cpus() == 1 ? send_bh_wq : send_wq;
 
-	if (READ_ONCE(qp->s_flags) & RVT_S_BUSY)
-		return false;
 	return queue_work(wq, &iroce_qp(qp)->work);
+}
+
+/*
+ * iroce_send_schedule - have the QP's work item run
+ *
+ * Any context including hard irq (RNR timer), s_lock held. A sender that is BUSY
+ * plans once more under s_lock before it stops, so it sees what the caller has
+ * just changed under s_lock and needs no waking. Without s_lock that is not so:
+ * it may have made its last plan and be about to stop.
+ */
+bool iroce_send_schedule(struct rvt_qp *qp)
+{
+	lockdep_assert_held(&qp->s_lock);
+	if (qp->s_flags & RVT_S_BUSY)
+		return false;
+	return queue(qp);
 }
 
 /* post_send with more than one request, or behind others: s_lock not held. */
 bool iroce_send_kick(struct rvt_qp *qp)
 {
-	if (READ_ONCE(qp->s_flags) & RVT_S_BUSY)
-		return false;
 	iroce_send(qp);
 	return true;
 }
@@ -62,7 +69,7 @@ static void frame_destroyed(struct sk_buff *skb)
 		spin_lock_irqsave(&iqp->dead_lock, flags);
 		if (!iqp->is_dead && iqp->wants_room) {
 			iqp->wants_room = false;
-			iroce_send_schedule(iqp->qp);
+			queue(iqp->qp);
 		}
 		spin_unlock_irqrestore(&iqp->dead_lock, flags);
 	}
@@ -233,7 +240,7 @@ void iroce_send(struct rvt_qp *qp)
 	unsigned long flags;
 
 	if (in_hardirq() || irqs_disabled()) {
-		iroce_send_schedule(qp);
+		queue(qp);
 		return;
 	}
 	spin_lock_irqsave(&qp->s_lock, flags);
