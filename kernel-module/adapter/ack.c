@@ -264,7 +264,11 @@ static void rx_read(struct ack *a, struct iroce_rx_pkt *pkt)
 	}
 	a->iqp->is_read_restarted = false;
 	qp->s_last_psn = a->psn;
-	if (qp->s_cur != qp->s_tail && iroce_psn_diff(qp->s_psn, a->psn) <= 0)
+	/*
+	 * Not past the last response yet: without s_lock the sender would find s_cur at
+	 * a read that has nothing left to be asked for.
+	 */
+	if (!is_last)
 		skip_acked(a);
 	ss = read_sges(a, wqe);
 	spin_unlock_irq(&qp->s_lock);
@@ -274,8 +278,10 @@ static void rx_read(struct ack *a, struct iroce_rx_pkt *pkt)
 	spin_lock_irq(&qp->s_lock);
 	a->iqp->has_read_sge = !is_last;
 	a->iqp->read_psn = a->psn + 1;
-	if (is_last)
+	if (is_last) {
 		complete_oldest(a, IB_WC_SUCCESS);
+		skip_acked(a);
+	}
 	progress(a, 1);
 }
 
