@@ -157,6 +157,9 @@ void iroce_resp_duplicate(struct iroce_rx_pkt *pkt)
 	if (!e || iroce_psn_add(pkt->roce.psn, n - 1) != e->lpsn)
 		goto unlock;
 	lpsn = e->lpsn;
+	/* A response half sent reads the region that entry_map() lets go. */
+	if (index == qp->s_tail_ack_queue)
+		iqp->is_resp_active = false;
 	if (!entry_map(qp, e, pkt->roce.reth)) {
 		/* Stays in the ring with nothing to send, see start(). */
 		e->rdma_sge.sge_length = len;
@@ -165,9 +168,7 @@ void iroce_resp_duplicate(struct iroce_rx_pkt *pkt)
 	e->psn = pkt->roce.psn;
 	e->lpsn = lpsn;
 	e->sent = 0;
-	if (index == qp->s_tail_ack_queue) {
-		iqp->is_resp_active = false;
-	} else if (!is_pending(qp, index)) {
+	if (!is_pending(qp, index)) {
 		iqp->is_resp_active = false;
 		iqp->is_replay = true;
 		qp->s_tail_ack_queue = index;
