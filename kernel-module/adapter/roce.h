@@ -324,7 +324,7 @@ void iroce_resp_reply(struct iroce_qp *iqp, u32 psn, u8 nak);
 
 /* ---- ud.c ---------------------------------------------------------------- */
 enum iroce_plan iroce_ud_plan(struct iroce_qp *iqp);
-void iroce_ud_done(struct iroce_qp *iqp, enum ib_wc_status status);
+void iroce_ud_done(struct iroce_qp *iqp);
 void iroce_ud_rx(struct iroce_rx_pkt *pkt);
 
 /* ---- flow.c --------------------------------------------------------------- */

@@ -213,6 +213,7 @@ static u32 execute(struct iroce_qp *iqp)
 	return sent;
 }
 
+/* s_lock held. */
 static void account(struct iroce_qp *iqp)
 {
 	struct iroce_batch *batch = &iqp->batch;
@@ -220,9 +221,7 @@ static void account(struct iroce_qp *iqp)
 	iroce_batch_put(batch);
 	if (batch->is_response)
 		iqp->is_responding = false;
-	else if (batch->ah)
-		iroce_ud_done(iqp, IB_WC_SUCCESS);
-	else
+	else if (!batch->ah)
 		iroce_req_done(iqp);
 }
 
@@ -258,6 +257,8 @@ void iroce_send(struct rvt_qp *qp)
 		} else {
 			budget -= iqp->batch.n;
 			execute(iqp);
+			if (iqp->batch.ah)
+				iroce_ud_done(iqp);
 			spin_lock_irqsave(&qp->s_lock, flags);
 			account(iqp);
 		}

@@ -63,12 +63,20 @@ enum iroce_plan iroce_ud_plan(struct iroce_qp *iqp)
 	return IROCE_PLAN_SEND;
 }
 
-/* The datagram is gone, one way or the other; s_lock held. */
-void iroce_ud_done(struct iroce_qp *iqp, enum ib_wc_status status)
+/*
+ * The datagram is gone, one way or the other. Owner of RVT_S_BUSY, no lock held:
+ * a completion that finds its CQ full puts the QP into error, and that lets go
+ * what a datagram is being received into: both locks, as everywhere.
+ */
+void iroce_ud_done(struct iroce_qp *iqp)
 {
 	struct rvt_qp *qp = iqp->qp;
 
-	rvt_send_complete(qp, rvt_get_swqe_ptr(qp, qp->s_last), status);
+	spin_lock_irq(&qp->r_lock);
+	spin_lock(&qp->s_lock);
+	rvt_send_complete(qp, rvt_get_swqe_ptr(qp, qp->s_last), IB_WC_SUCCESS);
+	spin_unlock(&qp->s_lock);
+	spin_unlock_irq(&qp->r_lock);
 }
 
 /* What the receiver sees in front of the payload. */
