@@ -273,8 +273,9 @@ static void resolve_memory(struct resolve *r)
 	struct iroce_flow *flow = r->flow;
 	struct iroce_qp *iqp = r->iqp;
 	bool is_ud = iroce_qp_is_ud(iqp->qp);
+	unsigned long flags;
 
-	spin_lock_bh(&iqp->flow_lock);
+	spin_lock_irqsave(&iqp->flow_lock, flags);
 	if (flow->verdict != IROCE_PLAIN) {
 		WRITE_ONCE(iqp->is_sealed, true);
 		if (is_ud)
@@ -283,7 +284,7 @@ static void resolve_memory(struct resolve *r)
 		flow->verdict = IROCE_CLOSED;
 		flow->why = IROCE_STAT_tx_drop_closed;
 	}
-	spin_unlock_bh(&iqp->flow_lock);
+	spin_unlock_irqrestore(&iqp->flow_lock, flags);
 }
 
 /* Policy, SA, and the memory of both. */
@@ -371,11 +372,12 @@ static void publish(struct iroce_qp *iqp, struct iroce_flow __rcu **slot, struct
 		    u32 flushes)
 {
 	struct iroce_flow *old = flow;
+	unsigned long flags;
 
-	spin_lock_bh(&iqp->flow_lock);
+	spin_lock_irqsave(&iqp->flow_lock, flags);
 	if (iqp->n_flushes == flushes)
 		old = rcu_replace_pointer(*slot, flow, lockdep_is_held(&iqp->flow_lock));
-	spin_unlock_bh(&iqp->flow_lock);
+	spin_unlock_irqrestore(&iqp->flow_lock, flags);
 	flow_put(old);
 }
 
@@ -443,15 +445,16 @@ struct iroce_flow *iroce_flow_ud(struct iroce_qp *iqp, const struct rdma_ah_attr
 
 bool iroce_flow_takes_plain(struct iroce_qp *iqp, const struct in6_addr *saddr)
 {
+	unsigned long flags;
 	bool is_protected;
 
 	if (likely(!READ_ONCE(iqp->is_sealed)))
 		return true;
 	if (!iroce_qp_is_ud(iqp->qp))
 		return false;
-	spin_lock_bh(&iqp->flow_lock);
+	spin_lock_irqsave(&iqp->flow_lock, flags);
 	is_protected = peer_is_protected(iqp, saddr);
-	spin_unlock_bh(&iqp->flow_lock);
+	spin_unlock_irqrestore(&iqp->flow_lock, flags);
 	return !is_protected;
 }
 
@@ -460,7 +463,6 @@ void iroce_flow_flush(struct iroce_qp *iqp, bool forget)
 	unsigned long flags;
 	int i;
 
-	/* Called with interrupts off on reset. */
 	spin_lock_irqsave(&iqp->flow_lock, flags);
 	WRITE_ONCE(iqp->n_flushes, iqp->n_flushes + 1);
 	flow_put(rcu_replace_pointer(iqp->flow, NULL, true));

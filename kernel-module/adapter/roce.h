@@ -16,8 +16,9 @@
  * Locks, outermost first. rdmavt's: qp->r_lock (responder, and every change of
  * state or completion), qp->s_hlock (posting), qp->s_lock (requester, queue of
  * responses; also taken by a timer in hard irq). Ours: iroce_qp.flow_lock,
- * innermost. RVT_S_BUSY in qp->s_flags makes the sender single: its owner works
- * on iroce_qp.batch without a lock.
+ * innermost, with interrupts off as it is taken inside s_lock. RVT_S_BUSY in
+ * qp->s_flags makes the sender single: its owner works on iroce_qp.batch without
+ * a lock.
  */
 #ifndef IROCE_ROCE_H
 #define IROCE_ROCE_H
