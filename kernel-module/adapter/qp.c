@@ -75,6 +75,7 @@ static void *qp_priv_alloc(struct rvt_dev_info *rdi, struct rvt_qp *qp)
 	iqp->qp = qp;
 	iqp->roce = roce;
 	INIT_WORK(&iqp->work, iroce_send_work);
+	mutex_init(&iqp->modify_lock);
 	refcount_set(&iqp->refs, 1);
 	spin_lock_init(&iqp->dead_lock);
 	spin_lock_init(&iqp->flow_lock);
@@ -212,6 +213,19 @@ static void notify_new_ah(struct ib_device *ibdev, struct rdma_ah_attr *attr, st
 	ah->log_pmtu = ilog2(ib_mtu_enum_to_int(iroce_port_active_mtu(iroce_roce(ibdev))));
 }
 
+/* r_lock, s_hlock and s_lock held: what rdmavt takes the caller's word for. */
+static int check_modify_qp(struct rvt_qp *qp, struct ib_qp_attr *attr, int mask,
+			   struct ib_udata *udata)
+{
+	/* From a state it is not in, a QP in use would get new PSNs, one in error a new life. */
+	if ((mask & IB_QP_CUR_STATE) && attr->cur_qp_state != qp->state)
+		return -EINVAL;
+	if ((mask & IB_QP_MAX_QP_RD_ATOMIC) &&
+	    attr->max_rd_atomic > ib_to_rvt(qp->ibqp.device)->dparms.props.max_qp_init_rd_atom)
+		return -EINVAL;
+	return 0;
+}
+
 /* r_lock, s_hlock and s_lock held: after the core of rdmavt took the attributes over. */
 static void modify_qp(struct rvt_qp *qp, struct ib_qp_attr *attr, int mask,
 		      struct ib_udata *udata)
@@ -325,6 +339,7 @@ const struct rvt_driver_provided iroce_rvt_driver = {
 	.cap_mask_chg = cap_mask_chg,
 	.free_all_qps = free_all_qps,
 	.check_ah = check_ah,
+	.check_modify_qp = check_modify_qp,
 	.notify_new_ah = notify_new_ah,
 	.modify_qp = modify_qp,
 	.notify_restart_rc = iroce_req_timeout,

@@ -23,6 +23,7 @@
 #ifndef IROCE_ROCE_H
 #define IROCE_ROCE_H
 
+#include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_addr.h>
@@ -192,6 +193,7 @@ struct iroce_qp {
 	struct rvt_qp *qp;
 	struct iroce_roce *roce;
 	struct work_struct work;
+	struct mutex modify_lock;	/* outside of all others: one change of state at a time */
 
 	refcount_t refs;
 	bool wants_room;		/* sender stopped at IROCE_TX_HIGH */

@@ -56,6 +56,22 @@ static int create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *attr, struc
 }
 
 /*
+ * rdmavt leaves its locks between a change of state and the table of QPs, and on
+ * reset: two changes at once put a QP there twice, or one that is then freed.
+ */
+static int modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
+		     struct ib_udata *udata)
+{
+	struct iroce_qp *iqp = iroce_qp(ibqp_to_rvtqp(ibqp));
+	int err;
+
+	mutex_lock(&iqp->modify_lock);
+	err = iroce_roce(ibqp->device)->rvt.modify_qp(ibqp, attr, mask, udata);
+	mutex_unlock(&iqp->modify_lock);
+	return err;
+}
+
+/*
  * Resizing copies entries that the process can change meanwhile, by a count that
  * it can change, too, and leaks the old lock: not offered (IB_DEVICE_SRQ_RESIZE).
  */
@@ -121,6 +137,7 @@ static int enable_driver(struct ib_device *ibdev)
 	roce->rvt = ibdev->ops;
 	ibdev->ops.create_qp = create_qp;
 	ibdev->ops.create_srq = create_srq;
+	ibdev->ops.modify_qp = modify_qp;
 	ibdev->ops.modify_srq = modify_srq;
 	ibdev->ops.reg_user_mr = reg_user_mr;
 	iroce_compat_resize_cq(&ibdev->ops) = resize_cq;
