@@ -134,6 +134,17 @@ static enum verdict do_send(struct iroce_rx_pkt *pkt)
 	return DONE;
 }
 
+/* Points @sge at what the peer asks for, with a reference, if the key allows it. */
+bool iroce_resp_map(struct rvt_qp *qp, struct rvt_sge *sge, const struct iroce_reth *reth,
+		    int access)
+{
+	u64 va = be64_to_cpu(reth->va);
+	u32 len = be32_to_cpu(reth->len);
+
+	return !iroce_range_wraps(va, len) &&
+	       rvt_rkey_ok(qp, sge, len, va, be32_to_cpu(reth->rkey), access);
+}
+
 /* Checks RETH and key of the whole message, once: qp->r_sge, r_len. */
 static enum verdict begin_write(struct iroce_rx_pkt *pkt)
 {
@@ -143,13 +154,14 @@ static enum verdict begin_write(struct iroce_rx_pkt *pkt)
 	if (!(qp->qp_access_flags & IB_ACCESS_REMOTE_WRITE))
 		return INVALID;
 	qp->r_len = be32_to_cpu(reth->len);
+	if (qp->r_len > IROCE_MSG_LIMIT)
+		return INVALID;
 	qp->r_rcv_len = 0;
 	qp->r_sge.sg_list = NULL;
 	qp->r_sge.num_sge = 0;
 	if (!qp->r_len)
 		return DONE;
-	if (!rvt_rkey_ok(qp, &qp->r_sge.sge, qp->r_len, be64_to_cpu(reth->va),
-			 be32_to_cpu(reth->rkey), IB_ACCESS_REMOTE_WRITE))
+	if (!iroce_resp_map(qp, &qp->r_sge.sge, reth, IB_ACCESS_REMOTE_WRITE))
 		return ACCESS;
 	qp->r_sge.num_sge = 1;
 	qp->r_sge.total_len = qp->r_len;

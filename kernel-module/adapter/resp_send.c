@@ -46,8 +46,7 @@ static bool entry_map(struct rvt_qp *qp, struct rvt_ack_entry *e, const struct i
 
 	entry_put_mr(e);
 	memset(&e->rdma_sge, 0, sizeof(e->rdma_sge));
-	return !len || rvt_rkey_ok(qp, &e->rdma_sge, len, be64_to_cpu(reth->va),
-				   be32_to_cpu(reth->rkey), IB_ACCESS_REMOTE_READ);
+	return !len || iroce_resp_map(qp, &e->rdma_sge, reth, IB_ACCESS_REMOTE_READ);
 }
 
 static void wake(struct rvt_qp *qp)
@@ -73,7 +72,7 @@ int iroce_resp_read(struct iroce_rx_pkt *pkt)
 	u32 n;
 	u8 next;
 
-	if (len > 1U << 31)
+	if (len > IROCE_MSG_LIMIT)
 		return -EINVAL;
 	n = len ? rvt_div_round_up_mtu(qp, len) : 1;
 	spin_lock_irq(&qp->s_lock);

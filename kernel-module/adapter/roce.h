@@ -56,6 +56,7 @@
 #define IROCE_TX_LOW		64	/* ... and go on */
 #define IROCE_BUDGET		32	/* packets per run of the sender: then another QP's turn */
 #define IROCE_MAX_MSG		(1U << 30)
+#define IROCE_MSG_LIMIT		(1U << 31)	/* of any RDMA message, IBTA 9.7.7 */
 
 struct iroce_qp;
 
@@ -257,6 +258,11 @@ static inline bool iroce_qp_is_ud(const struct rvt_qp *qp)
 	return qp->allowed_ops == IB_OPCODE_UD;
 }
 
+static inline bool iroce_range_wraps(u64 addr, u32 len)
+{
+	return addr + len < addr;
+}
+
 /* A received packet on its way through the engine; no reference is taken. */
 struct iroce_rx_pkt {
 	struct iroce_roce_pkt roce;
@@ -324,6 +330,8 @@ enum iroce_plan iroce_resp_plan(struct iroce_qp *iqp);
 int iroce_resp_read(struct iroce_rx_pkt *pkt);
 void iroce_resp_duplicate(struct iroce_rx_pkt *pkt);
 void iroce_resp_reply(struct iroce_qp *iqp, u32 psn, u8 nak);
+bool iroce_resp_map(struct rvt_qp *qp, struct rvt_sge *sge, const struct iroce_reth *reth,
+		    int access);
 
 /* ---- ud.c ---------------------------------------------------------------- */
 enum iroce_plan iroce_ud_plan(struct iroce_qp *iqp);

@@ -47,7 +47,8 @@ static bool rwqe_map(struct rvt_qp *qp, const struct rwqe *wqe)
 
 		if (!sge.length)
 			continue;
-		if (rvt_lkey_ok(&rdi->lkey_table, ibpd_to_rvtpd(pd),
+		if (iroce_range_wraps(sge.addr, sge.length) ||
+		    rvt_lkey_ok(&rdi->lkey_table, ibpd_to_rvtpd(pd),
 				ss->num_sge ? &ss->sg_list[ss->num_sge - 1] : &ss->sge, NULL,
 				&sge, IB_ACCESS_LOCAL_WRITE) <= 0)
 			goto err_put;

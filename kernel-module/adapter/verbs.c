@@ -104,6 +104,26 @@ static int resize_cq(struct ib_cq *ibcq, iroce_cqe_t cqe, struct ib_udata *udata
 	return iroce_compat_resize_cq(&roce->rvt)(ibcq, cqe, udata);
 }
 
+/*
+ * rdmavt adds length to address when it checks them against a region that begins
+ * low (zero based ones do) and does not see the sum wrap: SGEs here, receive WQEs
+ * in rq.c, what peers ask for in resp.c. Refuses the whole list.
+ */
+static int post_send(struct ib_qp *ibqp, const struct ib_send_wr *list,
+		     const struct ib_send_wr **bad)
+{
+	const struct ib_send_wr *wr;
+	int i;
+
+	for (wr = list; wr; wr = wr->next)
+		for (i = 0; i < wr->num_sge; i++)
+			if (iroce_range_wraps(wr->sg_list[i].addr, wr->sg_list[i].length)) {
+				*bad = list;
+				return -EINVAL;
+			}
+	return iroce_roce(ibqp->device)->rvt.post_send(ibqp, list, bad);
+}
+
 /* Local access is by the address the region was registered at, not where it lies (iova). */
 static void fix_user_base(struct iroce_roce *roce, struct ib_mr *ibmr, u64 iova)
 {
@@ -123,6 +143,12 @@ static struct ib_mr *reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 io
 	struct iroce_roce *roce = iroce_roce(pd->device);
 	struct ib_mr *ibmr;
 
+	/*
+	 * Not where the kernel lives: rdmavt takes an SGE that begins where another's
+	 * mapping ends for its continuation.
+	 */
+	if ((s64)iova < 0 || (s64)(iova + length) < 0)
+		return ERR_PTR(-EINVAL);
 	ibmr = roce->rvt.reg_user_mr(pd, start, length, iova, access, IROCE_DMAH_ARG udata);
 	if (!IS_ERR(ibmr))
 		fix_user_base(roce, ibmr, iova);
@@ -138,6 +164,7 @@ static int enable_driver(struct ib_device *ibdev)
 	ibdev->ops.create_qp = create_qp;
 	ibdev->ops.create_srq = create_srq;
 	ibdev->ops.modify_qp = modify_qp;
+	ibdev->ops.post_send = post_send;
 	ibdev->ops.modify_srq = modify_srq;
 	ibdev->ops.reg_user_mr = reg_user_mr;
 	iroce_compat_resize_cq(&ibdev->ops) = resize_cq;

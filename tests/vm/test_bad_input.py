@@ -165,7 +165,7 @@ def test_roce_from_another_address_is_not_for_this_queue_pair(lab, programs):
         a.ask(f"write 3 256 {b.target()}")
 
 
-ATTACKS = ["mmap", "foreign", "rings", "wqe", "caps", "write", "ioctl"]
+ATTACKS = ["mmap", "memory", "modify", "foreign", "rings", "wqe", "caps", "write", "ioctl"]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

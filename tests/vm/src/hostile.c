@@ -4,14 +4,15 @@
  *
  *	hostile -d DEV -g GID_INDEX [-n ROUNDS] [-r SEED] ATTACK
  *
- * Attacks: mmap, foreign, rings, wqe, caps, write, ioctl. Each runs in a child: it
- * may die of what it does to itself, but it must end, and the kernel must refuse
+ * Attacks: mmap, memory, modify, foreign, rings, wqe, caps, write, ioctl. Each
+ * runs in a child: it may die of what it does to itself, but it must end, and the kernel must refuse
  * or absorb all of it. Prints "NAME tried N refused N"; exit status 1 says that
  * the kernel let something through, 3 that the child did not end.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -386,6 +387,126 @@ static int attack_wqe(void)
 	return let ? 1 : 0;
 }
 
+/* Counts it; true if it is an error that neither errno nor completion told of. */
+static bool is_let(struct pair *p, int err, const char *what)
+{
+	int status = err ? 0 : pair_status(p);
+
+	/* A peer that is gone is given up after some retries only. */
+	for (int i = 0; i < 5 && status < 0; i++)
+		status = pair_status(p);
+	count(err || status > 0);
+	if (err || status > 0)
+		return false;
+	printf("%s: %s\n", what, status ? "no completion" : "succeeded");
+	return true;
+}
+
+/* A region that begins at 0: addresses whose end wraps around to lie in it. */
+static int attack_memory(void)
+{
+	static const struct {
+		const char *what;
+		enum ibv_wr_opcode op;
+		uint64_t addr, raddr;
+		uint32_t len;
+	} bad[] = {
+		{ "local wrap", IBV_WR_RDMA_WRITE, -4096, 0, 8192 },
+		{ "local wrap of a send", IBV_WR_SEND, -1, 0, 2 },
+		{ "local wrap of a read", IBV_WR_RDMA_READ, -8192, 0, 16384 },
+		{ "remote wrap of a write", IBV_WR_RDMA_WRITE, 0, -4096, 8192 },
+		{ "remote wrap of a read", IBV_WR_RDMA_READ, 0, -4096, 8192 },
+		{ "send into a wrap", IBV_WR_SEND, 0, 0, 8192 },
+	};
+	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ;
+	int let = 0;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct ibv_recv_wr *bad_wr, wr = { .num_sge = 1 };
+		struct ibv_sge sge;
+		struct ibv_mr *mr;
+		struct pair p;
+
+		pair_open(&p);
+		/* Where the kernel itself lives no region may pretend to be. */
+		mr = ibv_reg_mr_iova(p.pd, p.mem, 1 << 16, 0xffff888000000000, access);
+		count(!mr);
+		let += !!mr;
+		mr = ibv_reg_mr_iova(p.pd, p.mem, 1 << 16, 0, access);
+		if (!mr)
+			die("register at 0");
+		if (pair_post(&p, IBV_WR_RDMA_WRITE, 64, 64, mr->lkey, 4096, mr->rkey) ||
+		    pair_status(&p))
+			die("a write within the region");
+		sge = (struct ibv_sge){ -4096, 8192, mr->lkey };
+		wr.sg_list = &sge;
+		if (ibv_post_recv(p.qp[1], &wr, &bad_wr))
+			die("receive");
+		let += is_let(&p, pair_post(&p, bad[i].op, bad[i].addr, bad[i].len, mr->lkey,
+					    bad[i].raddr, mr->rkey), bad[i].what);
+		ibv_destroy_qp(p.qp[0]);
+		ibv_destroy_qp(p.qp[1]);
+	}
+	return let ? 1 : 0;
+}
+
+/* To INIT and to RESET, over and over, beside others that do the same. */
+static void *toggle(void *arg)
+{
+	struct ibv_qp_attr init = { .qp_state = IBV_QPS_INIT, .port_num = 1 };
+	struct ibv_qp_attr reset = { .qp_state = IBV_QPS_RESET };
+
+	for (unsigned int i = 0; i < rounds * 2; i++) {
+		ibv_modify_qp(arg, &init, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
+			      IBV_QP_ACCESS_FLAGS);
+		ibv_modify_qp(arg, &reset, IBV_QP_STATE);
+	}
+	return NULL;
+}
+
+/* Claims to be in a state that the queue pair is not in; changes of state that race. */
+static int attack_modify(void)
+{
+	static const enum ibv_qp_state lies[] = { IBV_QPS_RTR, IBV_QPS_SQD, IBV_QPS_SQE };
+	pthread_t thread[3];
+	struct pair p;
+	int let = 0;
+
+	pair_open(&p);
+	for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
+		struct ibv_qp_attr attr = {
+			.qp_state = IBV_QPS_RTS, .cur_qp_state = lies[i], .sq_psn = 0x123456,
+			.timeout = 10, .retry_cnt = 1, .rnr_retry = 1, .max_rd_atomic = 1,
+		};
+		int mask = IBV_QP_STATE | IBV_QP_CUR_STATE;
+		int err;
+
+		if (lies[i] == IBV_QPS_RTR)
+			mask |= IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
+				IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC;
+		/* Under way, so that new PSNs would meet old requests. */
+		pair_post(&p, IBV_WR_RDMA_WRITE, (uintptr_t)p.mem, 32768, p.mr->lkey,
+			  (uintptr_t)p.mem + 32768, p.mr->rkey);
+		err = ibv_modify_qp(p.qp[0], &attr, mask);
+		count(err);
+		let += !err;
+		if (pair_status(&p)) {
+			puts("modify: the write did not come through");
+			let++;
+		}
+	}
+	for (size_t i = 0; i < 3; i++)
+		pthread_create(&thread[i], NULL, toggle, p.qp[1]);
+	for (size_t i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	/* Reset or not, the table must not know it any more when it is gone. */
+	ibv_destroy_qp(p.qp[1]);
+	pair_post(&p, IBV_WR_RDMA_WRITE, (uintptr_t)p.mem, 64, p.mr->lkey, (uintptr_t)p.mem,
+		  p.mr->rkey);
+	let += is_let(&p, 0, "write to a queue pair that is gone");
+	return let ? 1 : 0;
+}
+
 /* Objects larger than the device allows, or than it can be: refused or really there. */
 static int attack_caps(void)
 {
@@ -485,6 +606,7 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } attacks[] = {
+	{ "memory", attack_memory }, { "modify", attack_modify },
 	{ "mmap", attack_mmap }, { "foreign", attack_foreign }, { "rings", attack_rings },
 	{ "wqe", attack_wqe },	 { "caps", attack_caps },	{ "write", attack_write },
 	{ "ioctl", attack_ioctl },
