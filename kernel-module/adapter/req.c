@@ -99,12 +99,16 @@ static bool may_begin(struct rvt_qp *qp, struct rvt_swqe *wqe, bool is_new)
 		qp->s_flags |= RVT_S_WAIT_RDMAR;
 		return false;
 	}
-	if ((op->flags & IROCE_SOP_CREDIT) && !rvt_rc_credit_avail(qp, wqe))
-		return false;
+	return !(op->flags & IROCE_SOP_CREDIT) || rvt_rc_credit_avail(qp, wqe);
+}
+
+/* A new work request is on its way. */
+static void begun(struct rvt_qp *qp, const struct iroce_send_op *op)
+{
+	qp->s_tail = rvt_qp_swqe_incr(qp, qp->s_tail);
 	/* Messages without credit count in the peer's MSN all the same (9.7.7.2). */
-	if (is_new && !(op->flags & IROCE_SOP_CREDIT) && !(qp->s_flags & RVT_S_UNLIMITED_CREDIT))
+	if (!(op->flags & IROCE_SOP_CREDIT) && !(qp->s_flags & RVT_S_UNLIMITED_CREDIT))
 		qp->s_lsn++;
-	return true;
 }
 
 static void cur_next(struct rvt_qp *qp)
@@ -215,7 +219,7 @@ enum iroce_plan iroce_req_plan(struct iroce_qp *iqp)
 	else if (!plan_data(iqp, wqe, index))
 		return IROCE_PLAN_IDLE;
 	if (is_new)
-		qp->s_tail = rvt_qp_swqe_incr(qp, qp->s_tail);
+		begun(qp, batch->op);
 	if (!index && !is_read)
 		iroce_count(iqp->roce->func, IROCE_STAT_rdma_sends);
 	if (iroce_psn_diff(qp->s_psn, iqp->sent_psn) > 0)
