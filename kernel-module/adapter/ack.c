@@ -50,6 +50,7 @@ static void complete_oldest(struct ack *a, enum ib_wc_status status)
 	if (status == IB_WC_SUCCESS)
 		qp->s_last_psn = wqe->lpsn;
 	rvt_send_complete(qp, wqe, status);
+	iroce_qp_check_drained(a->iqp);
 }
 
 /* The peer got further than we are sending again: go on from there. */

@@ -60,6 +60,24 @@ void iroce_qp_error(struct rvt_qp *qp, enum ib_wc_status status)
 		iroce_qp_event(qp, IB_EVENT_QP_LAST_WQE_REACHED);
 }
 
+/*
+ * In SQD: is what had begun done? rdmavt compares with s_cur, which goes back when
+ * packets are sent again, and tells nobody. s_lock held, after each completion.
+ */
+void iroce_qp_check_drained(struct iroce_qp *iqp)
+{
+	struct rvt_qp *qp = iqp->qp;
+
+	lockdep_assert_held(&qp->s_lock);
+	if (likely(qp->state != IB_QPS_SQD))
+		return;
+	qp->s_draining = qp->s_last != qp->s_tail;
+	if (!qp->s_draining && iqp->wants_drained) {
+		iqp->wants_drained = false;
+		iroce_qp_event(qp, IB_EVENT_SQ_DRAINED);
+	}
+}
+
 /* Not in iroce_roce: whoever wakes may be the last to know that device. */
 static DECLARE_WAIT_QUEUE_HEAD(qps_gone);
 
@@ -241,6 +259,12 @@ static void modify_qp(struct rvt_qp *qp, struct ib_qp_attr *attr, int mask,
 		memcpy(&iqp->peer.daddr, grh->dgid.raw, sizeof(iqp->peer.daddr));
 		iqp->peer.is_set = true;
 		iroce_flow_flush(iqp, false);
+	}
+	if (mask & IB_QP_STATE) {
+		iqp->wants_drained = attr->qp_state == IB_QPS_SQD &&
+				     (mask & IB_QP_EN_SQD_ASYNC_NOTIFY) &&
+				     attr->en_sqd_async_notify;
+		iroce_qp_check_drained(iqp);
 	}
 	/* Posted while the queue was drained or not yet ready. */
 	if ((mask & IB_QP_STATE) && attr->qp_state == IB_QPS_RTS &&

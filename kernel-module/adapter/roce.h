@@ -207,6 +207,7 @@ struct iroce_qp {
 	u32 read_psn;			/* PSN that s_rdma_read_sge points at, if has_read_sge */
 	bool has_sge;
 	bool has_read_sge;
+	bool wants_drained;		/* SQD: tell when nothing is outstanding any more */
 	bool is_read_restarted;		/* asked again, response not seen yet */
 	u16 window;
 	u8 n_patient;			/* timeouts in a row that found frames still below us */
@@ -284,6 +285,7 @@ void iroce_qp_put(struct iroce_qp *iqp);
 /* To the error state; r_lock and s_lock held. */
 void iroce_qp_error(struct rvt_qp *qp, enum ib_wc_status status);
 void iroce_qp_event(struct rvt_qp *qp, enum ib_event_type type);
+void iroce_qp_check_drained(struct iroce_qp *iqp);
 enum ib_mtu iroce_port_active_mtu(const struct iroce_roce *roce);
 void iroce_qp_wait_gone(struct iroce_roce *roce);
 

@@ -75,6 +75,7 @@ void iroce_ud_done(struct iroce_qp *iqp)
 	spin_lock_irq(&qp->r_lock);
 	spin_lock(&qp->s_lock);
 	rvt_send_complete(qp, rvt_get_swqe_ptr(qp, qp->s_last), IB_WC_SUCCESS);
+	iroce_qp_check_drained(iqp);
 	spin_unlock(&qp->s_lock);
 	spin_unlock_irq(&qp->r_lock);
 }
