@@ -64,6 +64,7 @@ struct iroce_qp;
  * struct iroce_roce - the RDMA device of a function
  * @rdi: first, the ib_device in it is what the core allocates and frees
  * @rvt: rdmavt's own verbs where we put a check in front (verbs.c)
+ * @nobody: the PD of user regions that are not complete yet
  * @n_qps: struct iroce_qp alive: each QP, and QPs gone whose frames are still below us
  */
 struct iroce_roce {
@@ -71,6 +72,7 @@ struct iroce_roce {
 	struct iroce_func *func;
 	struct rvt_ibport port;
 	u16 pkeys[1];
+	struct ib_pd nobody;
 	struct list_head entry;		/* gid.c: devices that want neighbour events */
 	bool is_port_active;		/* last state that was announced; RTNL */
 	atomic_t n_qps;

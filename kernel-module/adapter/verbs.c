@@ -124,19 +124,29 @@ static int post_send(struct ib_qp *ibqp, const struct ib_send_wr *list,
 	return iroce_roce(ibqp->device)->rvt.post_send(ibqp, list, bad);
 }
 
-/* Local access is by the address the region was registered at, not where it lies (iova). */
-static void fix_user_base(struct iroce_roce *roce, struct ib_mr *ibmr, u64 iova)
+/*
+ * The region is complete: its own PD may have it. Local access is by the address it
+ * was registered at, not where it lies (iova).
+ */
+static void hand_over(struct iroce_roce *roce, struct ib_mr *ibmr, struct ib_pd *pd, u64 iova)
 {
 	struct rvt_lkey_table *rkt = &roce->rdi.lkey_table;
 	struct rvt_mregion *mr;
 
 	rcu_read_lock();
 	mr = rcu_dereference(rkt->table[ibmr->lkey >> rkt->shift]);
-	if (!WARN_ON_ONCE(!mr || mr->lkey != ibmr->lkey))
+	if (!WARN_ON_ONCE(!mr || mr->lkey != ibmr->lkey)) {
 		mr->user_base = iova;
+		smp_store_release(&mr->pd, pd);
+	}
 	rcu_read_unlock();
 }
 
+/*
+ * rdmavt publishes a key before the region behind it has addresses, length and
+ * pages: whoever guesses it would be let in to pages that are not there yet. So the
+ * region is made for a PD that no QP has.
+ */
 static struct ib_mr *reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova, int access,
 				 IROCE_DMAH_PARAM struct ib_udata *udata)
 {
@@ -149,9 +159,10 @@ static struct ib_mr *reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 io
 	 */
 	if ((s64)iova < 0 || (s64)(iova + length) < 0)
 		return ERR_PTR(-EINVAL);
-	ibmr = roce->rvt.reg_user_mr(pd, start, length, iova, access, IROCE_DMAH_ARG udata);
+	ibmr = roce->rvt.reg_user_mr(&roce->nobody, start, length, iova, access,
+				     IROCE_DMAH_ARG udata);
 	if (!IS_ERR(ibmr))
-		fix_user_base(roce, ibmr, iova);
+		hand_over(roce, ibmr, pd, iova);
 	return ibmr;
 }
 
@@ -348,6 +359,7 @@ int iroce_roce_init(struct iroce_func *f)
 		return -ENOMEM;
 	roce = container_of(rdi, struct iroce_roce, rdi);
 	roce->func = f;
+	roce->nobody.device = &rdi->ibdev;
 	roce->pkeys[0] = IROCE_PKEY_DEFAULT;
 	roce->speed = IB_SPEED_SDR;
 	roce->width = IB_WIDTH_1X;
