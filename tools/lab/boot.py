@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from . import cache as folders
 from . import chroot
 from .config import LabError, digest_files
 from .image import GUEST, Image
@@ -23,6 +24,7 @@ MODULES = ["virtio_pci", "virtio_blk", "squashfs", "overlay", "virtio_console", 
            "aesni_intel", "ghash_clmulni_intel", "crc32_pclmul", "crc32c_intel"]
 APPLETS = ["sh", "mount", "umount", "insmod", "mkdir", "cat", "cp", "grep", "seq", "usleep",
            "poweroff", "switch_root", "echo"]
+KEEP_OLD = 1
 SOURCES = ["initramfs-init", "init", "agent.c"]
 
 
@@ -53,20 +55,20 @@ def _module_order(root: Path, release: str) -> list[str]:
 def ensure(image: Image, kernel: str) -> Path:
     """The initramfs for a kernel, made if the image has none of these scripts yet."""
     key = digest_files([(n, GUEST / n) for n in SOURCES] + [("boot.py", Path(__file__).resolve())])
-    path = image.path / f"initrd-{kernel}-{key}"
-    if path.exists():
-        return path
-    with tempfile.TemporaryDirectory(prefix="initrd-", dir=image.path) as tmp:
-        _pack(image, kernel, Path(tmp))
-        for old in image.path.glob(f"initrd-{kernel}-*"):
-            old.unlink(missing_ok=True)
-        (Path(tmp) / "initrd").rename(path)
-    return path
+    final = image.path / f"initrd-{kernel}-{key}"
+
+    def build(folder: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=folder) as tmp:
+            _fill(image, kernel, Path(tmp))
+            _pack(Path(tmp), folder / "initrd")
+
+    folders.make(final, image.path / "initrd.lock", build)
+    folders.forget_old(image.path, f"initrd-{kernel}-*", KEEP_OLD, but=final)
+    return final / "initrd"
 
 
-def _pack(image: Image, kernel: str, tmp: Path) -> None:
+def _fill(image: Image, kernel: str, work: Path) -> None:
     root, release = image.root, image.release(kernel)
-    work = tmp / "tree"
     for sub in ("bin", "dev", "proc", "sys", "modules", "lab"):
         (work / sub).mkdir(parents=True)
     shutil.copy2(root / "usr/bin/busybox", work / "bin/busybox")
@@ -90,8 +92,11 @@ def _pack(image: Image, kernel: str, tmp: Path) -> None:
             shutil.copyfile(source, work / "modules" / name)
         names.append(name)
     (work / "modules/order").write_text("\n".join(names) + "\n")
+
+
+def _pack(work: Path, path: Path) -> None:
     listing = "\n".join(sorted(str(p.relative_to(work)) for p in work.rglob("*"))) + "\n"
-    with open(tmp / "initrd", "wb") as out:
+    with open(path, "wb") as out:
         proc = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet", "-R", "0:0"], cwd=work,
                               input=listing.encode(), stdout=out, stderr=subprocess.PIPE,
                               check=False)

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
 import re
-import signal
 import sys
 
 from . import chroot, config, hostpkg, image, project
@@ -17,6 +15,7 @@ from .config import LabError
 from .host import to_argv
 from .labs import Lab
 from .progress import Progress
+from .run import take_interrupts
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -41,16 +40,15 @@ By hand:
 
 def cmd_setup(args, progress) -> int:
     hostpkg.ensure(progress)
-    cache = config.make_dir(config.cache_root())
+    extra = None
     if args.with_packages is not None:
-        names = args.with_packages.split()
-        for name in names:
+        extra = sorted(set(args.with_packages.split()))
+        for name in extra:
             if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name):
                 raise LabError(f"{name!r} is not the name of a Debian package")
-        tmp = cache / f"with.{os.getpid()}"
-        tmp.write_text(json.dumps(sorted(set(names))))
-        tmp.rename(cache / "with.json")
-    img = image.ensure(progress, refresh=args.refresh)
+    img = image.ensure(progress, refresh=args.refresh, extra=extra)
+    if extra is not None:
+        image.remember_extra(extra)
     project.ensure(img, progress, project.all_parts())
     progress.say(f"ready: Debian kernels {', '.join(img.info['kernels'].values())}"
                  + (f", with {' '.join(img.info['with'])}" if img.info["with"] else ""))
@@ -273,10 +271,12 @@ def _positive(text: str) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    # A polite end must unwind like Ctrl-C: temporary folders and hosts go with it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    if args.lab:
+        # Also for those that start hosts in a process of their own.
+        os.environ["ROCE_IPSEC_LAB_NAME"] = args.lab
     try:
+        # A polite end must unwind like Ctrl-C: temporary folders and hosts go with it.
+        take_interrupts()
         return args.call(args, Progress(quiet=args.quiet))
     except LabError as err:
         print(f"roce-ipsec-lab: {err}", file=sys.stderr)
@@ -286,4 +286,8 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except OSError as err:
+        where = f"{err.filename}: " if err.filename else ""
+        print(f"roce-ipsec-lab: {where}{err.strerror or err}", file=sys.stderr)
         return EXIT_FAILED

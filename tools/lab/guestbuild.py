@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
+from . import cache as folders
 from . import chroot
-from .config import cache_root, digest_files, locked, make_dir, source_root
+from .config import cache_root, digest_files, make_dir, source_root
 from .image import Image
 
 PROGRAM_FLAGS = ["-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"]
+KEEP_OLD = 3
 PROGRAM_LIBS = ["-lrdmacm", "-libverbs"]
 
 
@@ -29,21 +30,9 @@ def _cached(image: Image, what: str, files: list[tuple[str, Path]], salt: str, b
     """The folder with what build(folder) made from these files, made now or earlier."""
     cache = make_dir(cache_root())
     final = cache / f"{what}-{image.key}-{digest_files(files, salt.encode())}"
-    if final.is_dir():
-        return final
-    with locked(cache / f"{what}.lock"):
-        if final.is_dir():
-            return final
-        for old in cache.glob(f"{what}-*-*"):
-            shutil.rmtree(old, ignore_errors=True)
-        out = Path(tempfile.mkdtemp(prefix=f"new-{what}-", dir=cache))
-        try:
-            out.chmod(0o755)
-            build(out)
-            out.rename(final)
-        except BaseException:
-            shutil.rmtree(out, ignore_errors=True)
-            raise
+    folders.make(final, cache / f"{what}.lock", build)
+    # Another run may be at work with those of another source tree.
+    folders.forget_old(cache, f"{what}-*-*", KEEP_OLD, but=final)
     return final
 
 

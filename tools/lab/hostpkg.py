@@ -37,6 +37,8 @@ def missing_packages() -> list[str]:
 
 def network_hint(output: str) -> str | None:
     """Says in one sentence what apt says in forty lines."""
+    if "No space left on device" in output:
+        return "the disk is full"
     signs = ("Could not resolve", "Temporary failure resolving", "Unable to connect",
              "Could not connect", "Connection timed out", "Connection failed",
              "Failed to fetch", "Network is unreachable", "Connection refused")
@@ -46,8 +48,6 @@ def network_hint(output: str) -> str | None:
                     f"apt sources, then run it again\n  {line.strip()}")
     if "Unable to locate package" in output or "has no installation candidate" in output:
         return "the host's package lists are too old or lack the 'main' component: apt-get update"
-    if "No space left on device" in output:
-        return "the disk is full"
     return None
 
 

@@ -2,7 +2,7 @@
 """The guest image: Debian 13 with both kernels, made once and cached by content.
 
 One folder per image in the cache: root/ (to build in), root.squashfs (what the hosts share
-read-only), vmlinuz-K per kernel, image.json (written last: without it the folder is not an image).
+read-only), vmlinuz-K per kernel, image.json (what it is), and the seal of these files.
 Everything is made in a temporary folder beside it and renamed.
 """
 
@@ -19,7 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from . import cache as folders
 from . import chroot
+from .cache import remove_tree
 from .config import (KERNELS, LabError, cache_root, digest_files, locked, make_dir, need_disk)
 from .hostpkg import network_hint
 from .run import run
@@ -68,14 +70,14 @@ class Image:
         return self.path / f"vmlinuz-{kernel}"
 
     def is_whole(self) -> bool:
-        """False for a folder that something else than us has changed or emptied."""
-        for name, size in self.info["files"].items():
-            try:
-                if (self.path / name).stat().st_size != size:
-                    return False
-            except OSError:
-                return False
-        return (self.root / "usr/bin/env").exists()
+        """False for a folder that something else than us has changed or emptied.
+
+        root/ has too many files to look at each time: what every build needs stands for the rest.
+        """
+        needed = ["usr/bin/env", "usr/bin/gcc", "usr/bin/cmake"]
+        for release in self.info["kernels"].values():
+            needed += [f"usr/lib/modules/{release}/modules.dep", f"usr/src/linux-headers-{release}"]
+        return folders.is_whole(self.path) and all((self.root / n).exists() for n in needed)
 
 
 def base_packages() -> list[str]:
@@ -91,21 +93,34 @@ def extra_packages(cache: Path) -> list[str]:
         return []
 
 
+def remember_extra(names: list[str]) -> None:
+    """Only what an image was built with: a name that Debian does not know must not stick."""
+    tmp = make_dir(cache_root()) / f"with.{os.getpid()}"
+    tmp.write_text(json.dumps(names))
+    tmp.rename(cache_root() / "with.json")
+
+
 def image_key(extra: list[str]) -> str:
     here = Path(__file__).resolve()
     files = [("image.py", here), ("packages", GUEST / "packages")]
     return digest_files(files, json.dumps(sorted(extra)).encode())
 
 
-def find(cache: Path | None = None) -> Image | None:
-    """The image that this source tree and the wanted packages ask for, if it is there and whole."""
-    cache = cache or cache_root()
-    path = cache / f"image-{image_key(extra_packages(cache))}"
+def find(extra: list[str] | None = None) -> Image | None:
+    """The image that this source tree and the wanted packages ask for, if it is there and whole.
+
+    extra: packages on top; None: those of the last `setup --with`.
+    """
+    cache = cache_root()
+    path = cache / f"image-{image_key(extra_packages(cache) if extra is None else extra)}"
     try:
         image = Image(path)
-    except (OSError, ValueError, KeyError):
+        if not image.is_whole():
+            return None
+        os.utime(path)		# used now: not the one to go when a third comes
+    except (OSError, ValueError, KeyError, AttributeError):
         return None
-    return image if image.is_whole() else None
+    return image
 
 
 def mirrors() -> dict[str, str]:
@@ -199,8 +214,6 @@ def resolve(tmp: Path, suites: dict[str, str], packages: list[str]) -> dict:
 def _debootstrap(tmp: Path, suites: dict[str, str], packages: list[str]) -> Path:
     """One tar file with the whole root."""
     tar = tmp / "root.tar"
-    aptconf = tmp / "proxy.conf"
-    aptconf.write_text("\n".join(proxy_options()) + "\n")
     # The guest boots with our initramfs: don't spend a minute on Debian's.
     divert = ("chroot \"$1\" dpkg-divert --local --rename --add /usr/sbin/update-initramfs && "
               "ln -s /bin/true \"$1/usr/sbin/update-initramfs\"")
@@ -214,15 +227,28 @@ def _debootstrap(tmp: Path, suites: dict[str, str], packages: list[str]) -> Path
             f"--customize-hook={finish}",
             "--aptopt=Acquire::Languages none", "--aptopt=APT::Install-Recommends false",
             "--dpkgopt=force-unsafe-io"]
-    if proxy_options():
-        argv.append(f"--aptopt={aptconf}")
     argv += [f"--dpkgopt=path-exclude={p}" for p in EXCLUDE]
     argv += [f"--dpkgopt=path-include={p}" for p in INCLUDE]
-    argv += [SUITE, str(tar), *source_lines(suites)]
-    run(argv, "building the guest image", env=dict(os.environ, TMPDIR=str(tmp)),
-        log=tmp.parent / "image.log",
-        hint=_bootstrap_hint)
+    with _proxy_file() as proxy:
+        argv += [f"--aptopt=/proc/self/fd/{proxy}", SUITE, str(tar), *source_lines(suites)]
+        run(argv, "building the guest image", env=dict(os.environ, TMPDIR=str(tmp)),
+            log=tmp.parent / "image.log", hint=_bootstrap_hint, pass_fds=(proxy,))
     return tar
+
+
+@contextlib.contextmanager
+def _proxy_file():
+    """The proxy options as a file in memory, for its descriptor's holders alone.
+
+    They may hold a password, so not in argv and in no file that others can read; and mmdebstrap
+    reads them as a subordinate user, which cannot read a file of ours with mode 0600.
+    """
+    fd = os.memfd_create("proxy.conf")
+    try:
+        os.write(fd, ("\n".join(proxy_options()) + "\n").encode())
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _bootstrap_hint(output: str) -> str | None:
@@ -261,34 +287,21 @@ def temporary(cache: Path):
         remove_tree(path)
 
 
-def remove_tree(path: Path) -> None:
-    """rm -rf, also for folders without write permission (Debian ships a few)."""
-    if not path.exists():
-        return
-    subprocess.run(["chmod", "-R", "u+rwX", path], check=False, stderr=subprocess.DEVNULL)
-    shutil.rmtree(path, ignore_errors=True)
-    if path.exists() and os.getuid() != 0:
-        # mmdebstrap's own leftovers belong to subordinate ids.
-        subprocess.run(["unshare", "--user", "--map-root-user", "--map-auto", "rm", "-rf", path],
-                       check=False, stderr=subprocess.DEVNULL)
-
-
-def ensure(progress, refresh: bool = False) -> Image:
-    """Finds the image or builds it."""
+def ensure(progress, refresh: bool = False, extra: list[str] | None = None) -> Image:
+    """Finds the image or builds it; extra as in find()."""
     cache = make_dir(cache_root())
-    image = None if refresh else find(cache)
+    image = None if refresh else find(extra)
     if image:
         return image
     with locked(cache / "image.lock",
                 lambda: progress.say("another run builds the guest image; waiting for it")):
-        image = None if refresh else find(cache)
+        image = None if refresh else find(extra)
         if image:
             return image
-        return _build(cache, progress)
+        return _build(cache, extra_packages(cache) if extra is None else extra, progress)
 
 
-def _build(cache: Path, progress) -> Image:
-    extra = extra_packages(cache)
+def _build(cache: Path, extra: list[str], progress) -> Image:
     key = image_key(extra)
     final = cache / f"image-{key}"
     need_disk(cache, DISK_MB, "the guest image")
@@ -304,22 +317,15 @@ def _build(cache: Path, progress) -> Image:
             for kernel in KERNELS:
                 shutil.copy2(tmp / f"root/boot/vmlinuz-{found['kernels'][kernel]}",
                              tmp / f"vmlinuz-{kernel}")
-        files = {p.name: p.stat().st_size for p in tmp.iterdir() if p.is_file()}
-        info = {"key": key, "with": extra, "made": time.time(), "files": files, **found}
-        (tmp / "image.json").write_text(json.dumps(info, indent=1))
+            info = {"key": key, "with": extra, "made": time.time(), **found}
+            (tmp / "image.json").write_text(json.dumps(info, indent=1))
+            folders.seal(tmp, [p for p in tmp.iterdir() if p.is_file()])
         if final.exists():
             old = final.rename(cache / f"tmp-old-{key}-{os.getpid()}")
             tmp.rename(final)
             remove_tree(old)
         else:
             tmp.rename(final)
-    _forget_old(cache, final)
+    # Two: a developer switches between branches.
+    folders.forget_old(cache, "image-*", 1, but=final)
     return Image(final)
-
-
-def _forget_old(cache: Path, keep: Path) -> None:
-    """Keeps the two images used last: a developer switches between branches."""
-    images = [p for p in cache.glob("image-*") if p.is_dir() and p != keep]
-    images.sort(key=lambda p: p.stat().st_mtime, reverse=True)
-    for path in images[1:]:
-        remove_tree(path)

@@ -16,6 +16,7 @@ from .config import (CABLES, HOSTS, KERNELS, MTUS, SCENARIOS, LabError, availabl
                      cache_root, check_private, lab_name, locked, make_dir, need_disk, state_dir)
 from .host import Host
 from .progress import Progress
+from .run import interrupts_wait
 
 MEMORY_MB = 1024
 BOOT_SECONDS = 180
@@ -50,7 +51,6 @@ class Lab:
         self.logs = Path(info["logs"])
         self.hosts = {h: Host(self, h, qemu.Machine(h, self.state, self.logs)) for h in HOSTS}
         self.faults: list[str] = []
-        self._owned = False
 
     a = property(lambda self: self.hosts["a"])
     b = property(lambda self: self.hosts["b"])
@@ -99,7 +99,6 @@ class Lab:
             state.mkdir(mode=0o700)
             (state / "lab.json").write_text(json.dumps(info))
             lab = cls(name, info)
-            lab._owned = not keep
             try:
                 lab._boot(img, [p.disk for p in parts], cpus or default_cpus(kvm), memory,
                           capture, progress)
@@ -223,14 +222,18 @@ class Lab:
         return found
 
     def _kill(self) -> None:
-        for host in self.hosts.values():
-            host.machine.kill()
-        shutil.rmtree(self.state, ignore_errors=True)
+        with interrupts_wait():
+            for host in self.hosts.values():
+                host.machine.kill()
+            shutil.rmtree(self.state, ignore_errors=True)
 
     def __enter__(self) -> Lab:
         return self
 
     def __exit__(self, kind, *_) -> None:
+        if kind and issubclass(kind, KeyboardInterrupt):
+            self._kill()		# whoever interrupts does not want to wait for a shutdown
+            return
         found = self.down()
         if found and kind is None:
             raise LabFault(found)
@@ -257,8 +260,8 @@ def _clear_stale(name: str, state: Path, progress) -> None:
         return
     if all(h.machine.pid() is not None for h in old.hosts.values()):
         raise LabError(f"lab {name} is already running (kernel {old.kernel}, scenario "
-                       f"{old.scenario}); stop it with: roce-ipsec-lab down, or use another "
-                       "name with --lab NAME")
+                       f"{old.scenario}); stop it with: roce-ipsec-lab --lab {name} down\n"
+                       "or use another name: roce-ipsec-lab --lab NAME ...")
     progress.say(f"lab {name} was left behind by a run that died; clearing it away")
     old._kill()
 

@@ -8,6 +8,7 @@ the sources it is made from; its build folder stays, so that a small change is a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,17 +18,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import chroot
+from . import cache as folders
+from .cache import remove_tree
 from .config import (KERNELS, LabError, cache_root, digest_files, locked, make_dir, need_disk,
                      source_root)
-from .image import Image, remove_tree
-from .run import end_all, run
+from .image import Image
+from .run import end_all, is_ending, run
 
 USERLAND = "userland"
 MODULE_SOURCES = ["kernel-module"]
 USERLAND_SOURCES = ["CMakeLists.txt", "cmake", "kernel-module", "providers", "libipsec-roce",
                     "tools", "tests", "LICENSES"]
 # Sources of the lab itself, and what only the host runs: no reason to build again.
-NOT_SOURCES = ["tools/lab", "tools/roce-ipsec-lab", "tests/vm", "tests/bench"]
+NOT_SOURCES = ["tools/lab", "tools/roce-ipsec-lab", "tests/vm", "tests/bench", "tests/judge",
+               "tests/lab"]
 # What a build in the tree by hand leaves behind.
 SUFFIXES_IGNORED = {".o", ".ko", ".cmd", ".mod", ".order", ".symvers", ".pyc", ".swp"}
 KEEP_OLD = 6
@@ -106,6 +110,7 @@ def ensure(img: Image, progress, names: list[str], strict: bool = True) -> list[
             missing.append(name)
     errors: dict[str, LabError] = {}
     if missing:
+        _forget_builds(cache)
         need_disk(cache, 300, "building the project")
         with progress.step(f"building {', '.join(missing)} in the guest image"), \
                 ThreadPoolExecutor(max_workers=2) as pool:
@@ -130,28 +135,33 @@ def ensure(img: Image, progress, names: list[str], strict: bool = True) -> list[
     return [found[name] for name in names if name in found]
 
 
+def _forget_builds(cache: Path) -> None:
+    """The build folders of images that are gone."""
+    for folder in [*cache.glob("build-*"), *cache.glob("units/*-*")]:
+        key = folder.name.rpartition("-")[2]
+        if folder.is_dir() and not (cache / f"image-{key}").exists():
+            remove_tree(folder)
+
+
 def _key(img: Image, name: str, files: list[tuple[str, Path]]) -> str:
     here = [("project.py", Path(__file__).resolve())]
     return digest_files(files + here, f"{img.key} {name}".encode())
 
 
 def _find(cache: Path, name: str, key: str) -> Part | None:
-    folder = cache / f"part-{name}-{key}"
-    try:
-        info = json.loads((folder / "part.json").read_text())
-        disk = folder / "disk.squashfs"
-        if disk.stat().st_size != info["size"]:
-            return None
-    except (OSError, ValueError, KeyError):
+    folder = folders.find(cache / f"part-{name}-{key}")
+    if not folder:
         return None
-    return Part(name, disk, info["warnings"])
+    info = json.loads((folder / "part.json").read_text())
+    return Part(name, folder / "disk.squashfs", info["warnings"])
 
 
 def _build(cache: Path, img: Image, name: str, tree: Path, progress) -> Part:
     """Copies the sources first: the build then sees one state, and the digest is of that state."""
-    work = make_dir(cache / f"build-{img.key}" / name)
+    work = cache / f"build-{img.key}" / name
     with locked(cache / f"build-{name}.lock",
-                lambda: progress.say(f"another run builds {name}; waiting for it")):
+                lambda: progress.say(f"another run builds {name}; waiting for it")), \
+            _orderly(work):
         src = make_dir(work / "src")
         files = _sync(_part_sources(name, tree), src)
         key = _key(img, name, files)
@@ -166,7 +176,27 @@ def _build(cache: Path, img: Image, name: str, tree: Path, progress) -> Part:
             text = _build_userland(img, work, src, out, log)
         else:
             text = _build_modules(img, name.removeprefix("modules-"), src, out, log)
-        return _pack(cache, name, key, work, out, _warnings(text))
+        return _pack(cache, name, key, out, _warnings(text))
+
+
+@contextlib.contextmanager
+def _orderly(work: Path):
+    """Only a build that came to its own end leaves something for the next one to go on from.
+
+    One that was killed may leave half an object file that is newer than its source.
+    """
+    mark = work / "unfinished"
+    if mark.exists():
+        remove_tree(work)
+    make_dir(work)
+    mark.touch()
+    try:
+        yield
+    except LabError:
+        if not is_ending():
+            mark.unlink()
+        raise
+    mark.unlink()
 
 
 def _sync(files: list[tuple[str, Path]], target: Path) -> list[tuple[str, Path]]:
@@ -242,20 +272,13 @@ def _warnings(text: str) -> list[str]:
             if "warning:" in line.lower() and not any(i in line for i in ignore)]
 
 
-def _pack(cache: Path, name: str, key: str, work: Path, out: Path, warnings: list[str]) -> Part:
-    final = cache / f"part-{name}-{key}"
-    tmp = work / "disk"
-    remove_tree(tmp)
-    tmp.mkdir()
-    disk = tmp / "disk.squashfs"
-    run(["mksquashfs", out, disk, "-comp", "lz4", "-all-root", "-no-progress", "-quiet"],
-        f"packing {name}")
-    info = {"size": disk.stat().st_size, "warnings": warnings, "made": time.time()}
-    (tmp / "part.json").write_text(json.dumps(info))
-    remove_tree(final)
-    tmp.rename(final)
-    old = sorted((p for p in cache.glob(f"part-{name}-*") if p != final),
-                 key=lambda p: p.stat().st_mtime, reverse=True)
-    for path in old[KEEP_OLD:]:
-        remove_tree(path)
+def _pack(cache: Path, name: str, key: str, out: Path, warnings: list[str]) -> Part:
+    def build(folder: Path) -> None:
+        run(["mksquashfs", out, folder / "disk.squashfs", "-comp", "lz4", "-all-root",
+             "-no-progress", "-quiet"], f"packing {name}")
+        info = {"warnings": warnings, "made": time.time()}
+        (folder / "part.json").write_text(json.dumps(info))
+
+    final = folders.put(cache / f"part-{name}-{key}", build)
+    folders.forget_old(cache, f"part-{name}-*", KEEP_OLD, but=final)
     return Part(name, final / "disk.squashfs", warnings)

@@ -18,7 +18,7 @@ from . import boot
 from .channel import PORTS
 from .config import CABLES, LabError, cache_root, make_dir
 from .image import Image
-from .run import die_with_parent
+from .run import die_with_parent, interrupts_wait
 
 BINARY = "qemu-system-x86_64"
 # Headroom for cables: an adapter may want more than its functions' MTU on its cable.
@@ -183,14 +183,18 @@ class Machine:
         self.folder.mkdir()
         for port in range(PORTS):
             (self.folder / f"agent{port}.lock").touch()
-        with open(self.output, "wb") as output:
+        with open(self.output, "wb") as output, interrupts_wait():
             try:
                 proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output,
                                         stderr=subprocess.STDOUT, start_new_session=True,
                                         cwd="/", preexec_fn=None if keep else die_with_parent)
             except OSError as err:
                 raise LabError(f"cannot start {argv[0]}: {err.strerror}") from err
-        (self.folder / "pid").write_text(f"{proc.pid} {start_time(proc.pid)}\n")
+            try:
+                (self.folder / "pid").write_text(f"{proc.pid} {start_time(proc.pid)}\n")
+            except OSError:
+                proc.kill()		# nobody could find it later
+                raise
 
     def pid(self) -> int | None:
         """The running QEMU's process id, never that of somebody who reused the number."""

@@ -57,10 +57,14 @@ def prepare(lab, progress) -> None:
 
 
 def _on_both(lab, call) -> None:
-    """Both hosts at once; the first error counts."""
-    with ThreadPoolExecutor(max_workers=len(lab.hosts)) as pool:
+    """Both hosts at once; the first error counts, and so does Ctrl-C: the other host is not
+    waited for, its command ends with the host."""
+    pool = ThreadPoolExecutor(max_workers=len(lab.hosts))
+    try:
         for job in [pool.submit(call, host) for host in lab.hosts.values()]:
             job.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _devices_iroce(host) -> None:

@@ -4,9 +4,10 @@
     unit        ctest in the guest image: core, provider, library, tool
     sanitize    the same for core under ASan + UBSan and under TSan
     judge       the outside judge, on captures made by its own tests
+    lab         the lab itself: its cache, its beginning and its end, without hosts
     vm          tests/vm: two hosts, both kernels
 
-With a FILTER (pytest's -k) only judge and vm run, and of them what matches.  The last line is always
+With a FILTER (pytest's -k) only judge, lab and vm run, and of them what matches.  The last line is always
 "N passed, N failed".
 """
 
@@ -15,21 +16,25 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as etree
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import chroot, image
+from .cache import remove_tree
 from .config import (KERNELS, LabError, available_memory, cache_root, locked, make_dir,
                      source_root)
 from .labs import memory_of_lab
 from .progress import Progress
-from .run import end_group
+from .run import die_with_parent, end_group, outcome, tail
 
 PYTHON = "/usr/bin/python3"
-GROUPS = ("unit", "sanitize", "judge", "vm")
+GROUPS = ("unit", "sanitize", "judge", "lab", "vm")
+BY_NAME = ("judge", "lab", "vm")
 SANITIZERS = {"asan": "address,undefined", "tsan": "thread"}
 # What a build needs of the tree; the lab's own files change often and are not compiled.
 NOT_COPIED = shutil.ignore_patterns(".*", "build*", "__pycache__", "lab", "vm")
@@ -55,7 +60,7 @@ def add_arguments(parser) -> None:
 
 
 def main(args, progress: Progress) -> int:
-    groups = args.only or (["judge", "vm"] if args.filter else list(GROUPS))
+    groups = args.only or (list(BY_NAME) if args.filter else list(GROUPS))
     tally = Tally()
     begin = time.monotonic()
     img = image.ensure(progress)
@@ -70,8 +75,9 @@ def main(args, progress: Progress) -> int:
                     run_ctest(img, src, name, "/src/tests/unit", [f"-DIROCE_SANITIZE={kinds}"],
                               tally, progress)
     root = source_root()
-    if "judge" in groups:
-        run_pytest([Pytest(root / "tests/judge", args, [])], tally)
+    for name in ("judge", "lab"):
+        if name in groups:
+            run_pytest([Pytest(root / "tests" / name, args, [])], tally)
     if "vm" in groups:
         run_pytest(start_vm(args), tally)
     print()
@@ -96,7 +102,12 @@ def copy_sources() -> Path:
 def run_ctest(img: image.Image, src: Path, name: str, tree: str, options: list[str], tally: Tally,
               progress: Progress) -> None:
     """Configure, build, run; a build that fails is one failed test with its log shown."""
-    build = make_dir(cache_root() / f"units/{name}-{img.key}")
+    build = cache_root() / f"units/{name}-{img.key}"
+    mark = build.with_suffix(".unfinished")
+    if mark.exists():
+        remove_tree(build)		# a killed compiler may leave half an object file
+    make_dir(build)
+    mark.touch()
     log = cache_root() / f"units/{name}.log"
     jobs = str(os.cpu_count() or 1)
     # TSan cannot lay out its shadow under high ASLR entropy of newer host kernels.
@@ -105,18 +116,17 @@ def run_ctest(img: image.Image, src: Path, name: str, tree: str, options: list[s
               f"echo BUILT && cd /build && {run}ctest --output-on-failure -j{jobs}")
     binds = [(src, "/src", "ro"), (build, "/build", "rw")]
     with progress.step(f"{name}: building and running the unit tests"):
-        proc = subprocess.run(chroot.argv(img.root, ["sh", "-c", script], binds),
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, check=False)
-    log.write_text(proc.stdout)
-    results = re.findall(r"^\s*\d+/\d+ Test\s+#\d+: (\S+) \.*\s*(?:\*\*\*)?(\w+)", proc.stdout, re.M)
+        status, output = outcome(chroot.argv(img.root, ["sh", "-c", script], binds),
+                                 f"{name}: the unit tests", log=log)
+    mark.unlink()
+    results = re.findall(r"^\s*\d+/\d+ Test\s+#\d+: (\S+) \.*\s*(?:\*\*\*)?(\w+)", output, re.M)
     bad = [f"{name}: {test}" for test, verdict in results if verdict != "Passed"]
-    if "BUILT" not in proc.stdout or (proc.returncode and not bad) or not results:
+    if "BUILT" not in output or (status and not bad) or not results:
         bad.append(f"{name}: build")
     tally.add(sum(verdict == "Passed" for _, verdict in results), bad)
     print(f"{name}: {len(results) - len(bad)} of {len(results)} passed")
     if bad:
-        print("\n".join(proc.stdout.splitlines()[-60:]))
+        print(tail(output, 60))
         print(f"(all of it: {log})")
 
 
@@ -140,6 +150,7 @@ class Pytest:
         output = open(log, "wb") if log else None
         self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True,
                                      stdout=output, stderr=subprocess.STDOUT if log else None,
+                                     preexec_fn=die_with_parent,
                                      env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1",
                                               **(env or {})))
         if output:
@@ -159,8 +170,8 @@ class Pytest:
         tally.add(passed, failed)
 
     def stop(self) -> None:
-        """pytest's fixtures stop the hosts."""
-        end_group(self.proc, patience=60)
+        """pytest's fixtures stop the hosts; of SIGTERM it would simply die."""
+        end_group(self.proc, patience=60, first=signal.SIGINT)
 
 
 def run_pytest(runs: list[Pytest], tally: Tally) -> None:
@@ -168,9 +179,9 @@ def run_pytest(runs: list[Pytest], tally: Tally) -> None:
         for run in runs:
             run.finish(tally)
     except BaseException:
-        # Ctrl-C
-        for run in runs:
-            run.stop()
+        # Ctrl-C: all at once, each has hosts to stop.
+        with ThreadPoolExecutor(max_workers=len(runs)) as pool:
+            list(pool.map(Pytest.stop, runs))
         raise
 
 

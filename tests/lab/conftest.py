@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Tests of the lab itself that need no hosts: a cache, a state folder and no disk of their own."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+sys.path.insert(0, str(TOOLS))
+
+from lab.progress import Progress  # noqa: E402
+
+
+class Said(Progress):
+    """Keeps what was said."""
+
+    def __init__(self):
+        super().__init__(quiet=True)
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+@pytest.fixture
+def progress():
+    return Said()
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path, monkeypatch):
+    """No test sees, or touches, the caches and labs of whoever runs it.
+
+    The state folder must have a short path, for sockets: not below pytest's own.
+    """
+    short = tempfile.mkdtemp(prefix="lab-test-", dir="/tmp")
+    monkeypatch.setenv("ROCE_IPSEC_LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ROCE_IPSEC_LAB_STATE", f"{short}/state")
+    monkeypatch.delenv("ROCE_IPSEC_LAB_NAME", raising=False)
+    monkeypatch.delenv("ROCE_IPSEC_LAB_SOURCE", raising=False)
+    yield Path(short)
+    shutil.rmtree(short)

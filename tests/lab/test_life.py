@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""How a lab begins and ends: one of each name, enough room, and nothing left after Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from conftest import TOOLS
+from lab import Lab, LabError, cli, hostpkg, labs, qemu, run, scenario
+from lab.config import HOSTS, state_dir
+
+INFO = {"kernel": "6.12", "scenario": "vf", "mtu": 1500, "kvm": False, "logs": "/nonexistent"}
+
+
+def pretend(name, pid):
+    """A state folder as that of a running lab, both of whose hosts are the given process."""
+    state = state_dir(name)
+    state.mkdir(parents=True, mode=0o700)
+    (state / "lab.json").write_text(json.dumps(INFO))
+    for host in HOSTS:
+        (state / host).mkdir()
+        (state / host / "pid").write_text(f"{pid} {qemu.start_time(pid)}\n")
+    return state
+
+
+# ---- one lab of a name -----------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", ["lab", "mine"])
+def test_a_second_lab_of_a_name_is_refused_with_what_to_do(progress, name):
+    pretend(name, os.getpid())
+    with pytest.raises(LabError) as told:
+        Lab.up(name=name, progress=progress)
+    assert f"lab {name} is already running (kernel 6.12, scenario vf)" in str(told.value)
+    assert f"roce-ipsec-lab --lab {name} down" in str(told.value)
+
+
+def test_what_a_dead_lab_left_is_cleared_away(progress):
+    dead = subprocess.Popen(["true"])
+    state = pretend("lab", dead.pid)
+    dead.wait()
+    labs._clear_stale("lab", state, progress)
+    assert not state.exists() and "left behind" in progress.lines[0]
+
+
+def test_a_state_folder_of_somebody_else_is_refused(progress, places, monkeypatch):
+    monkeypatch.delenv("ROCE_IPSEC_LAB_STATE")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(places))
+    (places / f"roce-ipsec-lab-{os.getuid()}").symlink_to(places)
+    with pytest.raises(LabError, match="not a folder of this user"):
+        Lab.up(progress=progress)
+
+
+def test_the_name_given_reaches_what_starts_hosts_by_itself(monkeypatch):
+    seen = []
+    monkeypatch.setattr(cli, "cmd_dispatch",
+                        lambda *_: seen.append(os.environ["ROCE_IPSEC_LAB_NAME"]) or 0)
+    monkeypatch.setattr(cli, "take_interrupts", lambda: None)
+    monkeypatch.setenv("ROCE_IPSEC_LAB_NAME", "other")
+    assert cli.main(["--lab", "mine", "demo"]) == 0
+    assert seen == ["mine"]
+
+
+# ---- enough room -----------------------------------------------------------------------------------
+
+def test_too_little_memory_is_told_before_anything_is_built(progress, monkeypatch):
+    monkeypatch.setattr(labs, "available_memory", lambda: 900)
+    with pytest.raises(LabError, match="two hosts of 1024 MB need 2648 MB .* 900 MB are available"):
+        Lab.up(progress=progress)
+
+
+def test_a_disk_that_is_full_is_told(progress, monkeypatch):
+    monkeypatch.setattr("lab.config.free_bytes", lambda _path: 0)
+    with pytest.raises(LabError, match="a lab needs 500 MB in .*, only 0 MB are free"):
+        Lab.up(progress=progress)
+
+
+def test_a_disk_that_fills_up_meanwhile_is_no_traceback(monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device", "/cache/disk")
+
+    monkeypatch.setattr(cli, "cmd_down", full)
+    monkeypatch.setattr(cli, "take_interrupts", lambda: None)
+    assert cli.main(["down"]) == 1
+    assert capsys.readouterr().err == "roce-ipsec-lab: /cache/disk: No space left on device\n"
+
+
+# ---- what the host lacks ---------------------------------------------------------------------------
+
+def test_an_ordinary_user_is_told_what_to_install(progress, monkeypatch):
+    monkeypatch.setattr(hostpkg, "missing_packages", lambda: ["cpio", "tshark"])
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    with pytest.raises(LabError, match="sudo apt-get install --no-install-recommends cpio tshark"):
+        hostpkg.ensure(progress)
+
+
+@pytest.mark.parametrize("said,meant", [
+    ("E: Failed to fetch http://m/x  Could not connect to m:80 (1.2.3.4)", "cannot be reached"),
+    ("Err:1 http://m x\n  Temporary failure resolving 'm'", "cannot be reached"),
+    ("E: Unable to locate package nonsense", "apt-get update"),
+    ("write error: No space left on device", "the disk is full"),
+    ("E: Failed to fetch http://m/x  Error writing to file - write (28: No space left on device)",
+     "the disk is full"),
+])
+def test_what_apt_says_is_put_into_one_sentence(said, meant):
+    assert meant in hostpkg.network_hint(said)
+
+
+# ---- Ctrl-C ----------------------------------------------------------------------------------------
+
+PROGRAM = """
+import sys
+sys.path.insert(0, {tools!r})
+from lab import run
+run.take_interrupts()
+try:
+    run.run(["sh", "-c", "{trap} sleep 987654 & echo $! > {pid}; wait"], "a build")
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def alive(pid):
+    return qemu.start_time(pid) is not None
+
+
+def wait_for(good, seconds=10):
+    end = time.monotonic() + seconds
+    while not good():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number,trap", [
+    (signal.SIGINT, ""), (signal.SIGTERM, ""), (signal.SIGHUP, ""),
+    (signal.SIGINT, "trap '' TERM;")], ids=["INT", "TERM", "HUP", "INT, stubborn"])
+def test_an_interrupt_ends_what_was_started_and_its_children(places, number, trap):
+    pid_file = places / "pid"
+    text = PROGRAM.format(tools=str(TOOLS), pid=pid_file, trap=trap)
+    with subprocess.Popen([sys.executable, "-c", text]) as proc:
+        wait_for(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
+        # The second one comes while the first is being served.
+        for _ in range(2):
+            proc.send_signal(number)
+            time.sleep(0.1)
+        assert proc.wait(20) == 130
+    wait_for(lambda: not alive(int(pid_file.read_text())))
+
+
+def test_what_the_caller_ignores_stays_ignored(places):
+    text = PROGRAM.format(tools=str(TOOLS), pid=places / "pid", trap="").replace(
+        "run.run(", "import os, signal\n    os.kill(os.getpid(), signal.SIGHUP); sys.exit(7)\n    (")
+    done = subprocess.run([sys.executable, "-c", text], check=False,
+                          preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    assert done.returncode == 7
+
+
+def test_an_interrupt_waits_until_what_was_started_is_known():
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        with run.interrupts_wait():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+            done.append(1)
+        done.append(2)
+    assert done == [1]
+
+
+def test_the_other_host_is_not_waited_for_after_an_interrupt():
+    class Two:
+        hosts = {"a": "a", "b": "b"}
+
+    free = threading.Event()
+
+    def call(host):
+        if host == "a":
+            raise KeyboardInterrupt
+        free.wait(20)
+
+    begin = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            scenario._on_both(Two, call)
+        assert time.monotonic() - begin < 5
+    finally:
+        free.set()
+
+
+def test_a_thread_starts_nothing_more_once_the_run_is_ending(monkeypatch):
+    monkeypatch.setattr(run, "_is_ending", threading.Event())
+    run.end_all()
+    with pytest.raises(LabError, match="interrupted"):
+        run.run(["true"], "a build")
+
+
+def test_a_lab_that_is_interrupted_is_killed_and_gone(places):
+    with subprocess.Popen(["sleep", "1000"]) as host:
+        state = pretend("lab", host.pid)
+        lab = Lab.attach("lab")
+        with pytest.raises(KeyboardInterrupt), lab:
+            raise KeyboardInterrupt
+        # The lab may have collected the exit status, as it does with hosts of its own.
+        assert not alive(host.pid)
+    assert not state.exists()
