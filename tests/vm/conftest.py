@@ -51,14 +51,11 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "lab(scenario, spoils=False): the lab that a test needs; "
                                        "spoils: nobody can use it afterwards")
-    config.addinivalue_line("markers", "once: does not depend on the kernel, runs on the first")
 
 
 def pytest_generate_tests(metafunc):
     if "kernel" in metafunc.fixturenames:
         kernels = metafunc.config.getoption("kernel") or list(KERNELS)
-        if metafunc.definition.get_closest_marker("once"):
-            kernels = kernels[:1]
         metafunc.parametrize("kernel", kernels, scope="session")
 
 
