@@ -5,8 +5,15 @@
  * ip(8), tc(8), ethtool(8), on any device with xfrm packet offload.
  *
  * Calls return 0 or -errno and hand objects out by parameter; the text of the
- * last failure, with what the kernel said, is ipsec_roce_message(). A handle is
- * used by one thread at a time. See libipsec-roce(7).
+ * last failure, with what the kernel said, is ipsec_roce_message(). A failure
+ * has changed nothing unless its comment says so. A handle is used by one thread
+ * at a time. See libipsec-roce(7).
+ *
+ * Integers are in host byte order, SPIs and ports too; only what is inside of
+ * struct in_addr and in6_addr is in network byte order. Structs that begin with
+ * size are to be zeroed but for what is set, size being sizeof of them. What a
+ * caller passes in stays the caller's and need not outlive the call; a key and
+ * a ledger belong to the caller and must go before the handle they came from.
  */
 #ifndef IPSEC_ROCE_H
 #define IPSEC_ROCE_H
@@ -24,9 +31,9 @@ struct ipsec_roce;		/* a connection to the kernel */
 struct ipsec_roce_key;		/* a pre-shared key, held in locked memory */
 struct ipsec_roce_ledger;	/* generations of keys that were used on this host */
 
-#define IPSEC_ROCE_INFINITE	UINT64_MAX
-#define IPSEC_ROCE_PORT		4791	/* RoCEv2's UDP port, host byte order */
-#define IPSEC_ROCE_ADDR_TEXT	46	/* room for an address as text */
+#define IPSEC_ROCE_INFINITE	UINT64_MAX	/* a listed limit that is none */
+#define IPSEC_ROCE_PORT		4791	/* RoCEv2's UDP port */
+#define IPSEC_ROCE_ADDR_TEXT	46	/* bytes of an address as text, with its NUL */
 #define IPSEC_ROCE_FP_LEN	16	/* bytes of a key's fingerprint */
 
 enum ipsec_roce_dir {
@@ -44,16 +51,22 @@ struct ipsec_roce_addr {
 
 /* ---- the handle: ipsec_roce_open(3) ---- */
 
+/* -ENOMEM. Opens no socket yet; needs no right. */
 int ipsec_roce_open(struct ipsec_roce **out);
+/* NULL is allowed, as with every call here that frees. */
 void ipsec_roce_close(struct ipsec_roce *h);
-/* What failed last and what the kernel said about it; never NULL, never a key. */
+/*
+ * What failed last and what the kernel said about it; never NULL, never a key.
+ * The handle's own text: good until its next call.
+ */
 const char *ipsec_roce_message(const struct ipsec_roce *h);
 const char *ipsec_roce_version(void);
 
 /* ---- addresses ---- */
 
+/* -EINVAL for what is neither IPv4 nor IPv6 in numbers; nothing is looked up. */
 int ipsec_roce_addr_parse(const char *text, struct ipsec_roce_addr *out);
-/* Writes at most IPSEC_ROCE_ADDR_TEXT bytes and returns buf. */
+/* Writes at most IPSEC_ROCE_ADDR_TEXT bytes, all of which buf must have, and returns buf. */
 const char *ipsec_roce_addr_text(const struct ipsec_roce_addr *a, char *buf);
 bool ipsec_roce_addr_equal(const struct ipsec_roce_addr *a, const struct ipsec_roce_addr *b);
 
@@ -80,7 +93,7 @@ struct ipsec_roce_flow {
 	unsigned int key_bits;	/* 128 or 256 */
 };
 
-/* Receives the SPI in host byte order; it is above 255. */
+/* The SPI is above 255. */
 int ipsec_roce_flow_spi(struct ipsec_roce *h, const struct ipsec_roce_key *key,
 			const struct ipsec_roce_flow *flow, uint32_t *spi);
 
@@ -113,10 +126,10 @@ struct ipsec_roce_sa_cfg {
 	enum ipsec_roce_dir dir;
 	const struct ipsec_roce_key *key;
 	struct ipsec_roce_flow flow;	/* addresses as on the wire, generation, key size */
-	uint32_t spi;			/* host byte order */
-	uint32_t reqid;
+	uint32_t spi;			/* above 255 */
+	uint32_t reqid;			/* not 0; the policy's template names it */
 	uint8_t proto;			/* protected upper protocol; 0: any */
-	unsigned int replay_window;	/* inbound only: 32 to 4096, a multiple of 32 */
+	unsigned int replay_window;	/* packets; inbound only: 32 to 4096, a multiple of 32 */
 	uint64_t soft_packets, hard_packets;	/* 0: no limit */
 	uint64_t soft_bytes, hard_bytes;	/* 0: no limit */
 };
@@ -148,22 +161,27 @@ struct ipsec_roce_sa_info {
 	unsigned int icv_bits;
 	unsigned int replay_window;
 	uint64_t seq;			/* last sent (out) or highest received (in) */
-	uint64_t bytes, packets;
+	uint64_t bytes, packets;	/* so far, as the device reports them */
 	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes;
 	uint64_t add_time;		/* seconds since the epoch */
-	uint32_t replay_drops, window_drops, auth_fails;
+	uint32_t replay_drops, window_drops, auth_fails;	/* packets */
 };
 
 /*
- * -EPROTO: the kernel took the SA but did not offload it; it was taken back, and
- * its key counts as used. Any other failure: the kernel never had the SA.
+ * -EPROTO: the kernel took the SA but did not offload it, or its answer was lost;
+ * the SA was taken back, and its key counts as used. Any other failure: the
+ * kernel never had the SA. -EEXIST: one with this destination and SPI is there.
  */
 int ipsec_roce_sa_add(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *cfg);
 /* -ENOENT where there is none. */
 int ipsec_roce_sa_get(struct ipsec_roce *h, const struct ipsec_roce_sa_id *id,
 		      struct ipsec_roce_sa_info *info);
+/* -ENOENT where there is none. An SA is found by destination and SPI, whatever its source. */
 int ipsec_roce_sa_del(struct ipsec_roce *h, const struct ipsec_roce_sa_id *id);
-/* A callback that returns non-zero ends the walk and gives the call its value. */
+/*
+ * A callback that returns non-zero ends the walk and gives the call its value.
+ * It must not use the handle, and *info is gone when it returns.
+ */
 typedef int (*ipsec_roce_sa_fn)(const struct ipsec_roce_sa_info *info, void *arg);
 int ipsec_roce_sa_list(struct ipsec_roce *h, ipsec_roce_sa_fn fn, void *arg);
 
@@ -180,7 +198,7 @@ struct ipsec_roce_policy {
 	enum ipsec_roce_policy_kind kind;
 	enum ipsec_roce_dir dir;
 	struct ipsec_roce_addr src, dst;	/* as in the packets that it matches */
-	uint8_t src_bits, dst_bits;	/* prefix lengths; 0 in a request means all */
+	uint8_t src_bits, dst_bits;	/* prefix lengths; 0 in a request: one address */
 	uint8_t proto;			/* 0: any */
 	uint32_t priority;		/* lower goes first */
 	uint32_t reqid;			/* of the template; PROTECT only */
@@ -195,8 +213,13 @@ struct ipsec_roce_policy {
  * -EPROTO (taken back) where the kernel took it but did not offload it.
  */
 int ipsec_roce_policy_add(struct ipsec_roce *h, const struct ipsec_roce_policy *p);
-/* Puts the policy in the place of the one with the same selector, which must exist. */
+/*
+ * Puts the policy in the place of the one with the same selector, or adds it. The
+ * kernel's order leaves no moment without either. After -EPROTO neither is there;
+ * after a lost answer nobody can tell: list them.
+ */
 int ipsec_roce_policy_replace(struct ipsec_roce *h, const struct ipsec_roce_policy *p);
+/* By selector, direction and kind. -ENOENT where there is none. */
 int ipsec_roce_policy_del(struct ipsec_roce *h, const struct ipsec_roce_policy *p);
 typedef int (*ipsec_roce_policy_fn)(const struct ipsec_roce_policy *p, void *arg);
 int ipsec_roce_policy_list(struct ipsec_roce *h, ipsec_roce_policy_fn fn, void *arg);
@@ -222,7 +245,9 @@ int ipsec_roce_fence_ready(struct ipsec_roce *h, const char *dev, bool *is_ready
 int ipsec_roce_fence_prepare(struct ipsec_roce *h, const char *dev);
 /* Removes clsact if no filter is left in it; 0 also where some are left. */
 int ipsec_roce_fence_release(struct ipsec_roce *h, const char *dev);
+/* Needs clsact and the feature hw-tc-offload. -EEXIST; a driver may refuse it: -EOPNOTSUPP. */
 int ipsec_roce_fence_add(struct ipsec_roce *h, const struct ipsec_roce_fence *f);
+/* -ENOENT where there is none. */
 int ipsec_roce_fence_del(struct ipsec_roce *h, const struct ipsec_roce_fence *f);
 /* -ENOENT where there is none. */
 int ipsec_roce_fence_get(struct ipsec_roce *h, const struct ipsec_roce_fence *f,
@@ -232,13 +257,14 @@ int ipsec_roce_fence_get(struct ipsec_roce *h, const struct ipsec_roce_fence *f,
 
 struct ipsec_roce_link {
 	size_t size;
-	char name[16];
+	char name[16];		/* with its NUL */
 	unsigned int ifindex;
-	unsigned int mtu;
+	unsigned int mtu;	/* bytes of an IP packet */
 	bool is_up;
 	bool has_carrier;
 };
 
+/* -ENODEV where there is none, in the network namespace in which the handle opened its sockets. */
 int ipsec_roce_link_get(struct ipsec_roce *h, const char *dev, struct ipsec_roce_link *link);
 int ipsec_roce_link_by_index(struct ipsec_roce *h, unsigned int ifindex,
 			     struct ipsec_roce_link *link);
@@ -268,6 +294,7 @@ struct ipsec_roce_route {
 	bool has_gateway;
 };
 
+/* -ENETUNREACH and its like come from the kernel. */
 int ipsec_roce_route_get(struct ipsec_roce *h, const struct ipsec_roce_addr *peer,
 			 const struct ipsec_roce_addr *from, unsigned int oif,
 			 struct ipsec_roce_route *route);
@@ -280,6 +307,7 @@ struct ipsec_roce_rdma {
 	int gid_index;		/* -1: no RoCEv2 GID holds the address */
 };
 
+/* -ENOENT where the netdev has no RDMA device. */
 int ipsec_roce_rdma_get(struct ipsec_roce *h, const char *dev, const struct ipsec_roce_addr *addr,
 			struct ipsec_roce_rdma *rdma);
 

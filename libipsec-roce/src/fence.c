@@ -135,10 +135,18 @@ int ipsec_roce_fence_add(struct ipsec_roce *h, const struct ipsec_roce_fence *ca
 	put_ends(h, &f);
 	put_drop(h);
 	nest_end(h, options);
-	return request_call(h, NULL, NULL);
+	err = request_call(h, NULL, NULL);
+	if (h->is_unsure) {
+		ipsec_roce_fence_del(h, &f);
+		fail(h, err, "add the %s RoCE fence on %s: the kernel's answer was lost: %s",
+		     dir_name(f.dir), f.dev, strerror(-err));
+	}
+	return err;
 }
 
-int ipsec_roce_fence_del(struct ipsec_roce *h, const struct ipsec_roce_fence *caller_fence)
+/* Deletes or reads the filter that is there. */
+static int fence_call(struct ipsec_roce *h, const struct ipsec_roce_fence *caller_fence,
+		      uint16_t type, reply_fn fn, void *arg)
 {
 	struct ipsec_roce_fence f;
 	struct tcmsg tcm;
@@ -147,13 +155,20 @@ int ipsec_roce_fence_del(struct ipsec_roce *h, const struct ipsec_roce_fence *ca
 	err = fence_import(h, &f, caller_fence, &tcm);
 	if (err)
 		return err;
-	request_name(h, "delete the %s RoCE fence on %s", dir_name(f.dir), f.dev);
-	request_begin(h, FAMILY_ROUTE, RTM_DELTFILTER, 0, &tcm, sizeof(tcm));
+	request_name(h, "%s the %s RoCE fence on %s",
+		     type == RTM_DELTFILTER ? "delete" : "read", dir_name(f.dir), f.dev);
+	request_begin(h, FAMILY_ROUTE, type, 0, &tcm, sizeof(tcm));
 	put_text(h, TCA_KIND, "flower");
-	err = request_call(h, NULL, NULL);
+	err = request_call(h, fn, arg);
 	/* Without clsact the kernel finds no block: -EINVAL; without our pref -ENOENT. */
 	return err == -EINVAL ? -ENOENT : err;
 }
+
+int ipsec_roce_fence_del(struct ipsec_roce *h, const struct ipsec_roce_fence *f)
+{
+	return fence_call(h, f, RTM_DELTFILTER, NULL, NULL);
+}
+
 
 static uint64_t read_drops(struct nlattr *stats)
 {
@@ -192,23 +207,12 @@ static int on_filter(struct ipsec_roce *h, struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-int ipsec_roce_fence_get(struct ipsec_roce *h, const struct ipsec_roce_fence *caller_fence,
+int ipsec_roce_fence_get(struct ipsec_roce *h, const struct ipsec_roce_fence *f,
 			 struct ipsec_roce_fence_info *info)
 {
 	struct ipsec_roce_fence_info found = { 0 };
-	struct ipsec_roce_fence f;
-	struct tcmsg tcm;
-	int err;
+	int err = fence_call(h, f, RTM_GETTFILTER, on_filter, &found);
 
-	err = fence_import(h, &f, caller_fence, &tcm);
-	if (err)
-		return err;
-	request_name(h, "read the %s RoCE fence of %s", dir_name(f.dir), f.dev);
-	request_begin(h, FAMILY_ROUTE, RTM_GETTFILTER, 0, &tcm, sizeof(tcm));
-	put_text(h, TCA_KIND, "flower");
-	err = request_call(h, on_filter, &found);
-	if (err == -EINVAL)
-		return -ENOENT;
 	return err ? err : OPTS_EXPORT(h, info, &found);
 }
 

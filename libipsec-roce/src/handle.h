@@ -30,6 +30,7 @@ struct ipsec_roce {
 	struct nl_msg *msg;			/* the request that is being built */
 	enum family family;			/* of that request */
 	int err;				/* the first failed put */
+	bool is_unsure;				/* sent, but the answer was lost: done or not? */
 	int ethtool_id;				/* 0: not resolved yet */
 	char what[160];				/* what the request does, for the message */
 	char message[640];

@@ -134,6 +134,7 @@ static int parse_ack(struct ipsec_roce *h, struct nlmsghdr *nlh)
 
 	if ((size_t)nlmsg_datalen(nlh) < sizeof(*e))
 		return fail(h, -EBADMSG, "%s: the kernel's answer is cut short", h->what);
+	h->is_unsure = false;
 	if (!e->error)
 		return 0;
 	if (!(nlh->nlmsg_flags & NLM_F_CAPPED) && e->msg.nlmsg_len > sizeof(e->msg))
@@ -160,6 +161,7 @@ static int take_message(struct ipsec_roce *h, struct nlmsghdr *nlh, reply_fn fn,
 	case NLMSG_ERROR:
 		return parse_ack(h, nlh);
 	case NLMSG_DONE:
+		h->is_unsure = false;
 		/* A dump that broke off says so in the error that follows the header. */
 		if ((size_t)nlmsg_datalen(nlh) >= sizeof(int)) {
 			memcpy(&err, nlmsg_data(nlh), sizeof(err));
@@ -210,6 +212,7 @@ int request_call(struct ipsec_roce *h, reply_fn fn, void *arg)
 	struct nlmsghdr *nlh = h->msg ? nlmsg_hdr(h->msg) : NULL;
 	int err = h->err;
 
+	h->is_unsure = false;
 	if (err) {
 		fail(h, err, "%s: the request does not fit", h->what);
 		goto out_free;
@@ -224,6 +227,7 @@ int request_call(struct ipsec_roce *h, reply_fn fn, void *arg)
 		err = fail(h, -errno, "%s: send: %s", h->what, strerror(errno));
 		goto out_free;
 	}
+	h->is_unsure = true;
 	err = receive(h, nlh->nlmsg_seq, fn, arg);
 	if (h->family == FAMILY_XFRM)
 		explicit_bzero(h->reply, REPLY_SIZE);

@@ -9,6 +9,7 @@
  * carries a uid, which no kernel matches on. It also tells that it is ours.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "handle.h"
 #include "xfrm_abi.h"
@@ -173,6 +174,19 @@ static int check_offloaded(struct ipsec_roce *h, const struct ipsec_roce_policy 
 		    kind_name(p), p->dev);
 }
 
+/* The kernel may have the policy: gone it must be, but not if it is somebody else's. */
+static void take_back_unsure(struct ipsec_roce *h, const struct ipsec_roce_policy *p,
+			     unsigned int ifindex)
+{
+	struct ipsec_roce_policy found;
+
+	id_request(h, XFRM_MSG_GETPOLICY, p);
+	if (!request_call(h, on_one, &found) && found.kind == p->kind &&
+	    found.reqid == p->reqid && found.ifindex == ifindex &&
+	    found.priority == p->priority)
+		ipsec_roce_policy_del(h, p);
+}
+
 static int policy_put(struct ipsec_roce *h, uint16_t type,
 		      const struct ipsec_roce_policy *caller_policy)
 {
@@ -185,8 +199,14 @@ static int policy_put(struct ipsec_roce *h, uint16_t type,
 		err = policy_check(h, &p);
 	if (!err && p.kind == IPSEC_ROCE_POLICY_PROTECT)
 		err = link_index(h, p.dev, &ifindex);
-	if (!err)
-		err = policy_send(h, type, &p, ifindex);
+	if (err)
+		return err;
+	err = policy_send(h, type, &p, ifindex);
+	if (h->is_unsure && type == XFRM_MSG_NEWPOLICY) {
+		take_back_unsure(h, &p, ifindex);
+		return fail(h, err, "add the %s: the kernel's answer was lost: %s", kind_name(&p),
+			    strerror(-err));
+	}
 	return err || !ifindex ? err : check_offloaded(h, &p, ifindex);
 }
 

@@ -303,6 +303,21 @@ static int check_offloaded(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg 
 		    dir_name(cfg->dir), cfg->spi, cfg->dev);
 }
 
+/* The kernel may have the SA, and packets may have been sealed: gone it must be, and its key used. */
+static int take_back_unsure(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *cfg,
+			    unsigned int ifindex)
+{
+	struct ipsec_roce_sa_id id = { sizeof(id), cfg->flow.src, cfg->flow.dst, cfg->spi };
+	struct ipsec_roce_sa_info info = { .size = sizeof(info) };
+
+	/* Somebody else's SA of this SPI would have been refused, and is left alone. */
+	if (!ipsec_roce_sa_get(h, &id, &info) && info.reqid == cfg->reqid &&
+	    info.ifindex == ifindex)
+		ipsec_roce_sa_del(h, &id);
+	return fail(h, -EPROTO, "add the %s SA 0x%08x on %s: the kernel's answer was lost",
+		    dir_name(cfg->dir), cfg->spi, cfg->dev);
+}
+
 int ipsec_roce_sa_add(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *caller_cfg)
 {
 	unsigned char key[AEAD_KEY_MAX];
@@ -320,5 +335,7 @@ int ipsec_roce_sa_add(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *call
 	key_len = flow_key(h, cfg.key, &cfg.flow, key);
 	err = key_len < 0 ? key_len : sa_install(h, &cfg, ifindex, key, key_len);
 	explicit_bzero(key, sizeof(key));
+	if (h->is_unsure)
+		return take_back_unsure(h, &cfg, ifindex);
 	return err ? err : check_offloaded(h, &cfg, ifindex);
 }

@@ -52,6 +52,71 @@ static void fence_policies_come_and_go(void **state)
 	assert_int_equal(ipsec_roce_policy_del(*state, &in), 0);
 }
 
+static struct ipsec_roce_sa_cfg sa_cfg(const struct ipsec_roce_key *key)
+{
+	struct ipsec_roce_sa_cfg cfg = {
+		.size = sizeof(cfg), .dev = "lo", .dir = IPSEC_ROCE_OUT, .key = key,
+		.flow = { .size = sizeof(cfg.flow), .generation = 1, .key_bits = 128 },
+		.spi = 0x1000, .reqid = 0x1000,
+	};
+
+	ipsec_roce_addr_parse("10.0.0.1", &cfg.flow.src);
+	ipsec_roce_addr_parse("10.0.0.2", &cfg.flow.dst);
+	return cfg;
+}
+
+/* The linker puts it in the place of recvmsg(): the answer to the lost-th request from now is lost. */
+static int lost;
+
+ssize_t __real_recvmsg(int fd, struct msghdr *mh, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *mh, int flags);
+
+ssize_t __wrap_recvmsg(int fd, struct msghdr *mh, int flags)
+{
+	if (lost && !--lost) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	return __real_recvmsg(fd, mh, flags);
+}
+
+static void policy_whose_answer_is_lost_is_taken_back(void **state)
+{
+	struct ipsec_roce_policy p = fence_policy(IPSEC_ROCE_OUT);
+
+	lost = 1;
+	assert_int_equal(ipsec_roce_policy_add(*state, &p), -ENOBUFS);
+	assert_non_null(strstr(ipsec_roce_message(*state), "answer was lost"));
+	assert_int_equal(ipsec_roce_policy_del(*state, &p), -ENOENT);
+	/* The late answers belong to nobody: the next request gets its own. */
+	assert_int_equal(ipsec_roce_policy_add(*state, &p), 0);
+	lost = 1;
+	assert_int_equal(ipsec_roce_policy_del(*state, &p), -ENOBUFS);
+	assert_int_equal(ipsec_roce_policy_del(*state, &p), -ENOENT);
+}
+
+static void policy_of_somebody_else_survives_a_lost_answer(void **state)
+{
+	struct ipsec_roce_policy p = fence_policy(IPSEC_ROCE_OUT), ours = p;
+
+	p.priority = 9;
+	assert_int_equal(ipsec_roce_policy_add(*state, &p), 0);
+	lost = 1;
+	assert_int_equal(ipsec_roce_policy_add(*state, &ours), -ENOBUFS);
+	assert_int_equal(ipsec_roce_policy_del(*state, &p), 0);
+}
+
+static void sa_whose_answer_is_lost_counts_as_used(void **state)
+{
+	struct ipsec_roce_key key = { .psk = "not so secret", .len = KEY_MIN };
+	struct ipsec_roce_sa_cfg cfg = sa_cfg(&key);
+
+	/* Two messages answer for the device, the link and its acknowledgement. */
+	lost = 3;
+	assert_int_equal(ipsec_roce_sa_add(*state, &cfg), -EPROTO);
+	assert_non_null(strstr(ipsec_roce_message(*state), "answer was lost"));
+}
+
 static void link_without_offload_refuses_in_the_kernels_words(void **state)
 {
 	struct ipsec_roce_policy p = fence_policy(IPSEC_ROCE_OUT);
@@ -72,19 +137,6 @@ static void link_without_offload_refuses_in_the_kernels_words(void **state)
 	p.dev = "no-such";
 	assert_int_equal(ipsec_roce_policy_add(*state, &p), -ENODEV);
 	assert_non_null(strstr(ipsec_roce_message(*state), "no-such"));
-}
-
-static struct ipsec_roce_sa_cfg sa_cfg(const struct ipsec_roce_key *key)
-{
-	struct ipsec_roce_sa_cfg cfg = {
-		.size = sizeof(cfg), .dev = "lo", .dir = IPSEC_ROCE_OUT, .key = key,
-		.flow = { .size = sizeof(cfg.flow), .generation = 1, .key_bits = 128 },
-		.spi = 0x1000, .reqid = 0x1000,
-	};
-
-	ipsec_roce_addr_parse("10.0.0.1", &cfg.flow.src);
-	ipsec_roce_addr_parse("10.0.0.2", &cfg.flow.dst);
-	return cfg;
 }
 
 static void sa_needs_a_device_that_offloads(void **state)
@@ -251,6 +303,9 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fence_policies_come_and_go),
+		cmocka_unit_test(policy_whose_answer_is_lost_is_taken_back),
+		cmocka_unit_test(policy_of_somebody_else_survives_a_lost_answer),
+		cmocka_unit_test(sa_whose_answer_is_lost_counts_as_used),
 		cmocka_unit_test(link_without_offload_refuses_in_the_kernels_words),
 		cmocka_unit_test(sa_needs_a_device_that_offloads),
 		cmocka_unit_test(sa_without_sense_never_reaches_the_kernel),
