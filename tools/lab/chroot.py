@@ -20,6 +20,7 @@ MOUNT_POINTS = ("src", "build", "out")
 
 _SCRIPT = """
 set -e
+PATH=$PATH:/usr/sbin:/sbin	# where Debian has chroot, and ordinary users do not look
 mount --make-rprivate /
 mount --bind {root} {root}
 for f in null zero full random urandom tty; do
