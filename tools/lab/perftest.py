@@ -145,29 +145,25 @@ def perftest(tool: str, server: End, client: End, size: int, iters: int,
                     timeout)
 
 
-def _rows(text: str, size: int) -> list[list[str]]:
-    return [line.split() for line in text.splitlines() if re.match(rf"\s*{size}\s+\d+\s", line)]
+def _row(tool: str, text: str, size: int) -> list[str]:
+    """The last line of figures for that size."""
+    rows = [line.split() for line in text.splitlines() if re.match(rf"\s*{size}\s+\d+\s", line)]
+    if not rows:
+        raise ToolFailed(f"{tool} printed no result\n{text}")
+    return rows[-1]
 
 
 def bandwidth(tool: str, server: End, client: End, size: int = 65536, iters: int = 300,
               more: list[str] | None = None, timeout: float = 120) -> Bandwidth:
     """ib_{write,send,read}_bw; the average over the run."""
-    text = perftest(tool, server, client, size, iters, more, timeout).client
-    rows = _rows(text, size)
-    if not rows:
-        raise ToolFailed(f"{tool} printed no result\n{text}")
-    row = rows[-1]
+    row = _row(tool, perftest(tool, server, client, size, iters, more, timeout).client, size)
     return Bandwidth(int(row[0]), int(row[1]), float(row[3]), float(row[4]))
 
 
 def latency(tool: str, server: End, client: End, size: int = 8, iters: int = 500,
             more: list[str] | None = None, timeout: float = 120) -> Latency:
     """ib_{write,send,read}_lat; half of a round trip for write and send."""
-    text = perftest(tool, server, client, size, iters, more, timeout).client
-    rows = _rows(text, size)
-    if not rows:
-        raise ToolFailed(f"{tool} printed no result\n{text}")
-    row = rows[-1]
+    row = _row(tool, perftest(tool, server, client, size, iters, more, timeout).client, size)
     # bytes iterations min max typical average stdev 99% 99.9%
     return Latency(int(row[0]), int(row[1]), float(row[4]), float(row[2]), float(row[7]))
 

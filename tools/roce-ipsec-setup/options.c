@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,13 +99,6 @@ static int set_key_file(struct parser *p, const char *text)
 	return 0;
 }
 
-static int set_key_stdin(struct parser *p, const char *text)
-{
-	(void)text;
-	p->opt->has_key_stdin = true;
-	return 0;
-}
-
 static int set_generation(struct parser *p, const char *text)
 {
 	if (!strcmp(text, "next")) {
@@ -168,41 +162,6 @@ static int set_hard(struct parser *p, const char *text)
 	return number(p, "hard-packets", text, 1, INT64_MAX, &p->opt->hard_packets);
 }
 
-static int set_no_fence(struct parser *p, const char *text)
-{
-	(void)text;
-	p->opt->no_fence = true;
-	return 0;
-}
-
-static int set_no_roce_fence(struct parser *p, const char *text)
-{
-	(void)text;
-	p->opt->no_roce_fence = true;
-	return 0;
-}
-
-static int set_json(struct parser *p, const char *text)
-{
-	(void)text;
-	p->opt->has_json = true;
-	return 0;
-}
-
-static int set_no_probe(struct parser *p, const char *text)
-{
-	(void)text;
-	p->opt->no_probe = true;
-	return 0;
-}
-
-static int set_all(struct parser *p, const char *text)
-{
-	(void)text;
-	p->opt->has_all = true;
-	return 0;
-}
-
 static int set_step(struct parser *p, const char *text)
 {
 	if (!strcmp(text, "listen"))
@@ -228,34 +187,37 @@ static int set_run_dir(struct parser *p, const char *text)
 	return 0;
 }
 
+#define VALUE(set)	set, 0
+#define FLAG(member)	NULL, offsetof(struct options, member)
+
 static const struct known {
 	const char *name;
-	bool has_value;
 	unsigned int commands;
-	int (*set)(struct parser *p, const char *text);
+	int (*set)(struct parser *p, const char *text);	/* NULL: a flag, without a value */
+	size_t flag;	/* where it is in struct options */
 } known[] = {
-	{ "dev", true, FOR_TUNNEL, set_dev },
-	{ "peer", true, FOR_TUNNEL, set_peer },
-	{ "local", true, FOR_TUNNEL, set_local },
-	{ "key-file", true, FOR_KEYED, set_key_file },
-	{ "key-stdin", false, FOR_KEYED, set_key_stdin },
-	{ "generation", true, FOR_KEYED | FOR(CMD_GENKEY), set_generation },
-	{ "replay-window", true, FOR(CMD_UP), set_window },
-	{ "key-bits", true, FOR(CMD_UP), set_key_bits },
-	{ "proto", true, FOR(CMD_UP), set_proto },
-	{ "spi-in", true, FOR_KEYED, set_spi_in },
-	{ "spi-out", true, FOR_KEYED, set_spi_out },
-	{ "priority", true, FOR(CMD_UP), set_priority },
-	{ "soft-packets", true, FOR(CMD_UP), set_soft },
-	{ "hard-packets", true, FOR(CMD_UP), set_hard },
-	{ "no-fence", false, FOR(CMD_UP), set_no_fence },
-	{ "no-roce-fence", false, FOR(CMD_UP), set_no_roce_fence },
-	{ "json", false, FOR(CMD_STATUS) | FOR(CMD_VERIFY), set_json },
-	{ "no-probe", false, FOR(CMD_VERIFY), set_no_probe },
-	{ "all", false, FOR(CMD_DOWN), set_all },
-	{ "step", true, FOR(CMD_REKEY), set_step },
-	{ "state-dir", true, FOR_TUNNEL, set_state_dir },
-	{ "run-dir", true, FOR_TUNNEL, set_run_dir },
+	{ "dev", FOR_TUNNEL, VALUE(set_dev) },
+	{ "peer", FOR_TUNNEL, VALUE(set_peer) },
+	{ "local", FOR_TUNNEL, VALUE(set_local) },
+	{ "key-file", FOR_KEYED, VALUE(set_key_file) },
+	{ "key-stdin", FOR_KEYED, FLAG(has_key_stdin) },
+	{ "generation", FOR_KEYED | FOR(CMD_GENKEY), VALUE(set_generation) },
+	{ "replay-window", FOR(CMD_UP), VALUE(set_window) },
+	{ "key-bits", FOR(CMD_UP), VALUE(set_key_bits) },
+	{ "proto", FOR(CMD_UP), VALUE(set_proto) },
+	{ "spi-in", FOR_KEYED, VALUE(set_spi_in) },
+	{ "spi-out", FOR_KEYED, VALUE(set_spi_out) },
+	{ "priority", FOR(CMD_UP), VALUE(set_priority) },
+	{ "soft-packets", FOR(CMD_UP), VALUE(set_soft) },
+	{ "hard-packets", FOR(CMD_UP), VALUE(set_hard) },
+	{ "no-fence", FOR(CMD_UP), FLAG(no_fence) },
+	{ "no-roce-fence", FOR(CMD_UP), FLAG(no_roce_fence) },
+	{ "json", FOR(CMD_STATUS) | FOR(CMD_VERIFY), FLAG(has_json) },
+	{ "no-probe", FOR(CMD_VERIFY), FLAG(no_probe) },
+	{ "all", FOR(CMD_DOWN), FLAG(has_all) },
+	{ "step", FOR(CMD_REKEY), VALUE(set_step) },
+	{ "state-dir", FOR_TUNNEL, VALUE(set_state_dir) },
+	{ "run-dir", FOR_TUNNEL, VALUE(set_run_dir) },
 };
 
 #define KNOWN_COUNT	(sizeof(known) / sizeof(known[0]))
@@ -285,7 +247,7 @@ static int options_take(struct parser *p, int argc, char **argv)
 
 	for (size_t i = 0; i < KNOWN_COUNT; i++)
 		table[i] = (struct option){ known[i].name,
-					    known[i].has_value ? required_argument : no_argument,
+					    known[i].set ? required_argument : no_argument,
 					    NULL, (int)i + 1 };
 	table[KNOWN_COUNT] = (struct option){ "help", no_argument, NULL, KNOWN_COUNT + 1 };
 	optind = 0;	/* glibc: start afresh; tests parse many times */
@@ -306,9 +268,11 @@ static int options_take(struct parser *p, int argc, char **argv)
 		if (!(k->commands & FOR(p->opt->command)))
 			return fault(p, "%s does not take --%s",
 				     command_names[p->opt->command], k->name);
-		err = k->set(p, optarg);
+		err = k->set ? k->set(p, optarg) : 0;
 		if (err)
 			return err;
+		if (!k->set)
+			*(bool *)((char *)p->opt + k->flag) = true;
 	}
 	return 0;
 }
