@@ -56,6 +56,13 @@ static struct iroce_sad_node node(u8 dir, u32 saddr, u32 daddr, u32 spi, u32 req
 	return n;
 }
 
+/* From 1 to 2. */
+static void add_new(struct iroce_sad *sad, struct iroce_sad_node *n, u8 dir, u32 spi, u32 reqid)
+{
+	*n = node(dir, 1, 2, spi, reqid);
+	assert_int_equal(iroce_sad_add(sad, n), 0);
+}
+
 static struct iroce_flow_key flow(u32 saddr, u32 daddr)
 {
 	struct iroce_flow_key f = { .family = AF_INET, .proto = 17, .saddr = addr(saddr),
@@ -167,10 +174,8 @@ static void removed_sa_is_found_no_more_and_removed_once(void **state)
 
 	(void)state;
 	sad_make(&sad, 1); /* all in one chain */
-	for (i = 0; i < 3; i++) {
-		n[i] = node(IROCE_DIR_OUT, 1, 2, 0x100 + i, 7);
-		assert_int_equal(iroce_sad_add(&sad, &n[i]), 0);
-	}
+	for (i = 0; i < 3; i++)
+		add_new(&sad, &n[i], IROCE_DIR_OUT, 0x100 + i, 7);
 	assert_ptr_equal(iroce_sad_remove(&sad, &n[1]), &n[1]);
 	assert_null(iroce_sad_remove(&sad, &n[1]));
 	assert_null(iroce_sad_find(&sad, IROCE_DIR_OUT, AF_INET, &n[1].daddr, n[1].spi));
@@ -195,10 +200,8 @@ static void reader_on_a_removed_sa_walks_on(void **state)
 
 	(void)state;
 	sad_make(&sad, 1);
-	for (i = 0; i < 3; i++) {
-		n[i] = node(IROCE_DIR_IN, 1, 2, 0x100 + i, 7);
-		assert_int_equal(iroce_sad_add(&sad, &n[i]), 0);
-	}
+	for (i = 0; i < 3; i++)
+		add_new(&sad, &n[i], IROCE_DIR_IN, 0x100 + i, 7);
 	iroce_sad_remove(&sad, &n[1]);
 	assert_ptr_equal(n[1].spi_next[0], &n[0]);
 	sad_destroy(&sad);
@@ -213,8 +216,7 @@ static void newest_valid_sa_is_chosen_and_a_dying_one_only_without_it(void **sta
 	(void)state;
 	sad_make(&sad, 4);
 	for (i = 0; i < 3; i++) {
-		n[i] = node(IROCE_DIR_OUT, 1, 2, 0x100 + i, 7);
-		assert_int_equal(iroce_sad_add(&sad, &n[i]), 0);
+		add_new(&sad, &n[i], IROCE_DIR_OUT, 0x100 + i, 7);
 		assert_ptr_equal(find_out(&sad, 1, 2, 7, 0), &n[i]);
 	}
 	iroce_sad_set_life(&n[2], IROCE_SA_DYING);
@@ -331,10 +333,8 @@ static void rehash_keeps_everything_and_its_order(void **state)
 
 	(void)state;
 	sad_make(&sad, 16);
-	for (i = 0; i < 100; i++) {
-		n[i] = node(i & 1 ? IROCE_DIR_OUT : IROCE_DIR_IN, 1, 2, 0x100 + i, 7);
-		assert_int_equal(iroce_sad_add(&sad, &n[i]), 0);
-	}
+	for (i = 0; i < 100; i++)
+		add_new(&sad, &n[i], i & 1 ? IROCE_DIR_OUT : IROCE_DIR_IN, 0x100 + i, 7);
 	iroce_sad_set_life(&n[99], IROCE_SA_DYING);
 	for (s = 0; s < ARRAY_SIZE(sizes); s++) {
 		sad_resize(&sad, sizes[s]);
@@ -358,10 +358,8 @@ static void rehash_leaves_the_links_of_old_readers_alone(void **state)
 
 	(void)state;
 	sad_make(&sad, 1);
-	for (i = 0; i < 20; i++) {
-		n[i] = node(IROCE_DIR_OUT, 1, 2, 0x100 + i, i & 3);
-		assert_int_equal(iroce_sad_add(&sad, &n[i]), 0);
-	}
+	for (i = 0; i < 20; i++)
+		add_new(&sad, &n[i], IROCE_DIR_OUT, 0x100 + i, i & 3);
 	memcpy(before, n, sizeof(n));
 	assert_int_equal(iroce_sad_rehash(&sad, mem, 4, &old), 0);
 	for (i = 0; i < 20; i++) {
@@ -415,8 +413,7 @@ static void resize_is_wanted_when_crowded_or_sparse_and_then_no_more(void **stat
 	sad_make(&sad, 16);
 	assert_int_equal(iroce_sad_wants_resize(&sad), 0);
 	for (i = 0; i < 5000; i++) {
-		n[i] = node(IROCE_DIR_IN, 1, 2, 0x100 + i, 7);
-		assert_int_equal(iroce_sad_add(&sad, &n[i]), 0);
+		add_new(&sad, &n[i], IROCE_DIR_IN, 0x100 + i, 7);
 		want = iroce_sad_wants_resize(&sad);
 		if (!want)
 			continue;

@@ -51,6 +51,13 @@ static void must_add(struct iroce_spd *spd, struct iroce_spd_node *n,
 	assert_int_equal(err, 0);
 }
 
+static void spd_make_with(struct iroce_spd *spd, struct iroce_spd_node *a, struct iroce_spd_node *b)
+{
+	spd_make(spd, 16, 8);
+	must_add(spd, a, NULL);
+	must_add(spd, b, NULL);
+}
+
 static union iroce_addr addr(u32 v)
 {
 	return iroce_addr_v4(cpu_to_be32(v));
@@ -197,9 +204,7 @@ static void replacement_takes_the_place_of_the_old_policy(void **state)
 	struct iroce_spd spd;
 
 	(void)state;
-	spd_make(&spd, 16, 8);
-	must_add(&spd, &first, NULL);
-	must_add(&spd, &old, NULL);
+	spd_make_with(&spd, &first, &old);
 	must_add(&spd, &last, NULL);
 	must_add(&spd, &fresh, &old);
 	assert_ptr_equal(iroce_spd_next(&first), &fresh);
@@ -226,9 +231,7 @@ static void order_with_no_place_left_asks_for_a_rehash_and_goes_on(void **state)
 	struct iroce_spd spd;
 
 	(void)state;
-	spd_make(&spd, 16, 8);
-	must_add(&spd, &a, NULL);
-	must_add(&spd, &b, NULL);
+	spd_make_with(&spd, &a, &b);
 	assert_false(iroce_spd_wants_resize(&spd, &size));
 	/* As after a million replacements of b. */
 	b.order[0] = a.order[0] + 1;
@@ -257,9 +260,7 @@ static void order_asks_for_a_rehash_before_it_runs_out(void **state)
 	struct iroce_spd spd;
 
 	(void)state;
-	spd_make(&spd, 16, 8);
-	must_add(&spd, &a, NULL);
-	must_add(&spd, &b, NULL);
+	spd_make_with(&spd, &a, &b);
 	b.order[0] = a.order[0] + 1000;
 	assert_int_equal(iroce_spd_add(&spd, &c, &b), 0);
 	assert_true(iroce_spd_wants_resize(&spd, &size));
@@ -308,9 +309,7 @@ static void fragment_falls_under_a_protecting_policy_with_ports(void **state)
 
 	(void)state;
 	bypass.is_bypass = true;
-	spd_make(&spd, 16, 8);
-	must_add(&spd, &protect, NULL);
-	must_add(&spd, &bypass, NULL);
+	spd_make_with(&spd, &protect, &bypass);
 	assert_ptr_equal(iroce_spd_lookup(&spd, &f), &bypass);
 	f.flags = IROCE_FLOW_PORTS_UNKNOWN;
 	assert_ptr_equal(iroce_spd_lookup(&spd, &f), &protect);
@@ -330,9 +329,7 @@ static void fragment_does_not_slip_through_a_bypass_policy_with_ports(void **sta
 
 	(void)state;
 	bypass.is_bypass = true;
-	spd_make(&spd, 16, 8);
-	must_add(&spd, &bypass, NULL);
-	must_add(&spd, &block, NULL);
+	spd_make_with(&spd, &bypass, &block);
 	assert_ptr_equal(iroce_spd_lookup(&spd, &f), &bypass);
 	f.flags = IROCE_FLOW_PORTS_UNKNOWN;
 	f.dport = 0;
@@ -349,9 +346,7 @@ static void fragment_passes_a_bypass_policy_that_asks_for_what_is_known(void **s
 	(void)state;
 	bypass.is_bypass = true;
 	bypass.sel.proto = 17;
-	spd_make(&spd, 16, 8);
-	must_add(&spd, &bypass, NULL);
-	must_add(&spd, &block, NULL);
+	spd_make_with(&spd, &bypass, &block);
 	f.flags = IROCE_FLOW_PORTS_UNKNOWN;
 	assert_ptr_equal(iroce_spd_lookup(&spd, &f), &bypass);
 	f.flags |= IROCE_FLOW_PROTO_UNKNOWN;
