@@ -303,7 +303,7 @@ static int check_offloaded(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg 
 		    dir_name(cfg->dir), cfg->spi, cfg->dev);
 }
 
-/* The kernel may have the SA, and packets may have been sealed: gone it must be, and its key used. */
+/* The kernel may have the SA, and may have sealed with it: it must go, and its key counts as used. */
 static int take_back_unsure(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *cfg,
 			    unsigned int ifindex)
 {

@@ -65,7 +65,7 @@ static struct ipsec_roce_sa_cfg sa_cfg(const struct ipsec_roce_key *key)
 	return cfg;
 }
 
-/* The linker puts it in the place of recvmsg(): the answer to the lost-th request from now is lost. */
+/* The linker puts it in the place of recvmsg(): the lost-th message from now is lost. */
 static int lost;
 
 ssize_t __real_recvmsg(int fd, struct msghdr *mh, int flags);

@@ -24,7 +24,7 @@ def die_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def tail(text: str, lines: int = 25) -> str:
+def tail(text: str, lines: int) -> str:
     return "\n".join(text.rstrip().splitlines()[-lines:])
 
 
@@ -74,7 +74,7 @@ def run(argv, what: str, log: Path | None = None, env: dict | None = None, cwd=N
         advice = hint(output) if hint else None
         if advice:
             text += f": {advice}"
-        text += "\n" + tail(output)
+        text += "\n" + tail(output, 5 if advice else 25)
         if log:
             text += f"\n(all of it: {log})"
         raise LabError(text)
