@@ -164,14 +164,15 @@ static int check_offloaded(struct ipsec_roce *h, const struct ipsec_roce_policy 
 			   unsigned int ifindex)
 {
 	struct ipsec_roce_policy found;
+	int err;
 
 	id_request(h, XFRM_MSG_GETPOLICY, p);
-	if (!request_call(h, on_one, &found) && found.kind == IPSEC_ROCE_POLICY_PROTECT &&
-	    found.ifindex == ifindex)
+	err = request_call(h, on_one, &found);
+	if (!err && found.kind == IPSEC_ROCE_POLICY_PROTECT && found.ifindex == ifindex)
 		return 0;
 	ipsec_roce_policy_del(h, p);
-	return fail(h, -EPROTO, "add the %s on %s: the kernel took it, but did not offload it",
-		    kind_name(p), p->dev);
+	return fail(h, -EPROTO, "add the %s on %s: the kernel took it, but %s", kind_name(p),
+		    p->dev, err ? "it cannot be read back" : "did not offload it");
 }
 
 /* The kernel may have the policy: gone it must be, but not if it is somebody else's. */

@@ -294,13 +294,14 @@ static int check_offloaded(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg 
 {
 	struct ipsec_roce_sa_id id = { sizeof(id), cfg->flow.src, cfg->flow.dst, cfg->spi };
 	struct ipsec_roce_sa_info info = { .size = sizeof(info) };
+	int err = ipsec_roce_sa_get(h, &id, &info);
 
-	if (!ipsec_roce_sa_get(h, &id, &info) && info.offload == IPSEC_ROCE_OFFLOAD_PACKET &&
-	    info.ifindex == ifindex)
+	if (!err && info.offload == IPSEC_ROCE_OFFLOAD_PACKET && info.ifindex == ifindex)
 		return 0;
 	ipsec_roce_sa_del(h, &id);
-	return fail(h, -EPROTO, "add the %s SA 0x%08x on %s: the kernel took it, but did not offload it",
-		    dir_name(cfg->dir), cfg->spi, cfg->dev);
+	return fail(h, -EPROTO, "add the %s SA 0x%08x on %s: the kernel took it, but %s",
+		    dir_name(cfg->dir), cfg->spi, cfg->dev,
+		    err ? "it cannot be read back" : "did not offload it");
 }
 
 /* The kernel may have the SA, and may have sealed with it: it must go, and its key counts as used. */

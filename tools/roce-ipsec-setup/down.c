@@ -116,10 +116,13 @@ static int down_lost(struct setup *s, struct tunnel *t, int *count)
 			      setup_fail(s, -EINVAL, "what is up towards this peer is not on %s",
 					 t->dev);
 	}
-	if (!err)
-		err = ipsec_roce_sa_list(s->h, on_sa, &b) ? library_fail(s, -EIO) : 0;
-	for (int i = 0; !err && i < b.count; i++)
-		err = ipsec_roce_sa_del(s->h, &b.ids[i]) ? library_fail(s, -EIO) : 0;
+	if (!err) {
+		err = ipsec_roce_sa_list(s->h, on_sa, &b);
+		for (int i = 0; !err && i < b.count; i++)
+			err = ipsec_roce_sa_del(s->h, &b.ids[i]);
+		if (err)
+			library_fail(s, err);
+	}
 	err = err ?: step_lift_drops(s, t);
 	err = err ?: take_fence(s, t);
 	if (err)
@@ -137,7 +140,9 @@ static int down_all_lost(struct setup *s, int *count)
 	struct tunnel ignored;
 	int err;
 
-	err = ipsec_roce_policy_list(s->h, on_policy, &lost) ? library_fail(s, -EIO) : 0;
+	err = ipsec_roce_policy_list(s->h, on_policy, &lost);
+	if (err)
+		return library_fail(s, err);
 	for (int i = 0; !err && i < lost.count; i++) {
 		struct tunnel *t = &lost.list[i];
 
