@@ -8,13 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from conftest import TOOLS
 from lab import Lab, LabError, cli, hostpkg, labs, qemu, run, scenario
 from lab.config import HOSTS, state_dir
 
+TOOLS = Path(run.__file__).resolve().parents[1]
 INFO = {"kernel": "6.12", "scenario": "vf", "mtu": 1500, "kvm": False, "logs": "/nonexistent"}
 
 
