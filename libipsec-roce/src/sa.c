@@ -304,7 +304,7 @@ static int check_offloaded(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg 
 		    err ? "it cannot be read back" : "did not offload it");
 }
 
-/* The kernel may have the SA, and may have sealed with it: it must go, and its key counts as used. */
+/* The kernel may have the SA, and have sealed with it: it must go, and its key counts as used. */
 static int take_back_unsure(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *cfg,
 			    unsigned int ifindex)
 {

@@ -93,7 +93,7 @@ def test_the_ones_used_last_stay(tmp_path):
     assert sorted(p.name for p in tmp_path.glob("thing-*")) == ["thing-0", "thing-1"]
 
 
-# ---- the build folders -----------------------------------------------------------------------------
+# ---- the build folders ---------------------------------------------------------------------------
 
 def test_a_build_goes_on_from_one_that_came_to_its_end(tmp_path):
     work = tmp_path / "work"
@@ -117,7 +117,7 @@ def test_a_build_starts_anew_after_one_that_was_killed(tmp_path, monkeypatch, en
         assert not (work / "object.o").exists()
 
 
-# ---- the image -------------------------------------------------------------------------------------
+# ---- the image -----------------------------------------------------------------------------------
 
 RELEASES = {"6.12": "6.12.1-amd64", "7.2": "7.2.1-amd64"}
 
@@ -195,7 +195,7 @@ def test_the_proxy_and_its_password_are_in_no_file(monkeypatch):
         assert not os.get_inheritable(fd) and stat.S_ISREG(os.fstat(fd).st_mode)
 
 
-# ---- small builds ----------------------------------------------------------------------------------
+# ---- small builds --------------------------------------------------------------------------------
 
 def test_a_damaged_program_folder_is_built_again(tmp_path, monkeypatch):
     built = []

@@ -30,7 +30,7 @@ def pretend(name, pid):
     return state
 
 
-# ---- one lab of a name -----------------------------------------------------------------------------
+# ---- one lab of a name ---------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", ["lab", "mine"])
 def test_a_second_lab_of_a_name_is_refused_with_what_to_do(progress, name):
@@ -67,7 +67,7 @@ def test_the_name_given_reaches_what_starts_hosts_by_itself(monkeypatch):
     assert seen == ["mine"]
 
 
-# ---- enough room -----------------------------------------------------------------------------------
+# ---- enough room ---------------------------------------------------------------------------------
 
 def test_too_little_memory_is_told_before_anything_is_built(progress, monkeypatch):
     monkeypatch.setattr(labs, "available_memory", lambda: 900)
@@ -91,7 +91,7 @@ def test_a_disk_that_fills_up_meanwhile_is_no_traceback(monkeypatch, capsys):
     assert capsys.readouterr().err == "roce-ipsec-lab: /cache/disk: No space left on device\n"
 
 
-# ---- what the host lacks ---------------------------------------------------------------------------
+# ---- what the host lacks -------------------------------------------------------------------------
 
 def test_an_ordinary_user_is_told_what_to_install(progress, monkeypatch):
     monkeypatch.setattr(hostpkg, "missing_packages", lambda: ["cpio", "tshark"])
@@ -112,7 +112,7 @@ def test_what_apt_says_is_put_into_one_sentence(said, meant):
     assert meant in hostpkg.network_hint(said)
 
 
-# ---- Ctrl-C ----------------------------------------------------------------------------------------
+# ---- Ctrl-C --------------------------------------------------------------------------------------
 
 PROGRAM = """
 import sys
