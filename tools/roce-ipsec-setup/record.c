@@ -106,6 +106,7 @@ char *record_text(const struct tunnel *t)
 	add_bool(o, "has_roce_fence", t->has_roce_fence);
 	add_bool(o, "did_tc_feature", t->did_tc_feature);
 	add_bool(o, "did_clsact", t->did_clsact);
+	add_bool(o, "did_open", t->did_open);
 	add_number(o, "reqid_in", t->reqid_in);
 	add_generation(o, "now", &t->now);
 	add_generation(o, "other", &t->other);
@@ -198,6 +199,7 @@ static bool get_tunnel(struct json_object *o, struct tunnel *t)
 	       get_bool(o, "has_roce_fence", &t->has_roce_fence) &&
 	       get_bool(o, "did_tc_feature", &t->did_tc_feature) &&
 	       get_bool(o, "did_clsact", &t->did_clsact) &&
+	       get_bool(o, "did_open", &t->did_open) &&
 	       get_u32(o, "reqid_in", &t->reqid_in) && get_generation(o, "now", &t->now) &&
 	       get_generation(o, "other", &t->other) &&
 	       get_bool(o, "other_is_next", &t->other_is_next);

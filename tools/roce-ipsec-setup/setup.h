@@ -39,6 +39,7 @@ struct tunnel {
 	uint64_t soft_packets, hard_packets;
 	bool has_host_fence, has_roce_fence;
 	bool did_tc_feature, did_clsact;	/* to be put back by the last one out */
+	bool did_open;		/* the device's fail-closed flag is to be put on again */
 	uint32_t reqid_in;	/* of all inbound SAs: the inbound policy outlives a rekey */
 	struct generation now;	/* sends, and receives */
 	struct generation other;	/* only receives: the last one, or the next one */
@@ -130,7 +131,7 @@ int step_roce_fence_release(struct setup *s, struct tunnel *t);
 int step_roce_fence_add(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);
 int step_roce_fence_del(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);
 /* Lifts the drop rules that a fail-closed device left behind for deleted policies. */
-int step_lift_drops(struct setup *s, const struct tunnel *t);
+int step_lift_drops(struct setup *s, struct tunnel *t);
 /* SAs and policies of the tunnel, whichever are there. */
 int steps_take_down(struct setup *s, const struct tunnel *t);
 

@@ -258,25 +258,44 @@ static int on_dependant(struct setup *s, const struct tunnel *other, void *arg)
 	return 1;
 }
 
-int step_lift_drops(struct setup *s, const struct tunnel *t)
+static int set_fail_closed(struct setup *s, const struct tunnel *t, bool is_on)
+{
+	int err = ipsec_roce_privflag_set(s->h, t->dev, FAIL_CLOSED_FLAG, is_on);
+
+	return err ? library_fail(s, err) : 0;
+}
+
+/* So that a device is not left open by a failure or crash in between; a lost record stays lost. */
+static int remember_open(struct setup *s, struct tunnel *t, bool did_open)
+{
+	t->did_open = did_open;
+	return t->now.number ? record_save(s, t) : 0;
+}
+
+int step_lift_drops(struct setup *s, struct tunnel *t)
 {
 	struct options all = { .run_dir = s->opt->run_dir };
 	const struct options *opt = s->opt;
 	bool is_on;
 	int err;
 
-	/* No such flag, or off: no such rules. */
-	if (ipsec_roce_privflag_get(s->h, t->dev, FAIL_CLOSED_FLAG, &is_on) || !is_on)
-		return 0;
-	s->opt = &all;
-	err = record_each(s, on_dependant, (void *)t);
-	s->opt = opt;
-	if (err)
-		return err < 0 ? err : 0;
-	err = ipsec_roce_privflag_set(s->h, t->dev, FAIL_CLOSED_FLAG, false);
-	if (!err)
-		err = ipsec_roce_privflag_set(s->h, t->dev, FAIL_CLOSED_FLAG, true);
-	return err ? library_fail(s, err) : 0;
+	if (!t->did_open) {
+		err = ipsec_roce_privflag_get(s->h, t->dev, FAIL_CLOSED_FLAG, &is_on);
+		/* No such flag, no such device, or off: no such rules. */
+		if (err == -EOPNOTSUPP || err == -ENODEV || (!err && !is_on))
+			return 0;
+		if (err)
+			return library_fail(s, err);
+		s->opt = &all;
+		err = record_each(s, on_dependant, t);
+		s->opt = opt;
+		if (err)
+			return err < 0 ? err : 0;
+		err = remember_open(s, t, true) ?: set_fail_closed(s, t, false);
+		if (err)
+			return err;
+	}
+	return set_fail_closed(s, t, true) ?: remember_open(s, t, false);
 }
 
 /* By reqid: what another program put there since then is not ours to delete. */

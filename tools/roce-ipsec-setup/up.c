@@ -53,13 +53,13 @@ static int undo_one(struct setup *s, struct tunnel *t, enum undo_kind kind,
 }
 
 /* was_up: an earlier `up` closed this traffic; the device keeps it closed too. */
-static void undo_all(struct setup *s, struct tunnel *t, struct undo_list *u, bool was_up)
+static int undo_all(struct setup *s, struct tunnel *t, struct undo_list *u, bool was_up)
 {
 	bool had_policy = false;
 	int err = 0;
 
 	if (!u->count)
-		return;
+		return 0;
 	while (u->count--) {
 		enum undo_kind kind = u->done[u->count].kind;
 
@@ -76,6 +76,7 @@ static void undo_all(struct setup *s, struct tunnel *t, struct undo_list *u, boo
 	}
 	say(err ? "the way back failed in part; `down` removes the rest" :
 		  "put back as it was");
+	return err;
 }
 
 int find_local(struct setup *s, struct ipsec_roce_addr *local)
@@ -337,7 +338,7 @@ static int put_all(struct setup *s, struct tunnel *t, struct undo_list *u)
 static int install(struct setup *s, struct tunnel *t, const struct tunnel *old)
 {
 	struct undo_list u = { .count = 0 };
-	int err;
+	int err, undo_err;
 
 	t->now.has_in = t->now.has_out = true;
 	t->reqid_in = old ? old->reqid_in : t->now.spi_in;
@@ -358,13 +359,16 @@ static int install(struct setup *s, struct tunnel *t, const struct tunnel *old)
 		say_up(t);
 		return 0;
 	}
-	undo_all(s, t, &u, old);
+	undo_err = undo_all(s, t, &u, old);
 	/* No SA was ever there, so no nonce was used: the generation may be tried again. */
 	if (!u.has_sa)
 		ipsec_roce_ledger_unspend(s->ledger);
 	else
 		say("generation %u is spent by the attempt", t->now.number);
-	if (old)
+	/* What could not be undone is found by its record. */
+	if (undo_err)
+		record_save(s, t);
+	else if (old)
 		record_save(s, old);
 	else
 		record_remove(s, t);
@@ -414,6 +418,7 @@ static void tunnel_merge(struct tunnel *t, const struct tunnel *old)
 
 static int up_again(struct setup *s, struct tunnel *t, const struct tunnel *old)
 {
+	struct tunnel before = *old;
 	struct generation g;
 	struct view v;
 	int err;
@@ -422,7 +427,10 @@ static int up_again(struct setup *s, struct tunnel *t, const struct tunnel *old)
 	if (err)
 		return err;
 	tunnel_merge(t, old);
-	err = generation_make(s, t, &g) ?: view_read(s, old, &v);
+	/* A `down` was cut short between off and on: what is left to do of it is on. */
+	err = old->did_open ? step_lift_drops(s, &before) : 0;
+	old = &before;
+	err = err ?: generation_make(s, t, &g) ?: view_read(s, old, &v);
 	if (err)
 		return err;
 	if (view_is_live(old, &v))
