@@ -295,12 +295,16 @@ static void state_delete(struct net_device *dev, struct xfrm_state *x)
 
 static void state_free(struct net_device *dev, struct xfrm_state *x)
 {
-	struct iroce_sa *sa = to_sa(x);
+	struct iroce_sa *sa;
 
+	/*
+	 * Who reads the handle later finds none, who did before is in an RCU section: see
+	 * iroce_sa_put(). 6.12's garbage collector and its NETDEV_DOWN flush may both be here
+	 * with the same state (7.x has xfrm_state_gc_mutex): one of them gets the SA.
+	 */
+	sa = (struct iroce_sa *)xchg(&x->xso.offload_handle, 0);
 	if (!sa)
 		return;
-	/* Who reads it later finds none, who did before is in an RCU section: see iroce_sa_put(). */
-	WRITE_ONCE(x->xso.offload_handle, 0);
 	spin_lock_bh(&sa->lock);
 	WRITE_ONCE(sa->x, NULL);
 	spin_unlock_bh(&sa->lock);
