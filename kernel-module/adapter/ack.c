@@ -108,10 +108,10 @@ static void progress(struct ack *a, u32 n_acked)
 	struct iroce_qp *iqp = a->iqp;
 	struct rvt_qp *qp = a->qp;
 
+	iroce_req_heard(iqp);
 	qp->s_retry = qp->s_retry_cnt;
 	qp->s_rnr_retry = qp->s_rnr_retry_cnt;
 	iqp->n_patient = 0;
-	iroce_req_heard(iqp);
 	iqp->window = min_t(u32, iqp->window + n_acked, IROCE_WINDOW_MAX);
 	if (qp->s_acked == qp->s_tail || !qp->timeout)
 		rvt_stop_rc_timers(qp);

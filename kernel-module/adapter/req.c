@@ -246,11 +246,19 @@ void iroce_req_arm_timer(struct rvt_qp *qp)
 	mod_timer(&qp->s_timer, jiffies + wait);
 }
 
-/* The peer answered something new: learn how long that took. */
+/*
+ * The peer answered something new: learn how long that took. After a timeout it
+ * may be late, or the packet was lost and most of the wait was our own timeout:
+ * that much is believed once more, no further, or each loss would quadruple it.
+ * Before s_retry is set back; s_lock held.
+ */
 void iroce_req_heard(struct iroce_qp *iqp)
 {
 	u32 waited = min(jiffies - iqp->waiting_since, (unsigned long)MAX_GAP);
+	struct rvt_qp *qp = iqp->qp;
 
+	if (qp->s_retry != qp->s_retry_cnt)
+		waited = min(waited, max_t(u32, 2 * iqp->gap, qp->timeout_jiffies + 1));
 	iqp->gap = max(waited, iqp->gap - iqp->gap / 16);
 	iqp->waiting_since = jiffies;
 }
