@@ -18,8 +18,9 @@
  *	traffic SIZE RADDR RKEY	writes without end, in the background
  *	traffic-stop		what came of it
  *	done			number of good completions so far
- *	fill BYTE | sum | peek OFFSET LEN	the registered memory
+ *	fill BYTE | noise SEED | sum | peek OFFSET LEN	the registered memory
  *	state			queue pair state and PSNs
+ *	modify rts|sqd|err	from wherever it is; sqd asks to be told when drained
  *	events			asynchronous events so far
  *	quit
  */
@@ -42,6 +43,7 @@
 #include <infiniband/verbs.h>
 
 #define DEPTH 64
+#define READS 4			/* outstanding at a time */
 
 struct side {
 	struct ibv_context *ctx;
@@ -128,7 +130,7 @@ static int side_connect(struct side *s, uint32_t qpn, uint32_t psn, const union 
 {
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTR, .path_mtu = s->mtu, .dest_qp_num = qpn, .rq_psn = psn,
-		.max_dest_rd_atomic = 1, .min_rnr_timer = 12,
+		.max_dest_rd_atomic = READS, .min_rnr_timer = 12,
 		.ah_attr = {
 			.is_global = 1, .port_num = 1,
 			.grh = { .dgid = *gid, .sgid_index = s->gid_index, .hop_limit = 64 },
@@ -145,7 +147,7 @@ static int side_connect(struct side *s, uint32_t qpn, uint32_t psn, const union 
 	attr.retry_cnt = retry;
 	attr.rnr_retry = rnr;
 	attr.sq_psn = s->psn;
-	attr.max_rd_atomic = 1;
+	attr.max_rd_atomic = READS;
 	return ibv_modify_qp(s->qp, &attr, IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
 			     IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC);
 }
@@ -401,6 +403,21 @@ static int do_fill(struct side *s, FILE *out, char **arg)
 	return 0;
 }
 
+static int do_noise(struct side *s, FILE *out, char **arg)
+{
+	uint32_t x;
+
+	(void)out;
+	if (!arg[0])
+		return EINVAL;
+	x = strtoul(arg[0], NULL, 0) * 2654435761u + 1;
+	for (size_t i = 0; i < s->len; i++) {
+		x = x * 1664525u + 1013904223u;
+		s->mem[i] = x >> 24;
+	}
+	return 0;
+}
+
 static int do_sum(struct side *s, FILE *out, char **arg)
 {
 	uint64_t sum = 14695981039346656037ull;		/* FNV-1a */
@@ -442,6 +459,26 @@ static int do_state(struct side *s, FILE *out, char **arg)
 	return 0;
 }
 
+static int do_modify(struct side *s, FILE *out, char **arg)
+{
+	static const struct {
+		const char *name;
+		enum ibv_qp_state state;
+	} to[] = { { "rts", IBV_QPS_RTS }, { "sqd", IBV_QPS_SQD }, { "err", IBV_QPS_ERR } };
+	struct ibv_qp_attr attr = { .en_sqd_async_notify = 1 };
+
+	(void)out;
+	for (size_t i = 0; arg[0] && i < sizeof(to) / sizeof(*to); i++) {
+		if (strcmp(arg[0], to[i].name))
+			continue;
+		attr.qp_state = to[i].state;
+		return ibv_modify_qp(s->qp, &attr, IBV_QP_STATE |
+				     (attr.qp_state == IBV_QPS_SQD ?
+				      IBV_QP_EN_SQD_ASYNC_NOTIFY : 0));
+	}
+	return EINVAL;
+}
+
 static int do_events(struct side *s, FILE *out, char **arg)
 {
 	(void)arg;
@@ -458,6 +495,7 @@ static const struct {
 	{ "poll", do_poll },	   { "traffic", do_traffic }, { "traffic-stop", do_traffic_stop },
 	{ "done", do_done },	   { "fill", do_fill },	      { "sum", do_sum },
 	{ "peek", do_peek },	   { "state", do_state },     { "events", do_events },
+	{ "noise", do_noise },	   { "modify", do_modify },
 };
 
 /* Returns true if the process shall end. */

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""An RC queue pair by the book (IBTA volume 1, 9.7 and 10.3): sizes, losses, duplicates, states.
+
+    a: QP ----- clear or sealed, frames lost on the way in ----- QP :b
+                  ^
+                  +--- a frame of a's a second time, or one that a never sent
+"""
+
+import time
+
+import pytest
+
+from kit import (Moved, Protection, Vt, each, hw_counters, ping, poll, queue_pairs, traffic,
+                 unprotect)
+from test_forged import Forger, mac
+
+pytestmark = pytest.mark.lab(scenario="vf")
+
+REM_ACCESS_ERR, RNR_RETRY_EXC, FLUSHED = "10", "13", "5"
+SQ_DRAINED, ACCESS_ERR = "5", "3"
+SIZES = (0, 1, 3, 1023, 1024, 1025, 2048, 4097, 65536)
+
+
+@pytest.fixture
+def pair(lab, programs):
+    ping(lab.a)
+    with queue_pairs(lab, programs) as both:
+        yield both
+
+
+@pytest.fixture(params=["clear", "sealed"])
+def network(request, lab, wire):
+    if request.param == "sealed":
+        Protection(lab, wire).up()
+    ping(lab.a)
+    yield request.param
+    unprotect(lab)
+
+
+@pytest.fixture
+def lossy(lab):
+    """One in 40 frames from the cable is lost, at both ends, whichever it is."""
+    each(lab, "tc qdisc add dev cable0 clsact\n"
+              "tc filter add dev cable0 ingress matchall action pass random netrand drop 40\n")
+    yield
+    each(lab, "tc qdisc del dev cable0 clsact")
+
+
+def events(side):
+    text = side.host.run(["/tmp/vt", "ask", side.socket, "events"]).stdout
+    return [line.split()[1] for line in text.splitlines() if line.startswith("event ")]
+
+
+def border(side, size):
+    """The last byte within a message of that size and the first behind it."""
+    last = side.ask(f"peek {size - 1} 1")["bytes"] if size else ""
+    return last, side.ask(f"peek {size} 1")["bytes"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_message_of_any_size_arrives_whole(pair, size):
+    a, b = pair
+    for verb, source, sink in (("write", a, b), ("read", b, a), ("send", a, b)):
+        source.ask("fill 0xa5")
+        sink.ask("fill 0x11")
+        if verb == "send":
+            b.ask(f"recv 1 {size or 1}")
+            a.ask(f"send 1 {size}")
+            assert b.ask("poll 1 5000")["good"] == "1"
+        else:
+            assert a.ask(f"{verb} 1 {size} {b.target()}")["good"] == "1"
+        assert border(sink, size) == ("a5" if size else "", "11"), verb
+
+
+@pytest.mark.parametrize("verb", ["write", "read", "send"])
+def test_lost_frames_cost_time_and_no_byte(lab, programs, network, lossy, verb):
+    size = 100_000
+    with queue_pairs(lab, programs, timeout=12) as (a, b):
+        for seed in range(2):
+            source, sink = (b, a) if verb == "read" else (a, b)
+            source.ask(f"noise {seed}")
+            if verb == "send":
+                sink.ask("noise 77")
+                b.ask(f"recv 8 {size}")
+            answer = a.ask(f"{verb} 8 {size} {b.target()}", timeout=120)
+            assert answer["good"] == "8" and answer["bad"] == "0", answer
+            if verb == "send":
+                assert b.ask("poll 8 30000")["good"] == "8"
+            for offset in (0, 1024, 50_000, size - 256):
+                assert a.ask(f"peek {offset} 256")["bytes"] == b.ask(f"peek {offset} 256")["bytes"]
+            assert a.state() == b.state() == "RTS"
+    moved = hw_counters(lab.a)
+    assert moved["completer_retry_err"] + moved["rcvd_seq_err"], "nothing was lost"
+
+
+def test_a_send_waits_for_a_receive_as_long_as_it_takes(lab, pair):
+    a, b = pair
+    moved = Moved(lab.a, hw_counters)
+    send = lab.a.spawn(["/tmp/vt", "ask", a.socket, "send", "1", "64"])
+    moved.wait("rcvd_rnr_err", 20)
+    b.ask("recv 1 64")
+    assert "good 1" in send.wait(30).stdout
+    assert a.state() == "RTS"
+
+
+def test_a_send_that_nobody_receives_ends_when_its_retries_do(lab, programs):
+    a, b = Vt(lab.a, programs), Vt(lab.b, programs)
+    try:
+        for side, peer in ((a, b), (b, a)):
+            i = peer.info
+            side.ask(f"connect qpn={i['qpn']} psn={i['psn']} gid={i['gid']} timeout=17 rnr=2")
+        moved = Moved(lab.a, hw_counters)
+        assert a.ask("send 1 64")["status"].split()[0] == RNR_RETRY_EXC
+        assert moved["rcvd_rnr_err"] == 3 and moved["retry_rnr_exceeded_err"] == 1
+        assert (a.state(), b.state()) == ("ERR", "RTS")
+    finally:
+        a.close()
+        b.close()
+
+
+def test_duplicates_are_acknowledged_and_never_executed(lab, wire, pair):
+    a, b = pair
+    wire.forget()
+    b.ask("recv 2 256")
+    a.ask("noise 1")
+    a.ask(f"write 1 5000 {b.target()}")
+    a.ask("send 1 256")
+    assert b.ask("poll 1 5000")["good"] == "1"
+    own = mac(lab.a)
+    sent = poll(lambda: [f.raw for f in wire.frames(0, "a")
+                         if f.src_mac.hex(":") == own and f.kind == "roce"], 10, "frames of a")
+    b.ask("fill 0")
+    before, moved = b.ask("sum")["sum"], Moved(lab.b, hw_counters)
+    for raw in sent:
+        lab.inject("b", 0, raw)
+    moved.wait("duplicate_request", 6)
+    assert b.ask("sum")["sum"] == before, "a duplicate was executed"
+    assert b.ask("poll 1 500", check=False)["good"] == "0", "a duplicate took a receive"
+    assert moved["sent_pkts"] >= 2, "duplicates must be acknowledged again"
+    a.ask("send 1 256")
+    assert b.ask("poll 1 5000")["good"] == "1"
+
+
+def test_a_gap_is_answered_by_one_nak(lab, pair):
+    a, b = pair
+    a.ask(f"write 2 64 {b.target()}")
+    forger, moved = Forger(lab, a, b), Moved(lab.b, hw_counters)
+    for ahead in (5, 6, 7):
+        forger.inject(forger.write((forger.psn() + ahead) & 0xFFFFFF))
+    moved.wait("out_of_seq_request", 3)
+    assert moved["sent_pkts"] == 1
+    a.ask(f"write 2 64 {b.target()}")
+    assert b.state() == "RTS"
+
+
+def test_a_key_that_does_not_fit_ends_both_and_tells_why(pair):
+    a, b = pair
+    target = f"{b.info['addr']} {int(b.info['rkey']) ^ 0x5500}"
+    assert a.ask(f"write 1 64 {target}")["status"].split()[0] == REM_ACCESS_ERR
+    assert a.state() == b.state() == "ERR"
+    assert ACCESS_ERR in events(b)
+    assert a.ask(f"write 1 64 {b.target()}")["status"].split()[0] == FLUSHED
+
+
+def test_a_drained_queue_says_so_and_goes_on(pair):
+    a, b = pair
+    with traffic(a, b):
+        a.ask("modify sqd")
+        poll(lambda: SQ_DRAINED in events(a), 10, "SQ_DRAINED")
+        b.ask(f"write 1 64 {a.target()}")
+        done = a.done()
+        time.sleep(1)
+        assert a.done() == done, "a drained queue began something new"
+        a.ask("modify rts")
+        poll(lambda: a.done() > done + 10, 20, "traffic after SQD")
+    assert a.state() == "RTS"
