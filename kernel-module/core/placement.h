@@ -3,10 +3,10 @@
  * Where an SA of a bond may live, from the facts alone: which ports, how they count, how the bond
  * spreads traffic. The kernel helper refuses by it, the operator's tool chooses by it.
  *
- *   placement  wire                        where                              out          in
- *   shared     one SPI and key             ports of one engine (adapter)      all ports    all ports
- *   per port   one SPI and key per port    independent engines, all active    home port    one port
- *   owner      one SPI and key             independent engines, one active    one port     one port
+ *   placement  wire                      where                            out        in
+ *   shared     one SPI and key           ports of one engine (adapter)    all ports  all ports
+ *   per port   one SPI and key per port  independent engines, all active  home port  one port
+ *   owner      one SPI and key           independent engines, one active  one port   one port
  *
  * An engine is what counts an SA's sequence numbers and holds its replay window. Two engines that
  * send under one key repeat nonces (I3); two windows of one SPI accept a packet twice (I4).
