@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 """roce-ipsec-lab test: everything that can be checked, from pure C to two hosts on both kernels.
 
-    unit        ctest in the guest image: core, provider, library, tool
+    unit        ctest in the guest image: core, provider, library, tool; spin on tests/model
     sanitize    the same for core under ASan + UBSan and under TSan
     judge       the outside judge, on captures made by its own tests
     lab         the lab itself: its cache, its beginning and its end, without hosts
     vm          tests/vm: two hosts, both kernels
 
-With a FILTER (pytest's -k) only judge, lab and vm run, and of them what matches.  The last line is always
-"N passed, N failed".
+With a FILTER (pytest's -k) only judge, lab and vm run, and of them what matches.  The last line
+is always "N passed, N failed".
 """
 
 from __future__ import annotations
@@ -125,9 +125,20 @@ def run_ctest(img: image.Image, src: Path, name: str, tree: str, options: list[s
         bad.append(f"{name}: build")
     tally.add(sum(verdict == "Passed" for _, verdict in results), bad)
     print(f"{name}: {len(results) - len(bad)} of {len(results)} passed")
+    for line in spin_says(build):
+        print(f"  {line}")
     if bad:
         print(tail(output, 60))
         print(f"(all of it: {log})")
+
+
+def spin_says(build: Path) -> list[str]:
+    """What tests/model found, states and errors; ctest shows the output of failed tests alone."""
+    try:
+        text = (build / "Testing/Temporary/LastTest.log").read_text(errors="replace")
+    except OSError:
+        return []
+    return re.findall(r"^spin: (.*)$", text, re.M)
 
 
 class Pytest:
