@@ -78,8 +78,7 @@ static enum iroce_place_reason check_wish(const struct iroce_place_facts *f,
 							     IROCE_PLACE_TWO_SENDERS;
 	case IROCE_PLACE_PER_PORT:
 		/* Inbound there is one live window, wherever it is: sound for any SA. */
-		return f->dir == IROCE_DIR_IN || f->has_home ? IROCE_PLACE_OK :
-							       IROCE_PLACE_NO_HOME;
+		return f->dir == IROCE_DIR_IN || f->has_home ? IROCE_PLACE_OK : IROCE_PLACE_NO_HOME;
 	default:
 		return IROCE_PLACE_BAD;
 	}
