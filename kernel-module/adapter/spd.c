@@ -435,6 +435,8 @@ int iroce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack)
 	}
 	xp->xdo.offload_handle = (unsigned long)policy;
 	iroce_flow_changed(f);
+	/* Senders that found no policy are through when the caller hears that there is one (I1). */
+	synchronize_rcu_expedited();
 	return 0;
 
 err_free:

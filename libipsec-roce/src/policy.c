@@ -183,8 +183,9 @@ static void take_back_unsure(struct ipsec_roce *h, const struct ipsec_roce_polic
 
 	id_request(h, XFRM_MSG_GETPOLICY, p);
 	if (!request_call(h, on_one, &found) && found.kind == p->kind &&
-	    found.reqid == p->reqid && found.ifindex == ifindex &&
-	    found.priority == p->priority)
+	    found.ifindex == ifindex && found.priority == p->priority &&
+	    /* A fence has no template that could have one. */
+	    (p->kind == IPSEC_ROCE_POLICY_FENCE || found.reqid == p->reqid))
 		ipsec_roce_policy_del(h, p);
 }
 

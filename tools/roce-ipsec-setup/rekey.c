@@ -16,6 +16,9 @@ static int drop_other(struct setup *s, struct tunnel *t)
 {
 	int err = step_sa_del(s, t, &t->other, IPSEC_ROCE_IN);
 
+	/* Tried for sending, and cut short. */
+	if (!err && t->other.has_out)
+		err = step_sa_del(s, t, &t->other, IPSEC_ROCE_OUT);
 	if (err)
 		return err;
 	t->other = (struct generation){ 0 };
@@ -141,6 +144,7 @@ int cmd_rekey(struct setup *s)
 	err = err ?: view_read(s, &t, &v);
 	if (err)
 		return err;
+	view_settle(&t, &v);
 	if (!view_is_live(&t, &v))
 		return setup_fail(s, -ENOENT,
 				  "the SAs of generation %u are gone: use `up` with a new generation",

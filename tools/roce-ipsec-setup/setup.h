@@ -108,6 +108,12 @@ char *record_text(const struct tunnel *t);	/* to be freed */
 
 /* ---- view.c: what the kernel has ---- */
 int view_read(struct setup *s, const struct tunnel *t, struct view *v);
+/*
+ * The record names the new generation before the kernel hears of it. A rekey that
+ * was cut short in between: what the outbound policy asks for is what sends.
+ * True: it was so, and @t and @v say it now.
+ */
+bool view_settle(struct tunnel *t, struct view *v);
 bool view_sa_good(const struct tunnel *t, const struct view *v, const struct sa_view *sa,
 		  uint32_t reqid, enum ipsec_roce_dir dir, const char **why);
 bool view_is_live(const struct tunnel *t, const struct view *v);

@@ -215,8 +215,9 @@ struct status {
 	int count;
 };
 
-static int on_tunnel(struct setup *s, const struct tunnel *t, void *arg)
+static int on_tunnel(struct setup *s, const struct tunnel *recorded, void *arg)
 {
+	struct tunnel now = *recorded, *t = &now;
 	struct status *st = arg;
 	struct view v;
 	int err;
@@ -224,6 +225,7 @@ static int on_tunnel(struct setup *s, const struct tunnel *t, void *arg)
 	err = view_read(s, t, &v);
 	if (err)
 		return err;
+	view_settle(t, &v);
 	st->count++;
 	if (st->list)
 		json_object_array_add(st->list, tunnel_json(t, &v));

@@ -313,8 +313,9 @@ static int check_probe(struct verify *vf)
 	return 0;
 }
 
-static int on_tunnel(struct setup *s, const struct tunnel *t, void *arg)
+static int on_tunnel(struct setup *s, const struct tunnel *recorded, void *arg)
 {
+	struct tunnel now = *recorded, *t = &now;
 	struct verify *vf = arg;
 	int err;
 
@@ -323,6 +324,10 @@ static int on_tunnel(struct setup *s, const struct tunnel *t, void *arg)
 	if (err)
 		return err;
 	check_link(vf);
+	if (view_settle(t, &vf->view))
+		check(vf, RESULT_NOTE, "rekey",
+		      "to generation %u was cut short, generation %u is in use: rekey to another one",
+		      t->other.number, t->now.number);
 	check_sa(vf, IPSEC_ROCE_OUT);
 	check_sa(vf, IPSEC_ROCE_IN);
 	check_policy(vf, IPSEC_ROCE_OUT);

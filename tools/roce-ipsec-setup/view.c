@@ -133,6 +133,23 @@ int view_read(struct setup *s, const struct tunnel *t, struct view *v)
 	return err;
 }
 
+bool view_settle(struct tunnel *t, struct view *v)
+{
+	struct generation now = t->now;
+	struct sa_view sa[SIDES];
+
+	if (!t->other.number || t->other_is_next || !v->protect[0].is_there ||
+	    v->protect[0].policy.reqid != t->other.spi_out)
+		return false;
+	t->now = t->other;
+	t->other = now;
+	t->other_is_next = true;
+	memcpy(sa, v->now, sizeof(sa));
+	memcpy(v->now, v->other, sizeof(sa));
+	memcpy(v->other, sa, sizeof(sa));
+	return true;
+}
+
 bool view_sa_good(const struct tunnel *t, const struct view *v, const struct sa_view *sa,
 		  uint32_t reqid, enum ipsec_roce_dir dir, const char **why)
 {
