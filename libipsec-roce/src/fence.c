@@ -169,7 +169,6 @@ int ipsec_roce_fence_del(struct ipsec_roce *h, const struct ipsec_roce_fence *f)
 	return fence_call(h, f, RTM_DELTFILTER, NULL, NULL);
 }
 
-
 static uint64_t read_drops(struct nlattr *stats)
 {
 	struct nlattr *tb[TCA_STATS_MAX + 1];

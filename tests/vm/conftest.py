@@ -118,7 +118,8 @@ def pytest_collection_modifyitems(config, items):
         wanted = _wanted(item)
         if not wanted or "kernel" not in item.fixturenames:
             return (-1, 0, False, "", 0)
-        return (KERNELS.index(_kernel(item)), SCENARIO_ORDER.index(wanted[0]), wanted[1], *item.location[:2])
+        return (KERNELS.index(_kernel(item)), SCENARIO_ORDER.index(wanted[0]), wanted[1],
+                *item.location[:2])
 
     items.sort(key=order)
 

@@ -433,11 +433,8 @@ static int up_again(struct setup *s, struct tunnel *t, const struct tunnel *old)
 	err = err ?: generation_make(s, t, &g) ?: view_read(s, old, &v);
 	if (err)
 		return err;
-	if (view_settle(&before, &v)) {
-		t->now = before.now;
-		t->other = before.other;
-		t->other_is_next = before.other_is_next;
-	}
+	if (view_settle(&before, &v))
+		tunnel_merge(t, &before);
 	if (view_is_live(old, &v))
 		return generation_same(&g, &old->now) ? repair(s, t, old) :
 							rekey_to(s, t, &g, STEP_ALL);
