@@ -265,14 +265,14 @@ struct sk_buff *iroce_frame_alloc(struct iroce_func *f, unsigned int len, unsign
 /* I3: take the next number; -EOVERFLOW rather than one that was used. */
 static int sa_next_seq(struct iroce_sa *sa, u64 *seq)
 {
-	s64 last = atomic64_read(&sa->oseq);
+	s64 last = atomic64_read(&sa->num->oseq);
 	int err;
 
 	do {
 		err = iroce_esp_seq_take(last, 1, sa->is_esn, seq);
 		if (err)
 			return err;
-	} while (!atomic64_try_cmpxchg(&sa->oseq, &last, *seq));
+	} while (!atomic64_try_cmpxchg(&sa->num->oseq, &last, *seq));
 	return 0;
 }
 
@@ -312,7 +312,7 @@ static u8 *seal_headers(struct sk_buff *skb, const struct iroce_sa *sa,
 	memcpy(p, s->hdr, s->hdr_len);
 	iroce_pkt_fix_ip(p + s->l3, p + s->proto_off, IPPROTO_ESP, skb->len - s->l3);
 	p = iroce_esp_hdr_put(p + s->hdr_len, sa->node.spi, seq);
-	return iroce_esp_iv_put(p, sa->iv_base + seq);
+	return iroce_esp_iv_put(p, sa->num->iv_base + seq);
 }
 
 struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,

@@ -251,6 +251,7 @@ int iroce_ipsec_module_init(void)
 	err = iroce_crypt_init();
 	if (err)
 		goto err_wq;
+	iroce_numbers_module_init();
 	return 0;
 
 err_wq:
@@ -260,6 +261,7 @@ err_wq:
 
 void iroce_ipsec_module_exit(void)
 {
+	iroce_numbers_module_exit();
 	/* Queues what waits for its grace period, then runs it: the last SAs free their keys. */
 	rcu_barrier();
 	destroy_workqueue(iroce_ipsec_wq);

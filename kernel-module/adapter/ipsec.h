@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Private to the IPsec half of iroce.ko: xfrm, spd, sad, esp, frame, host_xmit,
+ * Private to the IPsec half of iroce.ko: xfrm, spd, sad, numbers, esp, frame, host_xmit,
  * rx, ipsec*. What the other halves may use is in iroce.h.
  *
  * Locks, outermost first:
  *	xfrm_state.lock		the kernel's, held by it around most of our callbacks
  *	iroce_ipsec.lock	writers of SAD and SPD (spinlock, BH disabled)
- *	iroce_sa.lock		replay window and the pointer back to xfrm (spinlock, BH disabled)
- * The data path takes none but iroce_sa.lock, once per packet received; it
+ *	iroce_sa.lock		the pointer back to xfrm, counters of drops (spinlock, BH disabled)
+ *	iroce_numbers.lock	replay window (spinlock, BH disabled)
+ * The data path takes none but iroce_numbers.lock, once per packet received; it
  * finds SAs and policies under RCU.
  */
 #ifndef IROCE_IPSEC_H
@@ -70,6 +71,45 @@ void iroce_ipsec_tx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_s
 
 extern const struct xfrmdev_ops iroce_xfrmdev_ops;
 
+/* As xdo_dev_state_add(); @first's SA is at another function of this adapter. */
+int iroce_state_add_shared(struct net_device *dev, struct xfrm_state *x,
+			   const struct xfrm_state *first, struct netlink_ext_ack *extack);
+
+/* ---- numbers.c -------------------------------------------------------- */
+
+/*
+ * struct iroce_numbers - what must not be there twice for one key: the IVs, the
+ * sequence counter, the replay window, the packets that lifetimes count
+ *
+ * An SA has its own, unless a bond has the SA on several functions of an adapter:
+ * then all of them use one (placement "shared"), and I3 and I4 hold over its ports
+ * as they do on one.
+ *
+ * @iv_base: random; IV = iv_base + sequence number, see esp.c
+ * @oseq: last sequence number given out
+ * @packets, @bytes: of all functions, for the limits
+ * @lock: @replay; spinlock, BH disabled; innermost
+ */
+struct iroce_numbers {
+	refcount_t ref;
+	u64 iv_base;
+
+	atomic64_t oseq ____cacheline_aligned_in_smp;
+	atomic64_t packets;
+	atomic64_t bytes;
+
+	spinlock_t lock ____cacheline_aligned_in_smp;
+	struct iroce_replay replay;
+};
+
+/* Process context; one reference. NULL: no memory. */
+struct iroce_numbers *iroce_numbers_create(void);
+void iroce_numbers_put(struct iroce_numbers *num);
+
+/* Tells ipsec_roce_engine.ko that an adapter's functions can share SAs. */
+void iroce_numbers_module_init(void);
+void iroce_numbers_module_exit(void);
+
 /* ---- sad.c ------------------------------------------------------------ */
 
 /*
@@ -84,10 +124,10 @@ extern const struct xfrmdev_ops iroce_xfrmdev_ops;
  * @has_limits: packet or byte lifetimes; without them none is compared
  * @fast: best cipher, synchronous only while crypto_simd_usable(); @safe: always
  *	synchronous; the same tfm where the kernel has one that is both
- * @iv_base: random; IV = iv_base + sequence number, see esp.c
- * @oseq: last sequence number given out
- * @packets, @bytes: as xfrm counts them, bytes without IP header and ESP
- * @lock: @replay, @x, and the xfrm side's view of the counters
+ * @num: set before the SA is found by anybody, good as long as the SA
+ * @packets, @bytes: of this function, as xfrm counts them, bytes without IP header
+ *	and ESP
+ * @lock: @x, and the xfrm side's view of the counters
  * @x: NULL once xfrm has freed its side; the memory behind it is good for RCU
  *	readers that found the SA in the SAD
  */
@@ -101,14 +141,13 @@ struct iroce_sa {
 	bool is_soft_fired;
 	struct crypto_aead *fast;
 	struct crypto_aead *safe;
-	u64 iv_base;
+	struct iroce_numbers *num;
 	u64 soft_packets;
 	u64 hard_packets;
 	u64 soft_bytes;
 	u64 hard_bytes;
 
-	atomic64_t oseq ____cacheline_aligned_in_smp;
-	atomic64_t packets;
+	atomic64_t packets ____cacheline_aligned_in_smp;
 	atomic64_t bytes;
 	time64_t first_use;
 	time64_t last_use;
@@ -118,7 +157,6 @@ struct iroce_sa {
 	u64 n_replayed;		/* seen before */
 	u64 n_stale;		/* left of the window */
 	u64 n_forged;
-	struct iroce_replay replay;
 
 	struct delayed_work expire_work;
 	struct rcu_work free_work;
@@ -133,6 +171,8 @@ int iroce_sad_setup(struct iroce_ipsec *ipsec);
 void iroce_sad_teardown(struct iroce_ipsec *ipsec);
 /* Process context. The new SA has one reference, no tfm and is in no table. */
 struct iroce_sa *iroce_sa_alloc(void);
+/* One that nobody has seen, or that nobody sees any more; its ciphers are gone. */
+void iroce_sa_destroy(struct iroce_sa *sa);
 /* Publishes @sa; -EEXIST if (direction, daddr, SPI) is taken. */
 int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa);
 /* Atomic. After it no packet begins to use the SA. */

@@ -157,8 +157,8 @@ static int replay_look(struct iroce_sa *sa, __be32 wire, u64 *seq)
 		*seq = be32_to_cpu(wire);
 		return 0;
 	}
-	return iroce_replay_infer(&sa->replay, wire, seq) ?:
-	       iroce_replay_check(&sa->replay, *seq);
+	return iroce_replay_infer(&sa->num->replay, wire, seq) ?:
+	       iroce_replay_check(&sa->num->replay, *seq);
 }
 
 static void count_replay(struct iroce_sa *sa, int err)
@@ -177,16 +177,15 @@ static void count_replay(struct iroce_sa *sa, int err)
  */
 static int replay_commit(struct iroce_sa *sa, u64 seq)
 {
-	int err = 0;
+	int err;
 
-	spin_lock(&sa->lock);
-	if (sa->has_replay)
-		err = iroce_replay_accept(&sa->replay, seq);
-	if (err == -EALREADY)
-		sa->n_replayed++;
-	else if (err)
-		sa->n_stale++;
-	spin_unlock(&sa->lock);
+	if (!sa->has_replay)
+		return 0;
+	spin_lock(&sa->num->lock);
+	err = iroce_replay_accept(&sa->num->replay, seq);
+	spin_unlock(&sa->num->lock);
+	if (err)
+		count_replay(sa, err);
 	return err;
 }
 

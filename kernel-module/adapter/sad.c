@@ -18,12 +18,18 @@
 
 /* ---- reference -------------------------------------------------------- */
 
+void iroce_sa_destroy(struct iroce_sa *sa)
+{
+	iroce_numbers_put(sa->num);
+	kfree(sa);
+}
+
 static void sa_free_work(struct work_struct *work)
 {
 	struct iroce_sa *sa = container_of(to_rcu_work(work), struct iroce_sa, free_work);
 
 	iroce_sa_drop_key(sa);
-	kfree(sa);
+	iroce_sa_destroy(sa);
 }
 
 struct iroce_sa *iroce_sa_get(struct iroce_sa *sa)
@@ -79,8 +85,8 @@ static void sa_expire_work(struct work_struct *work)
 /* A limit is reached: what it means for the data path now, and tell xfrm. */
 static void sa_limit_reached(struct iroce_sa *sa)
 {
-	u64 packets = atomic64_read(&sa->packets);
-	u64 bytes = atomic64_read(&sa->bytes);
+	u64 packets = atomic64_read(&sa->num->packets);
+	u64 bytes = atomic64_read(&sa->num->bytes);
 	bool is_news = false;
 
 	spin_lock_bh(&sa->lock);
@@ -101,22 +107,23 @@ static void sa_limit_reached(struct iroce_sa *sa)
 bool iroce_sa_is_spent(const struct iroce_sa *sa)
 {
 	return READ_ONCE(sa->has_limits) &&
-	       ((u64)atomic64_read(&sa->packets) >= READ_ONCE(sa->hard_packets) ||
-		(u64)atomic64_read(&sa->bytes) >= READ_ONCE(sa->hard_bytes));
+	       ((u64)atomic64_read(&sa->num->packets) >= READ_ONCE(sa->hard_packets) ||
+		(u64)atomic64_read(&sa->num->bytes) >= READ_ONCE(sa->hard_bytes));
 }
 
 bool iroce_sa_charge(struct iroce_sa *sa, unsigned int len)
 {
-	u64 packets = atomic64_inc_return(&sa->packets);
-	u64 bytes = atomic64_add_return(len, &sa->bytes);
+	struct iroce_numbers *num = sa->num;
+	u64 packets = atomic64_inc_return(&num->packets);
+	u64 bytes = atomic64_add_return(len, &num->bytes);
 	time64_t now = ktime_get_real_seconds();
 
 	if (unlikely(READ_ONCE(sa->has_limits))) {
 		/* As xfrm: the packet that reaches the limit is the last one to pass. */
 		if (packets > READ_ONCE(sa->hard_packets) ||
 		    bytes - len >= READ_ONCE(sa->hard_bytes)) {
-			atomic64_dec(&sa->packets);
-			atomic64_sub(len, &sa->bytes);
+			atomic64_dec(&num->packets);
+			atomic64_sub(len, &num->bytes);
 			sa_limit_reached(sa);
 			return false;
 		}
@@ -127,6 +134,8 @@ bool iroce_sa_charge(struct iroce_sa *sa, unsigned int len)
 		      bytes >= READ_ONCE(sa->soft_bytes))))
 			sa_limit_reached(sa);
 	}
+	atomic64_inc(&sa->packets);
+	atomic64_add(len, &sa->bytes);
 	if (unlikely(!READ_ONCE(sa->first_use)))
 		cmpxchg(&sa->first_use, 0, now);
 	if (READ_ONCE(sa->last_use) != now)
@@ -164,11 +173,15 @@ struct iroce_sa *iroce_sa_alloc(void)
 	sa = kzalloc(sizeof(*sa), GFP_KERNEL);
 	if (!sa)
 		return NULL;
+	sa->num = iroce_numbers_create();
+	if (!sa->num) {
+		kfree(sa);
+		return NULL;
+	}
 	refcount_set(&sa->ref, 1);
 	spin_lock_init(&sa->lock);
 	INIT_DELAYED_WORK(&sa->expire_work, sa_expire_work);
 	INIT_RCU_WORK(&sa->free_work, sa_free_work);
-	get_random_bytes(&sa->iv_base, sizeof(sa->iv_base));
 	return sa;
 }
 

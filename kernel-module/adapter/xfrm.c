@@ -10,6 +10,7 @@
  * update_stats is called under x->lock, under xfrm_state_lock, or under nothing but
  * a reference of x (netlink: get, notifications): beside itself and state_free.
  */
+#include <crypto/utils.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/netlink.h>
@@ -49,9 +50,14 @@ static int validate_cipher(const struct xfrm_state *x, struct netlink_ext_ack *e
 	return 0;
 }
 
+static u32 window_of(const struct xfrm_state *x)
+{
+	return x->replay_esn ? x->replay_esn->replay_window : x->props.replay_window;
+}
+
 static int validate_replay(const struct xfrm_state *x, struct netlink_ext_ack *extack)
 {
-	u32 window = x->replay_esn ? x->replay_esn->replay_window : x->props.replay_window;
+	u32 window = window_of(x);
 
 	if (x->props.flags & XFRM_STATE_ESN && !x->replay_esn) {
 		NL_SET_ERR_MSG_MOD(extack, "ESN needs the replay state of XFRMA_REPLAY_ESN_VAL");
@@ -184,22 +190,34 @@ static int sa_set_replay(struct iroce_sa *sa, const struct xfrm_state *x)
 
 	if (sa->node.dir == IROCE_DIR_OUT) {
 		/* oseq is the last number used: a preset SA goes on behind it. */
-		atomic64_set(&sa->oseq, esn ? esn->oseq : x->replay.oseq);
+		atomic64_set(&sa->num->oseq, esn ? esn->oseq : x->replay.oseq);
 		if (sa->is_esn)
-			atomic64_add((u64)esn->oseq_hi << 32, &sa->oseq);
+			atomic64_add((u64)esn->oseq_hi << 32, &sa->num->oseq);
 		return 0;
 	}
 	if (esn && esn->replay_window) {
 		sa->has_replay = true;
-		return iroce_replay_import(&sa->replay, esn->replay_window, sa->is_esn, esn->seq,
-					   sa->is_esn ? esn->seq_hi : 0, esn->bmp);
+		return iroce_replay_import(&sa->num->replay, esn->replay_window, sa->is_esn,
+					   esn->seq, sa->is_esn ? esn->seq_hi : 0, esn->bmp);
 	}
 	if (!esn && x->props.replay_window) {
 		sa->has_replay = true;
-		return iroce_replay_import_legacy(&sa->replay, x->props.replay_window,
+		return iroce_replay_import_legacy(&sa->num->replay, x->props.replay_window,
 						  x->replay.seq, x->replay.bitmap);
 	}
 	return 0;
+}
+
+/* Two states of one SA, so that they may use one set of numbers. Both are validated. */
+static bool is_same_sa(const struct xfrm_state *x, const struct xfrm_state *y)
+{
+	return x->props.family == y->props.family && x->xso.dir == y->xso.dir &&
+	       x->id.spi == y->id.spi &&
+	       xfrm_addr_equal(&x->id.daddr, &y->id.daddr, x->props.family) &&
+	       !((x->props.flags ^ y->props.flags) & XFRM_STATE_ESN) &&
+	       window_of(x) == window_of(y) && x->aead->alg_key_len == y->aead->alg_key_len &&
+	       !crypto_memneq(x->aead->alg_key, y->aead->alg_key,
+			      DIV_ROUND_UP(x->aead->alg_key_len, BITS_PER_BYTE));
 }
 
 static void sa_fill(struct iroce_sa *sa, struct xfrm_state *x)
@@ -229,12 +247,38 @@ static void sa_fill(struct iroce_sa *sa, struct xfrm_state *x)
 	sa->is_esn = x->props.flags & XFRM_STATE_ESN;
 	atomic64_set(&sa->packets, x->curlft.packets);
 	atomic64_set(&sa->bytes, x->curlft.bytes);
+	atomic64_set(&sa->num->packets, x->curlft.packets);
+	atomic64_set(&sa->num->bytes, x->curlft.bytes);
 	sa->first_use = x->curlft.use_time;
 	iroce_sa_set_limits(sa, &x->lft);
 }
 
-static int state_add(struct net_device *dev, struct xfrm_state *x,
-		     struct netlink_ext_ack *extack)
+/* Numbers of its own, from what xfrm says was used, or those of @first. */
+static int sa_set_numbers(struct iroce_sa *sa, const struct xfrm_state *x,
+			  const struct xfrm_state *first, struct netlink_ext_ack *extack)
+{
+	struct iroce_sa *other;
+
+	if (!first) {
+		if (!sa_set_replay(sa, x))
+			return 0;
+		NL_SET_ERR_MSG_MOD(extack, "The replay state given does not fit its window");
+		return -EINVAL;
+	}
+	other = to_sa(first);
+	if (!other || !is_same_sa(x, first)) {
+		NL_SET_ERR_MSG_MOD(extack, "Only one and the same SA can share its numbers");
+		return -EINVAL;
+	}
+	iroce_numbers_put(sa->num);
+	refcount_inc(&other->num->ref);
+	sa->num = other->num;
+	sa->has_replay = other->has_replay;
+	return 0;
+}
+
+static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_state *first,
+	       struct netlink_ext_ack *extack)
 {
 	struct iroce_ipsec *ipsec = iroce_func(dev)->ipsec;
 	struct iroce_sa *sa;
@@ -255,11 +299,9 @@ static int state_add(struct net_device *dev, struct xfrm_state *x,
 	if (!sa)
 		return -ENOMEM;
 	sa_fill(sa, x);
-	err = sa_set_replay(sa, x);
-	if (err) {
-		NL_SET_ERR_MSG_MOD(extack, "The replay state given does not fit its window");
+	err = sa_set_numbers(sa, x, first, extack);
+	if (err)
 		goto err_free;
-	}
 	err = iroce_sa_set_key(sa, (const u8 *)x->aead->alg_key,
 			       DIV_ROUND_UP(x->aead->alg_key_len, BITS_PER_BYTE), extack);
 	if (err)
@@ -281,8 +323,20 @@ static int state_add(struct net_device *dev, struct xfrm_state *x,
 err_key:
 	iroce_sa_drop_key(sa);
 err_free:
-	kfree(sa);
+	iroce_sa_destroy(sa);
 	return err;
+}
+
+static int state_add(struct net_device *dev, struct xfrm_state *x,
+		     struct netlink_ext_ack *extack)
+{
+	return add(dev, x, NULL, extack);
+}
+
+int iroce_state_add_shared(struct net_device *dev, struct xfrm_state *x,
+			   const struct xfrm_state *first, struct netlink_ext_ack *extack)
+{
+	return add(dev, x, first, extack);
 }
 
 static void state_delete(struct net_device *dev, struct xfrm_state *x)
@@ -321,7 +375,7 @@ static void show_replay(struct iroce_sa *sa, struct xfrm_state *x)
 	u64 oseq;
 
 	if (sa->node.dir == IROCE_DIR_OUT) {
-		oseq = atomic64_read(&sa->oseq);
+		oseq = atomic64_read(&sa->num->oseq);
 		if (esn) {
 			esn->oseq = lower_32_bits(oseq);
 			esn->oseq_hi = upper_32_bits(oseq);
@@ -332,12 +386,14 @@ static void show_replay(struct iroce_sa *sa, struct xfrm_state *x)
 	}
 	if (!sa->has_replay)
 		return;
+	spin_lock(&sa->num->lock);
 	if (esn) {
-		iroce_replay_export(&sa->replay, &esn->seq, &esn->seq_hi, esn->bmp);
+		iroce_replay_export(&sa->num->replay, &esn->seq, &esn->seq_hi, esn->bmp);
 	} else {
-		x->replay.seq = lower_32_bits(sa->replay.top);
-		x->replay.bitmap = iroce_replay_export_legacy(&sa->replay);
+		x->replay.seq = lower_32_bits(sa->num->replay.top);
+		x->replay.bitmap = iroce_replay_export_legacy(&sa->num->replay);
 	}
+	spin_unlock(&sa->num->lock);
 }
 
 /*
@@ -387,10 +443,10 @@ static void state_advance_esn(struct xfrm_state *x)
 	if (!sa || !sa->has_replay || !x->replay_esn)
 		return;
 	seq = (u64)x->replay_esn->seq_hi << 32 | x->replay_esn->seq;
-	spin_lock_bh(&sa->lock);
+	spin_lock_bh(&sa->num->lock);
 	/* Old news is fine too. */
-	(void)!iroce_replay_accept(&sa->replay, seq);
-	spin_unlock_bh(&sa->lock);
+	(void)!iroce_replay_accept(&sa->num->replay, seq);
+	spin_unlock_bh(&sa->num->lock);
 }
 
 /* A packet the stack is about to leave to us: what sealing can't do must not come. */

@@ -17,8 +17,8 @@ from lab.bench import xfrm_script
 from lab.config import source_root
 from lab.perftest import End
 
-RIGHT = "sa->iv_base + seq"
-WRONG = "sa->iv_base + (seq & ~1ull)"
+RIGHT = "sa->num->iv_base + seq"
+WRONG = "sa->num->iv_base + (seq & ~1ull)"
 
 
 @pytest.fixture

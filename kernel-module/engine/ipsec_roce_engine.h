@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Which network devices count an SA's packets together.
+ *
+ * An SA on two ports of a bond repeats nonces (I3) and accepts a packet twice
+ * (I4), unless both ports draw from one sequence counter and one replay window.
+ * Only a driver knows whether its devices do. Drivers that can say so register
+ * here; the helper of bonds (ipsec_roce.ko) asks. A device that nobody speaks for
+ * is an engine of its own.
+ *
+ *	driver (iroce.ko, ...) --register--> ipsec_roce_engine.ko <--ask-- ipsec_roce.ko
+ *
+ * So neither needs the other: this module is there for them to meet.
+ */
+#ifndef IPSEC_ROCE_ENGINE_H
+#define IPSEC_ROCE_ENGINE_H
+
+#include <linux/list.h>
+
+struct module;
+struct net_device;
+struct netlink_ext_ack;
+struct xfrm_state;
+
+/*
+ * struct ipsec_roce_engine - what a driver says of its devices
+ *
+ * @engine_of: an opaque identity: equal for devices that can share an SA's
+ *	numbers, NULL for a device that is not the driver's. Does not sleep; RTNL or
+ *	the device otherwise kept.
+ * @state_add_shared: as xdo_dev_state_add(), for a state whose numbers are those
+ *	of @first: one sequence counter (so that no IV is used twice), one replay
+ *	window. @first is a state of the same SA that is in the driver's hands, by
+ *	xdo_dev_state_add() or this, at another device of the same engine. Refuses
+ *	one that differs in direction, destination, SPI, key or window. The numbers live as
+ *	long as one of the states; deleted and freed is each by the usual calls.
+ */
+struct ipsec_roce_engine {
+	struct list_head link;
+	const void *(*engine_of)(const struct net_device *dev);
+	int (*state_add_shared)(struct net_device *dev, struct xfrm_state *x,
+				const struct xfrm_state *first, struct netlink_ext_ack *extack);
+};
+
+/* Module init and exit of the driver: before its first, after its last device. */
+void ipsec_roce_engine_register(struct ipsec_roce_engine *engine);
+void ipsec_roce_engine_unregister(struct ipsec_roce_engine *engine);
+
+/* NULL: nobody speaks for @dev. Sleeps. */
+const void *ipsec_roce_engine_of(const struct net_device *dev);
+/* -EOPNOTSUPP if nobody speaks for @dev. Sleeps. */
+int ipsec_roce_engine_state_add(struct net_device *dev, struct xfrm_state *x,
+				const struct xfrm_state *first, struct netlink_ext_ack *extack);
+
+#endif /* IPSEC_ROCE_ENGINE_H */
