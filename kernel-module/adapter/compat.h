@@ -11,6 +11,7 @@
 #include <linux/netdevice.h>
 #include <linux/pci.h>
 #include <linux/version.h>
+#include <net/xfrm.h>
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
 #include <net/netdev_lock.h>
 #endif
@@ -118,6 +119,37 @@ static void compat_##free(struct xfrm_state *x)					\
 #define iroce_compat_xdo(fn) fn
 #define IROCE_COMPAT_XDO_STATE_OPS(add, del, free)
 #endif
+
+/* The other way round: calling another device's xfrmdev_ops for a state whose xso names it. */
+static inline int iroce_compat_xdo_state_add(struct net_device *dev, struct xfrm_state *x,
+					     struct netlink_ext_ack *extack)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+	return dev->xfrmdev_ops->xdo_dev_state_add(x, extack);
+#else
+	return dev->xfrmdev_ops->xdo_dev_state_add(dev, x, extack);
+#endif
+}
+
+static inline void iroce_compat_xdo_state_delete(struct net_device *dev, struct xfrm_state *x)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+	dev->xfrmdev_ops->xdo_dev_state_delete(x);
+#else
+	dev->xfrmdev_ops->xdo_dev_state_delete(dev, x);
+#endif
+}
+
+static inline void iroce_compat_xdo_state_free(struct net_device *dev, struct xfrm_state *x)
+{
+	if (!dev->xfrmdev_ops->xdo_dev_state_free)
+		return;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+	dev->xfrmdev_ops->xdo_dev_state_free(x);
+#else
+	dev->xfrmdev_ops->xdo_dev_state_free(dev, x);
+#endif
+}
 
 /* ---- rdma ---------------------------------------------------------------- */
 

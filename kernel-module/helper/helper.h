@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * ipsec_roce: bonds that offload IPsec to their ports. What its parts know of each other.
+ *
+ *	ip xfrm state add ... offload packet dev bond0
+ *	     |
+ *	     v         xfrmdev_ops of bond0, ours while the module is loaded
+ *	  struct ipsec_roce_sa -------- x, the kernel's state; never shown to a port
+ *	     |    core/repl.h decides what happens at which port
+ *	     +--- shadow[0] ---> xfrm_state of its own, xso.dev = port 0 ---> driver of port 0
+ *	     +--- shadow[1] ---> xfrm_state of its own, xso.dev = port 1 ---> driver of port 1
+ *
+ * A shadow is a copy of x in no database: the driver of the port sees a state like
+ * any other, with its own handle and counters. Policies have shadows likewise.
+ * Nothing here knows a driver; what one says of its devices is in engine/.
+ *
+ * Who owns what: the kernel owns x and calls state_add, state_delete, state_free;
+ * between the first and the last there is one ipsec_roce_sa, in x's offload_handle
+ * and on its bond's list. It owns its shadows. A shadow that a received packet
+ * still points at (secpath) outlives us as memory, with nothing of ours or of the
+ * driver in it. A bond is ours from hook to unhook; both run from a work item that
+ * the notifier or the module's exit starts.
+ *
+ * Locks, outermost first, and in what context the callbacks come:
+ *
+ *	net->xfrm.xfrm_cfg_mutex	the kernel's: state_add, policy_add (netlink). Hook
+ *					and unhook take it, so that no add is under way
+ *					while the ops change hands.
+ *	RTNL			notifier: ports come, go, change. Flushes of xfrm come under it too.
+ *	ipsec_roce_bond.lock	mutex: lists, ports, all steps of the state machine.
+ *				state_add, state_free, policy_add; notifier; works.
+ *	xfrm_state.lock (of x)	the kernel's: state_delete, advance_esn; atomic
+ *	ipsec_roce_sa.lock	spinlock, BH disabled: which shadows a driver has. state_delete
+ *	ipsec_roce_policy.lock	and policy_delete reach the ports under it, at once: when
+ *				they return, no port begins to use the SA any more.
+ *	xfrm_state.lock (of a shadow)	as the kernel's own calls hold it (delete, update_stats)
+ *
+ * A driver's state_add and state_free are called under bond.lock, and perhaps RTNL, as
+ * the stock bond calls them too: they may sleep, but not take RTNL.
+ */
+#ifndef IPSEC_ROCE_HELPER_H
+#define IPSEC_ROCE_HELPER_H
+
+#include <linux/hashtable.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/netdevice.h>
+#include <linux/rcupdate.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <net/xfrm.h>
+
+#include "core/repl.h"
+
+#define IPSEC_ROCE_SA_HASH_BITS	10
+
+/*
+ * struct ipsec_roce_port - a lower device of a bond; bond.lock
+ * @index: its bit and cell in the state machine
+ * @engine: who counts its SAs, see ipsec_roce_engine.h; NULL: it alone
+ */
+struct ipsec_roce_port {
+	struct list_head link;
+	struct net_device *dev;
+	netdevice_tracker tracker;
+	const void *engine;
+	u8 index;
+};
+
+/*
+ * struct ipsec_roce_bond - a bond whose offload is ours
+ * @link: list of all; RTNL
+ * @stock_ops: what xfrmdev_ops was
+ * @gone_link: unhooked, waits for readers to be done
+ * @is_on: NETIF_F_HW_ESP as last seen; RTNL
+ * @is_going: to be unhooked; nothing new
+ * @wish: enum iroce_placement for SAs to come
+ * @n_walked: SAs that are not shared by all ports: each is asked when a port changes
+ * @generation: counts SAs that came or went; not 0
+ * @n_handovers: times that an SA moved to another port
+ * @wait: woken when the last SA or policy of the bond is gone
+ */
+struct ipsec_roce_bond {
+	struct list_head link;
+	struct list_head gone_link;
+	struct net_device *dev;
+	netdevice_tracker tracker;
+	const struct xfrmdev_ops *stock_ops;
+	bool is_on;
+
+	struct mutex lock;
+	bool is_going;
+	u8 wish;
+	struct iroce_repl_group group;
+	struct ipsec_roce_port *ports[IROCE_REPL_PORTS_MAX];
+	struct list_head sas;
+	struct list_head policies;
+	DECLARE_HASHTABLE(by_spi, IPSEC_ROCE_SA_HASH_BITS);
+	DECLARE_HASHTABLE(by_key, IPSEC_ROCE_SA_HASH_BITS);
+	u32 n_walked;
+	u32 generation;
+	u64 n_handovers;
+	wait_queue_head_t wait;
+	struct delayed_work poll;
+};
+
+/*
+ * struct ipsec_roce_shadow - an SA at a port
+ * @x: what the driver of the port sees
+ * @start: numbers up to it were used when the driver got it
+ * @is_on: the driver has it; @is_stopped: and was told that it is deleted
+ */
+struct ipsec_roce_shadow {
+	struct ipsec_roce_port *port;
+	struct xfrm_state *x;
+	u64 start;
+	bool is_on;
+	bool is_stopped;
+};
+
+/*
+ * struct ipsec_roce_sa - a state of a bond
+ * @x: good from state_add to state_free; bond.lock
+ * @is_twin: xfrm adds a second state with the identity of the first before it looks
+ *	whether there is one: a mistake that it takes back, or an update of the
+ *	first one's lifetimes. A twin is at no port.
+ * @key: hash of the key
+ * @lock: @is_deleted, @shadow[], @gone
+ * @gone: what shadows that are no more have counted
+ */
+struct ipsec_roce_sa {
+	struct list_head link;
+	struct hlist_node spi_link;
+	struct hlist_node key_link;
+	struct ipsec_roce_bond *bond;
+	struct xfrm_state *x;
+	u64 key;
+	u8 placement;
+	u8 dir;
+	bool is_twin;
+	u64 first_start;		/* what xfrm said was used already */
+	struct iroce_repl_sa repl;
+
+	spinlock_t lock;
+	bool is_deleted;
+	struct ipsec_roce_shadow *shadow[IROCE_REPL_PORTS_MAX];
+	struct {
+		u64 packets;
+		u64 bytes;
+		struct xfrm_stats stats;
+	} gone;
+	struct rcu_head rcu;
+};
+
+/*
+ * struct ipsec_roce_policy - a policy of a bond
+ * @lock: @is_deleted, @shadow[]
+ */
+struct ipsec_roce_policy {
+	struct list_head link;
+	struct ipsec_roce_bond *bond;
+	struct xfrm_policy *xp;		/* until policy_delete */
+	spinlock_t lock;
+	bool is_deleted;
+	struct xfrm_policy *shadow[IROCE_REPL_PORTS_MAX];
+	struct work_struct free_work;
+};
+
+extern struct workqueue_struct *ipsec_roce_wq;
+
+/* Text that is not a literal, and longer than NL_SET_ERR_MSG_FMT can carry. @extack may be NULL. */
+static inline void ipsec_roce_say(struct netlink_ext_ack *extack, const char *text)
+{
+	if (extack)
+		extack->_msg = text;
+}
+
+/* ---- bond.c ----------------------------------------------------------- */
+
+extern const struct xfrmdev_ops ipsec_roce_xfrmdev_ops;
+
+/* RTNL. NULL: not ours. */
+struct ipsec_roce_bond *ipsec_roce_bond_find(const struct net_device *dev);
+/* Of a state_add or policy_add of this device: it keeps the bond hooked. NULL: not ours. */
+struct ipsec_roce_bond *ipsec_roce_bond_of(const struct net_device *dev);
+/* What placement depends on; the SA's part is the caller's. bond.lock. */
+void ipsec_roce_bond_facts(const struct ipsec_roce_bond *bond, struct iroce_place_facts *facts);
+/* Hooks all bonds that are not ours yet, unhooks those that are going; from a work item. */
+void ipsec_roce_bond_scan(void);
+/* Unhooks all, hooks none any more. Process context, no lock held. */
+void ipsec_roce_bond_exit(void);
+/* Notifier; RTNL. */
+int ipsec_roce_bond_event(struct net_device *dev, unsigned long event);
+/* Walk; RTNL. */
+struct list_head *ipsec_roce_bond_list(void);
+
+/* ---- port.c ----------------------------------------------------------- */
+
+/* Has @dev all that SAs of a bond need? */
+bool ipsec_roce_port_can(const struct net_device *dev);
+/* May @dev become a port? Sets extack if not. RTNL, bond.lock. */
+int ipsec_roce_port_check(const struct ipsec_roce_bond *bond, struct net_device *dev,
+			  struct netlink_ext_ack *extack);
+/* Gives a port all policies and SAs, or fails and leaves nothing. RTNL, bond.lock. */
+int ipsec_roce_port_join(struct ipsec_roce_bond *bond, struct net_device *dev,
+			 struct netlink_ext_ack *extack);
+/* Takes all away. RTNL, bond.lock. */
+void ipsec_roce_port_leave(struct ipsec_roce_bond *bond, struct ipsec_roce_port *port);
+struct ipsec_roce_port *ipsec_roce_port_find(const struct ipsec_roce_bond *bond,
+					     const struct net_device *dev);
+/* RTNL, bond.lock. */
+void ipsec_roce_port_set_running(struct ipsec_roce_bond *bond, struct ipsec_roce_port *port,
+				 bool is_running);
+/* The bond's active port may have changed. RTNL, bond.lock. */
+void ipsec_roce_port_set_active(struct ipsec_roce_bond *bond);
+
+static inline struct ipsec_roce_sa *ipsec_roce_sa_of(const struct xfrm_state *x)
+{
+	return (struct ipsec_roce_sa *)READ_ONCE(x->xso.offload_handle);
+}
+
+/* ---- sa.c ------------------------------------------------------------- */
+
+void ipsec_roce_sa_init(void);
+/* An event for one SA, and all that follows from it. bond.lock. */
+void ipsec_roce_sa_step(struct ipsec_roce_sa *sa, const struct iroce_repl_event *ev,
+			struct netlink_ext_ack *extack);
+/* The same event for each SA whose placement is walked; bond.lock. */
+void ipsec_roce_sa_step_all(struct ipsec_roce_bond *bond, u8 type, u8 port);
+/* Puts an SA at a port that joined. -EXXX: the port refused. bond.lock. */
+int ipsec_roce_sa_join(struct ipsec_roce_sa *sa, const struct ipsec_roce_port *port,
+		       struct netlink_ext_ack *extack);
+int ipsec_roce_state_add(struct net_device *dev, struct xfrm_state *x,
+			 struct netlink_ext_ack *extack);
+void ipsec_roce_state_delete(struct net_device *dev, struct xfrm_state *x);
+void ipsec_roce_state_free(struct net_device *dev, struct xfrm_state *x);
+
+/* ---- stats.c ---------------------------------------------------------- */
+
+#define IPSEC_ROCE_POLL_INTERVAL HZ
+
+/* Lifetimes of all ports together: lets xfrm look. Work item. */
+void ipsec_roce_sa_poll(struct work_struct *work);
+
+void ipsec_roce_state_update_stats(struct xfrm_state *x);
+void ipsec_roce_state_advance_esn(struct xfrm_state *x);
+bool ipsec_roce_offload_ok(struct sk_buff *skb, struct xfrm_state *x);
+
+/* ---- shadow.c --------------------------------------------------------- */
+
+void ipsec_roce_shadow_exit(void);
+/* Memory alone. ERR_PTR. bond.lock. */
+struct ipsec_roce_shadow *ipsec_roce_shadow_create(const struct ipsec_roce_sa *sa,
+						   struct ipsec_roce_port *port);
+/* Takes it from @sa, sums it up, wipes the key. It is with no driver. bond.lock. */
+void ipsec_roce_shadow_destroy(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *shadow);
+/* Hands it to the driver, numbers up to @start used. bond.lock. */
+int ipsec_roce_shadow_start(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *shadow, u64 start,
+			    struct netlink_ext_ack *extack);
+/*
+ * Takes it from the driver. @answer: STOPPED with the last number it has used, or GONE if
+ * the driver cannot say. bond.lock.
+ */
+void ipsec_roce_shadow_stop(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *shadow,
+			    struct iroce_repl_event *answer);
+/* Tells the driver that it is deleted, once; sa->lock. */
+void ipsec_roce_shadow_delete(struct ipsec_roce_shadow *shadow);
+/* Asks the driver for its counters; sa->lock. */
+void ipsec_roce_shadow_update(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *shadow);
+/* Last number used: sent, or the window's top; as x has it. */
+u64 ipsec_roce_last(const struct xfrm_state *x, u8 dir);
+
+/* ---- policy.c --------------------------------------------------------- */
+
+/* Puts a policy at a port. bond.lock. */
+int ipsec_roce_policy_join(struct ipsec_roce_policy *policy, struct ipsec_roce_port *port,
+			   struct netlink_ext_ack *extack);
+void ipsec_roce_policy_leave(struct ipsec_roce_policy *policy, struct ipsec_roce_port *port);
+
+int ipsec_roce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack);
+void ipsec_roce_policy_delete(struct xfrm_policy *xp);
+void ipsec_roce_policy_free(struct xfrm_policy *xp);
+
+#endif /* IPSEC_ROCE_HELPER_H */

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Module ipsec_roce: makes bonds offload IPsec to their ports, safely. Works with any
+ * port that does xfrm packet offload; see helper.h for the picture.
+ *
+ *	modprobe ipsec_roce
+ *	ethtool -K bond0 esp-hw-offload on
+ *	ip xfrm state add ... offload packet dev bond0 dir out
+ */
+#include <linux/module.h>
+#include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
+
+#include "helper.h"
+#include "nl.h"
+
+struct workqueue_struct *ipsec_roce_wq;
+
+/* ---- the notifier, RTNL ----------------------------------------------- */
+
+static struct ipsec_roce_bond *bond_above(struct net_device *dev)
+{
+	struct net_device *master = netdev_master_upper_dev_get(dev);
+
+	return master ? ipsec_roce_bond_find(master) : NULL;
+}
+
+static int port_will_change(struct net_device *dev,
+			    const struct netdev_notifier_changeupper_info *info)
+{
+	struct ipsec_roce_bond *bond = ipsec_roce_bond_find(info->upper_dev);
+	int err;
+
+	if (!bond || !info->linking)
+		return NOTIFY_DONE;
+	mutex_lock(&bond->lock);
+	err = ipsec_roce_port_check(bond, dev, netdev_notifier_info_to_extack(&info->info));
+	mutex_unlock(&bond->lock);
+	return notifier_from_errno(err);
+}
+
+static int port_changed(struct net_device *dev,
+			const struct netdev_notifier_changeupper_info *info)
+{
+	struct ipsec_roce_bond *bond = ipsec_roce_bond_find(info->upper_dev);
+	struct ipsec_roce_port *port;
+	int err = 0;
+
+	if (!bond)
+		return NOTIFY_DONE;
+	mutex_lock(&bond->lock);
+	port = ipsec_roce_port_find(bond, dev);
+	if (info->linking && !port)
+		err = ipsec_roce_port_join(bond, dev,
+					   netdev_notifier_info_to_extack(&info->info));
+	else if (!info->linking && port)
+		ipsec_roce_port_leave(bond, port);
+	ipsec_roce_port_set_active(bond);
+	mutex_unlock(&bond->lock);
+	return notifier_from_errno(err);
+}
+
+static int port_state_changed(struct net_device *dev,
+			      const struct netdev_notifier_changelowerstate_info *info)
+{
+	const struct netdev_lag_lower_state_info *state = info->lower_state_info;
+	struct ipsec_roce_bond *bond = bond_above(dev);
+	struct ipsec_roce_port *port;
+
+	if (!bond)
+		return NOTIFY_DONE;
+	mutex_lock(&bond->lock);
+	port = ipsec_roce_port_find(bond, dev);
+	if (port)
+		ipsec_roce_port_set_running(bond, port, state->link_up);
+	ipsec_roce_port_set_active(bond);
+	mutex_unlock(&bond->lock);
+	return NOTIFY_DONE;
+}
+
+static int netdev_event(struct notifier_block *nb, unsigned long event, void *ptr)
+{
+	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
+
+	switch (event) {
+	case NETDEV_PRECHANGEUPPER:
+		return port_will_change(dev, ptr);
+	case NETDEV_CHANGEUPPER:
+		return port_changed(dev, ptr);
+	case NETDEV_CHANGELOWERSTATE:
+		return port_state_changed(dev, ptr);
+	case NETDEV_REGISTER:
+	case NETDEV_UNREGISTER:
+	case NETDEV_FEAT_CHANGE:
+	case NETDEV_CHANGEINFODATA:
+	case NETDEV_CHANGE:
+	case NETDEV_UP:
+	case NETDEV_BONDING_FAILOVER:
+		if (netif_is_bond_master(dev))
+			return ipsec_roce_bond_event(dev, event);
+		break;
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block notifier = {
+	.notifier_call = netdev_event,
+};
+
+/* ---- life ------------------------------------------------------------- */
+
+static int __init ipsec_roce_init(void)
+{
+	int err;
+
+	ipsec_roce_sa_init();
+	ipsec_roce_wq = alloc_workqueue("ipsec_roce", WQ_UNBOUND, 0);
+	if (!ipsec_roce_wq)
+		return -ENOMEM;
+	err = ipsec_roce_nl_init();
+	if (err)
+		goto err_wq;
+	/* Tells of all devices that are there already. */
+	err = register_netdevice_notifier(&notifier);
+	if (err)
+		goto err_nl;
+	return 0;
+
+err_nl:
+	ipsec_roce_nl_exit();
+err_wq:
+	destroy_workqueue(ipsec_roce_wq);
+	return err;
+}
+
+static void __exit ipsec_roce_exit(void)
+{
+	/* While bonds are ours we must hear of their ports. */
+	ipsec_roce_bond_exit();
+	unregister_netdevice_notifier(&notifier);
+	ipsec_roce_nl_exit();
+	ipsec_roce_shadow_exit();
+	destroy_workqueue(ipsec_roce_wq);
+	/* Callers that were on their way out of our ops, see bond.c, and kfree_rcu. */
+	synchronize_rcu();
+	synchronize_rcu_tasks();
+	rcu_barrier();
+}
+
+module_init(ipsec_roce_init);
+module_exit(ipsec_roce_exit);
+
+MODULE_DESCRIPTION("Bonds that offload IPsec SAs to their ports, without repeating a nonce");
+MODULE_AUTHOR("roce-ipsec");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1");

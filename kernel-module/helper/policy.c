@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Policies of a bond: a shadow of each at each port, placement or not: what a policy
+ * protects must not leave in the clear, nor come in, at any port (I1, I2).
+ *
+ * The kernel calls policy_delete when a policy goes, and policy_free when the last
+ * flow has forgotten it, which may be long after. Ours ends with the former.
+ */
+#include <linux/slab.h>
+
+#include "helper.h"
+
+/* Tells the driver, atomic. policy->lock. */
+static void shadow_delete(struct xfrm_policy *shadow)
+{
+	const struct xfrmdev_ops *ops = shadow->xdo.dev->xfrmdev_ops;
+
+	if (shadow->walk.dead)
+		return;
+	shadow->walk.dead = 1;
+	if (ops->xdo_dev_policy_delete)
+		ops->xdo_dev_policy_delete(shadow);
+}
+
+static struct xfrm_policy *shadow_create(const struct xfrm_policy *xp, struct net_device *dev)
+{
+	struct xfrm_policy *shadow;
+
+	shadow = xfrm_policy_alloc(xp_net(xp), GFP_KERNEL);
+	if (!shadow)
+		return NULL;
+	shadow->priority = xp->priority;
+	shadow->index = xp->index;
+	shadow->if_id = xp->if_id;
+	shadow->mark = xp->mark;
+	shadow->selector = xp->selector;
+	if (shadow->selector.ifindex == xp->xdo.dev->ifindex)
+		shadow->selector.ifindex = 0;
+	shadow->lft = xp->lft;
+	shadow->type = xp->type;
+	shadow->action = xp->action;
+	shadow->flags = xp->flags;
+	shadow->family = xp->family;
+	shadow->xfrm_nr = xp->xfrm_nr;
+	memcpy(shadow->xfrm_vec, xp->xfrm_vec, sizeof(shadow->xfrm_vec));
+	shadow->xdo.dev = dev;
+	shadow->xdo.real_dev = dev;
+	netdev_hold(dev, &shadow->xdo.dev_tracker, GFP_KERNEL);
+	shadow->xdo.type = xp->xdo.type;
+	shadow->xdo.dir = xp->xdo.dir;
+	return shadow;
+}
+
+/* One that the driver refused: it must not be asked to free it. */
+static void shadow_abandon(struct xfrm_policy *shadow)
+{
+	struct net_device *dev = shadow->xdo.dev;
+
+	shadow->xdo.dev = NULL;
+	netdev_put(dev, &shadow->xdo.dev_tracker);
+	shadow->walk.dead = 1;
+	xfrm_pol_put(shadow);
+}
+
+int ipsec_roce_policy_join(struct ipsec_roce_policy *policy, struct ipsec_roce_port *port,
+			   struct netlink_ext_ack *extack)
+{
+	struct xfrm_policy *shadow;
+	int err;
+
+	/* Until its work has taken it from the list, @xp may be gone already. */
+	spin_lock_bh(&policy->lock);
+	if (policy->is_deleted || !refcount_inc_not_zero(&policy->xp->refcnt)) {
+		spin_unlock_bh(&policy->lock);
+		return 0;
+	}
+	spin_unlock_bh(&policy->lock);
+	shadow = shadow_create(policy->xp, port->dev);
+	xfrm_pol_put(policy->xp);
+	if (!shadow)
+		return -ENOMEM;
+	err = port->dev->xfrmdev_ops->xdo_dev_policy_add(shadow, extack);
+	if (err) {
+		NL_SET_ERR_MSG_WEAK(extack, "The port refused a policy of the bond");
+		shadow_abandon(shadow);
+		return err;
+	}
+	spin_lock_bh(&policy->lock);
+	policy->shadow[port->index] = shadow;
+	/* Deleted while the driver was busy: it has not been told yet. */
+	if (policy->is_deleted)
+		shadow_delete(shadow);
+	spin_unlock_bh(&policy->lock);
+	return 0;
+}
+
+void ipsec_roce_policy_leave(struct ipsec_roce_policy *policy, struct ipsec_roce_port *port)
+{
+	struct xfrm_policy *shadow;
+
+	spin_lock_bh(&policy->lock);
+	shadow = policy->shadow[port->index];
+	policy->shadow[port->index] = NULL;
+	if (shadow)
+		shadow_delete(shadow);
+	spin_unlock_bh(&policy->lock);
+	/* Calls the driver's policy_free. */
+	if (shadow)
+		xfrm_pol_put(shadow);
+}
+
+static void leave_all(struct ipsec_roce_policy *policy)
+{
+	struct ipsec_roce_bond *bond = policy->bond;
+	u32 i;
+
+	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
+		if (bond->ports[i])
+			ipsec_roce_policy_leave(policy, bond->ports[i]);
+}
+
+static void free_work(struct work_struct *work)
+{
+	struct ipsec_roce_policy *policy = container_of(work, struct ipsec_roce_policy, free_work);
+	struct ipsec_roce_bond *bond = policy->bond;
+
+	mutex_lock(&bond->lock);
+	leave_all(policy);
+	list_del(&policy->link);
+	if (list_empty(&bond->policies))
+		wake_up_all(&bond->wait);
+	mutex_unlock(&bond->lock);
+	kfree(policy);
+}
+
+static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_policy *policy,
+	       struct netlink_ext_ack *extack)
+{
+	struct iroce_place_facts facts = { .dir = IROCE_DIR_IN };
+	enum iroce_place_reason reason;
+	enum iroce_placement placement;
+	int err;
+	u32 i;
+
+	if (bond->is_going) {
+		NL_SET_ERR_MSG_MOD(extack, "The bond is going, or the helper is");
+		return -ENODEV;
+	}
+	if (!(bond->dev->features & NETIF_F_HW_ESP)) {
+		NL_SET_ERR_MSG_MOD(extack, "Switch it on first: ethtool -K BOND esp-hw-offload on");
+		return -EOPNOTSUPP;
+	}
+	/* Inbound asks for least: the bond's shape and its ports' abilities. */
+	ipsec_roce_bond_facts(bond, &facts);
+	reason = iroce_place(&facts, &placement);
+	if (reason) {
+		ipsec_roce_say(extack, iroce_place_text(reason));
+		return -EOPNOTSUPP;
+	}
+	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++) {
+		if (!bond->ports[i])
+			continue;
+		err = ipsec_roce_policy_join(policy, bond->ports[i], extack);
+		if (err) {
+			leave_all(policy);
+			return err;
+		}
+	}
+	list_add_tail(&policy->link, &bond->policies);
+	return 0;
+}
+
+int ipsec_roce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack)
+{
+	struct ipsec_roce_bond *bond = ipsec_roce_bond_of(xp->xdo.dev);
+	struct ipsec_roce_policy *policy;
+	int err;
+
+	if (!bond)
+		return -ENODEV;
+	if (xp->security) {
+		NL_SET_ERR_MSG_MOD(extack, "Policies with a security context cannot be offloaded on a bond");
+		return -EOPNOTSUPP;
+	}
+	policy = kzalloc(sizeof(*policy), GFP_KERNEL);
+	if (!policy)
+		return -ENOMEM;
+	policy->bond = bond;
+	policy->xp = xp;
+	spin_lock_init(&policy->lock);
+	INIT_WORK(&policy->free_work, free_work);
+
+	mutex_lock(&bond->lock);
+	err = add(bond, policy, extack);
+	mutex_unlock(&bond->lock);
+	if (err) {
+		kfree(policy);
+		return err;
+	}
+	xp->xdo.offload_handle = (unsigned long)policy;
+	return 0;
+}
+
+/* Softirq (policy timer) or process context. The ports stop now, the rest is the work's. */
+void ipsec_roce_policy_delete(struct xfrm_policy *xp)
+{
+	struct ipsec_roce_policy *policy = (struct ipsec_roce_policy *)xp->xdo.offload_handle;
+	u32 i;
+
+	if (!policy)
+		return;
+	xp->xdo.offload_handle = 0;
+	spin_lock_bh(&policy->lock);
+	policy->is_deleted = true;
+	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
+		if (policy->shadow[i])
+			shadow_delete(policy->shadow[i]);
+	spin_unlock_bh(&policy->lock);
+	queue_work(ipsec_roce_wq, &policy->free_work);
+}
+
+/* Nothing is left of it here. xfrm's bookkeeping of the device is its own. */
+void ipsec_roce_policy_free(struct xfrm_policy *xp)
+{
+}

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SAs of a bond: what is taken, and the state machine of core/repl.h carried out.
+ *
+ * xfrm's offload interface knows no fenced state, so INSTALL is a shadow in memory,
+ * ACTIVATE hands it to the driver, FENCE takes it back; all of them answer at once.
+ */
+#include <linux/jhash.h>
+#include <linux/random.h>
+#include <linux/siphash.h>
+#include <linux/slab.h>
+
+#include "helper.h"
+#include "nl.h"
+
+/* Behind what a port reports as its last number sent: packets on their way, late reports. */
+#define GAP_OUT		(1U << 16)
+/* A todo asks for two answers at most, and an answer for one todo. */
+#define EVENTS_MAX	8
+
+static siphash_key_t key_secret __read_mostly;
+
+void ipsec_roce_sa_init(void)
+{
+	get_random_bytes(&key_secret, sizeof(key_secret));
+}
+
+/* ---- the state machine ------------------------------------------------ */
+
+struct queue {
+	struct iroce_repl_event ev[EVENTS_MAX];
+	unsigned int head;
+	unsigned int tail;
+};
+
+static void push_event(struct queue *q, const struct iroce_repl_event *ev)
+{
+	if (!WARN_ON_ONCE(q->tail - q->head == EVENTS_MAX))
+		q->ev[q->tail++ % EVENTS_MAX] = *ev;
+}
+
+static void push(struct queue *q, u8 type, u8 port)
+{
+	const struct iroce_repl_event ev = { .type = type, .port = port };
+
+	push_event(q, &ev);
+}
+
+static void do_remove(struct ipsec_roce_sa *sa, u8 port, struct queue *q)
+{
+	struct iroce_repl_event answer = { .type = IROCE_REPL_STOPPED, .port = port };
+	struct ipsec_roce_shadow *shadow = sa->shadow[port];
+
+	if (shadow) {
+		if (shadow->is_on)
+			ipsec_roce_shadow_stop(sa, shadow, &answer);
+		ipsec_roce_shadow_destroy(sa, shadow);
+	}
+	push_event(q, &answer);
+}
+
+static void do_fence(struct ipsec_roce_sa *sa, u8 port, struct queue *q)
+{
+	struct ipsec_roce_shadow *shadow = sa->shadow[port];
+	struct iroce_repl_event answer;
+
+	ipsec_roce_shadow_stop(sa, shadow, &answer);
+	/* After GONE nothing of it is at the port. */
+	if (answer.type == IROCE_REPL_GONE)
+		ipsec_roce_shadow_destroy(sa, shadow);
+	push_event(q, &answer);
+}
+
+static void do_install(struct ipsec_roce_sa *sa, u8 port, struct queue *q)
+{
+	struct ipsec_roce_shadow *shadow;
+
+	shadow = ipsec_roce_shadow_create(sa, sa->bond->ports[port]);
+	if (IS_ERR(shadow)) {
+		push(q, IROCE_REPL_FAIL, port);
+		return;
+	}
+	spin_lock_bh(&sa->lock);
+	WRITE_ONCE(sa->shadow[port], shadow);
+	spin_unlock_bh(&sa->lock);
+	push(q, IROCE_REPL_OK, port);
+}
+
+static void do_activate(struct ipsec_roce_sa *sa, const struct iroce_repl_todo *todo,
+			struct queue *q, struct netlink_ext_ack *extack)
+{
+	struct ipsec_roce_shadow *shadow = sa->shadow[todo->live_port];
+	int err;
+
+	err = ipsec_roce_shadow_start(sa, shadow, todo->start, extack);
+	if (err) {
+		/* FAILED means that nothing is there. */
+		ipsec_roce_shadow_destroy(sa, shadow);
+		push(q, IROCE_REPL_FAIL, todo->live_port);
+		return;
+	}
+	if (sa->placement != IROCE_PLACE_SHARED && sa->repl.start != sa->first_start) {
+		sa->bond->n_handovers++;
+		ipsec_roce_nl_handover(sa, todo->live_port, todo->start);
+	}
+	push(q, IROCE_REPL_OK, todo->live_port);
+}
+
+/* As a soft lifetime would: the key daemon makes a new SA. */
+static void ask_rekey(struct ipsec_roce_sa *sa)
+{
+	struct xfrm_state *x = sa->x;
+
+	spin_lock_bh(&x->lock);
+	if (x->km.state == XFRM_STATE_VALID && !x->km.dying) {
+		x->km.dying = 1;
+		km_state_expired(x, 0, 0);
+	}
+	spin_unlock_bh(&x->lock);
+}
+
+static void carry_out(struct ipsec_roce_sa *sa, const struct iroce_repl_todo *todo,
+		      struct queue *q, struct netlink_ext_ack *extack)
+{
+	if (todo->mask & IROCE_REPL_DO_FENCE)
+		do_fence(sa, todo->live_port, q);
+	if (todo->mask & IROCE_REPL_DO_REMOVE)
+		do_remove(sa, todo->port, q);
+	if (todo->mask & IROCE_REPL_DO_INSTALL)
+		do_install(sa, todo->port, q);
+	if (todo->mask & IROCE_REPL_DO_ACTIVATE)
+		do_activate(sa, todo, q, extack);
+	if (todo->mask & IROCE_REPL_DO_REKEY)
+		ask_rekey(sa);
+	/* Who asked for it, and was refused, has the port's own words. */
+	if (todo->mask & IROCE_REPL_DO_TELL && !extack && !READ_ONCE(sa->is_deleted)) {
+		net_warn_ratelimited("ipsec_roce: %s: SPI 0x%08x: %s\n", sa->bond->dev->name,
+				     ntohl(sa->x->id.spi), iroce_repl_reason_text(todo->reason));
+		ipsec_roce_nl_trouble(sa, todo->port, todo->reason);
+	}
+}
+
+void ipsec_roce_sa_step(struct ipsec_roce_sa *sa, const struct iroce_repl_event *ev,
+			struct netlink_ext_ack *extack)
+{
+	struct queue q = { .ev = { *ev }, .tail = 1 };
+	struct iroce_repl_todo todo;
+
+	while (q.head != q.tail) {
+		const struct iroce_repl_event now = q.ev[q.head++ % EVENTS_MAX];
+		int err = iroce_repl_step(&sa->repl, &sa->bond->group, &now, &todo);
+
+		/* A dead SA takes no new port; all else would be a fault of ours. */
+		WARN_ON_ONCE(err && err != -EKEYEXPIRED);
+		if (!err)
+			carry_out(sa, &todo, &q, extack);
+	}
+}
+
+void ipsec_roce_sa_step_all(struct ipsec_roce_bond *bond, u8 type, u8 port)
+{
+	const struct iroce_repl_event ev = { .type = type, .port = port };
+	struct ipsec_roce_sa *sa;
+
+	list_for_each_entry(sa, &bond->sas, link)
+		if (!sa->is_twin && sa->placement != IROCE_PLACE_SHARED)
+			ipsec_roce_sa_step(sa, &ev, NULL);
+}
+
+int ipsec_roce_sa_join(struct ipsec_roce_sa *sa, const struct ipsec_roce_port *port,
+		       struct netlink_ext_ack *extack)
+{
+	const struct iroce_repl_event ev = { .type = IROCE_REPL_JOIN, .port = port->index };
+
+	/* While we have a reference, xfrm frees nothing of x that is to be copied. */
+	if (sa->is_twin || READ_ONCE(sa->is_deleted) || !refcount_inc_not_zero(&sa->x->refcnt))
+		return 0;
+	ipsec_roce_sa_step(sa, &ev, extack);
+	xfrm_state_put(sa->x);
+	if (sa->repl.cell[port->index] == IROCE_REPL_FAILED && !READ_ONCE(sa->is_deleted)) {
+		NL_SET_ERR_MSG_WEAK(extack, "The port refused an SA of the bond");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* ---- what is taken ---------------------------------------------------- */
+
+static u32 spi_hash(const struct xfrm_state *x)
+{
+	return jhash_1word((__force u32)x->id.spi, x->xso.dir);
+}
+
+/* Stands for the key; xfrm frees that before it calls state_free. */
+static u64 key_hash(const struct xfrm_state *x)
+{
+	return siphash(x->aead->alg_key, DIV_ROUND_UP(x->aead->alg_key_len, BITS_PER_BYTE),
+		       &key_secret);
+}
+
+static struct ipsec_roce_sa *find_same(const struct ipsec_roce_bond *bond,
+				       const struct xfrm_state *x)
+{
+	struct ipsec_roce_sa *sa;
+
+	hash_for_each_possible(bond->by_spi, sa, spi_link, spi_hash(x))
+		if (!READ_ONCE(sa->is_deleted) && sa->x->id.spi == x->id.spi &&
+		    sa->x->xso.dir == x->xso.dir &&
+		    sa->x->props.family == x->props.family &&
+		    xfrm_addr_equal(&sa->x->id.daddr, &x->id.daddr, x->props.family))
+			return sa;
+	return NULL;
+}
+
+static bool is_key_taken(const struct ipsec_roce_bond *bond, u64 key)
+{
+	struct ipsec_roce_sa *sa;
+
+	hash_for_each_possible(bond->by_key, sa, key_link, key)
+		if (sa->key == key && sa->dir == IROCE_DIR_OUT && !READ_ONCE(sa->is_deleted))
+			return true;
+	return false;
+}
+
+static int validate(const struct xfrm_state *x, struct netlink_ext_ack *extack)
+{
+	if (x->xso.type != XFRM_DEV_OFFLOAD_PACKET) {
+		NL_SET_ERR_MSG_MOD(extack, "Only packet offload is replicated over a bond");
+		/* Crypto offload falls back to software by this, which is right on any port. */
+		return -EOPNOTSUPP;
+	}
+	if (x->xso.dir != XFRM_DEV_OFFLOAD_IN && x->xso.dir != XFRM_DEV_OFFLOAD_OUT) {
+		NL_SET_ERR_MSG_MOD(extack, "Only inbound and outbound states can be offloaded");
+		return -EOPNOTSUPP;
+	}
+	if (!x->aead || x->aalg || x->ealg || x->calg) {
+		NL_SET_ERR_MSG_MOD(extack, "Only states with an AEAD alone can be offloaded on a bond");
+		return -EOPNOTSUPP;
+	}
+	if (x->security || x->coaddr) {
+		NL_SET_ERR_MSG_MOD(extack, "States with a security context or care-of address cannot be offloaded on a bond");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* Where may it live? Refuses what would repeat a nonce or accept a packet twice. */
+static int place(const struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
+		 struct netlink_ext_ack *extack)
+{
+	struct iroce_place_facts facts = {};
+	enum iroce_place_reason reason;
+	enum iroce_placement placement;
+
+	ipsec_roce_bond_facts(bond, &facts);
+	facts.dir = sa->dir;
+	facts.is_key_taken = sa->dir == IROCE_DIR_OUT && is_key_taken(bond, sa->key);
+	reason = iroce_place(&facts, &placement);
+	if (reason) {
+		ipsec_roce_say(extack, iroce_place_text(reason));
+		return -EOPNOTSUPP;
+	}
+	if (placement == IROCE_PLACE_PER_PORT) {
+		NL_SET_ERR_MSG_MOD(extack, "SAs per port cannot be placed yet: use ports of one adapter, or active-backup");
+		return -EOPNOTSUPP;
+	}
+	sa->placement = placement;
+	return 0;
+}
+
+static int init_repl(struct ipsec_roce_sa *sa, struct netlink_ext_ack *extack)
+{
+	const struct iroce_repl_cfg cfg = {
+		.placement = sa->placement,
+		.dir = sa->dir,
+		.is_esn = sa->x->props.flags & XFRM_STATE_ESN,
+		.gap = sa->dir == IROCE_DIR_OUT ? GAP_OUT : 0,
+		.last = ipsec_roce_last(sa->x, sa->dir),
+	};
+	int err = iroce_repl_init(&sa->repl, &cfg);
+
+	if (err)
+		NL_SET_ERR_MSG_MOD(extack, "The state's sequence numbers are used up: use a new key");
+	sa->first_start = cfg.last;
+	return err;
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+static void sa_link(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
+{
+	list_add_tail(&sa->link, &bond->sas);
+	bond->generation = bond->generation + 1 ?: 1;
+	if (sa->is_twin)
+		return;
+	bond->n_walked += sa->placement != IROCE_PLACE_SHARED;
+	hash_add(bond->by_spi, &sa->spi_link, spi_hash(sa->x));
+	hash_add(bond->by_key, &sa->key_link, sa->key);
+}
+
+static void sa_unlink(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
+{
+	if (!sa->is_twin) {
+		bond->n_walked -= sa->placement != IROCE_PLACE_SHARED;
+		hash_del(&sa->spi_link);
+		hash_del(&sa->key_link);
+	}
+	list_del(&sa->link);
+	bond->generation = bond->generation + 1 ?: 1;
+	if (list_empty(&bond->sas))
+		wake_up_all(&bond->wait);
+}
+
+/* From all ports; then nothing of it is anywhere. */
+static void sa_remove(struct ipsec_roce_sa *sa)
+{
+	struct iroce_repl_event ev = { .type = IROCE_REPL_DEL };
+
+	if (sa->is_twin)
+		return;
+	for (ev.port = 0; ev.port < IROCE_REPL_PORTS_MAX; ev.port++)
+		if (sa->repl.cell[ev.port] != IROCE_REPL_ABSENT)
+			ipsec_roce_sa_step(sa, &ev, NULL);
+	WARN_ON_ONCE(!iroce_repl_is_idle(&sa->repl));
+}
+
+static int sa_install(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
+		      struct netlink_ext_ack *extack)
+{
+	u32 i;
+	int err;
+
+	/* All or nothing. */
+	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++) {
+		if (!bond->ports[i])
+			continue;
+		err = ipsec_roce_sa_join(sa, bond->ports[i], extack);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
+	       struct netlink_ext_ack *extack)
+{
+	int err;
+
+	if (bond->is_going) {
+		NL_SET_ERR_MSG_MOD(extack, "The bond is going, or the helper is");
+		return -ENODEV;
+	}
+	if (!(bond->dev->features & NETIF_F_HW_ESP)) {
+		NL_SET_ERR_MSG_MOD(extack, "Switch it on first: ethtool -K BOND esp-hw-offload on");
+		return -EOPNOTSUPP;
+	}
+	sa->is_twin = find_same(bond, sa->x);
+	if (!sa->is_twin) {
+		err = place(bond, sa, extack) ?: init_repl(sa, extack);
+		if (err)
+			return err;
+	}
+	sa_link(bond, sa);
+	if (sa->is_twin)
+		return 0;
+	err = sa_install(bond, sa, extack);
+	if (err) {
+		/* Our own doing: nobody need hear of it, or a key daemon make a new one. */
+		WRITE_ONCE(sa->is_deleted, true);
+		sa_remove(sa);
+		sa_unlink(bond, sa);
+		return err;
+	}
+	queue_delayed_work(ipsec_roce_wq, &bond->poll, IPSEC_ROCE_POLL_INTERVAL);
+	return 0;
+}
+
+int ipsec_roce_state_add(struct net_device *dev, struct xfrm_state *x,
+			 struct netlink_ext_ack *extack)
+{
+	struct ipsec_roce_bond *bond;
+	struct ipsec_roce_sa *sa;
+	int err;
+
+	/* Larval: no key, a note that one was asked for. Perhaps softirq. */
+	x->xso.offload_handle = 0;
+	if (x->xso.flags & XFRM_DEV_OFFLOAD_FLAG_ACQ)
+		return 0;
+
+	err = validate(x, extack);
+	if (err)
+		return err;
+	bond = ipsec_roce_bond_of(dev);
+	if (!bond)
+		return -ENODEV;
+	sa = kzalloc(sizeof(*sa), GFP_KERNEL);
+	if (!sa)
+		return -ENOMEM;
+	sa->bond = bond;
+	sa->x = x;
+	sa->dir = x->xso.dir == XFRM_DEV_OFFLOAD_IN ? IROCE_DIR_IN : IROCE_DIR_OUT;
+	sa->key = key_hash(x);
+	spin_lock_init(&sa->lock);
+
+	mutex_lock(&bond->lock);
+	err = add(bond, sa, extack);
+	mutex_unlock(&bond->lock);
+	if (err) {
+		kfree(sa);
+		return err;
+	}
+	WRITE_ONCE(x->xso.offload_handle, (unsigned long)sa);
+	return 0;
+}
+
+/* Atomic, under x->lock. The ports stop now, what is left of the SA goes with state_free. */
+void ipsec_roce_state_delete(struct net_device *dev, struct xfrm_state *x)
+{
+	struct ipsec_roce_sa *sa = ipsec_roce_sa_of(x);
+	u32 i;
+
+	if (!sa)
+		return;
+	spin_lock_bh(&sa->lock);
+	WRITE_ONCE(sa->is_deleted, true);
+	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
+		if (sa->shadow[i])
+			ipsec_roce_shadow_delete(sa->shadow[i]);
+	spin_unlock_bh(&sa->lock);
+}
+
+void ipsec_roce_state_free(struct net_device *dev, struct xfrm_state *x)
+{
+	struct ipsec_roce_sa *sa = ipsec_roce_sa_of(x);
+	struct ipsec_roce_bond *bond;
+
+	if (!sa)
+		return;
+	bond = sa->bond;
+	mutex_lock(&bond->lock);
+	WRITE_ONCE(x->xso.offload_handle, 0);
+	sa_remove(sa);
+	/* The last word to whoever waits for the list to be empty: bond may go after it. */
+	sa_unlink(bond, sa);
+	mutex_unlock(&bond->lock);
+	kfree_rcu(sa, rcu);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What xfrm asks of a state between its birth and its end: counters and replay state
+ * summed up over the ports, lifetimes, and whether a packet may be left to a port.
+ */
+#include "helper.h"
+
+static void show_replay(struct ipsec_roce_sa *sa, struct xfrm_state *x,
+			const struct xfrm_state *shadow)
+{
+	struct xfrm_replay_state_esn *esn = x->replay_esn;
+	const struct xfrm_replay_state_esn *from = shadow->replay_esn;
+
+	if (ipsec_roce_last(shadow, sa->dir) < ipsec_roce_last(x, sa->dir))
+		return;
+	if (!esn) {
+		if (sa->dir == IROCE_DIR_OUT) {
+			x->replay.oseq = shadow->replay.oseq;
+		} else {
+			x->replay.seq = shadow->replay.seq;
+			x->replay.bitmap = shadow->replay.bitmap;
+		}
+	} else if (sa->dir == IROCE_DIR_OUT) {
+		esn->oseq = from->oseq;
+		esn->oseq_hi = from->oseq_hi;
+	} else {
+		esn->seq = from->seq;
+		esn->seq_hi = from->seq_hi;
+		memcpy(esn->bmp, from->bmp, esn->bmp_len * sizeof(esn->bmp[0]));
+	}
+}
+
+/*
+ * The sum over the ports; their windows are one, or one is live. Values, not
+ * differences, so that two at a time do no harm. Under x->lock or xfrm_state_lock.
+ */
+void ipsec_roce_state_update_stats(struct xfrm_state *x)
+{
+	struct xfrm_stats stats;
+	struct ipsec_roce_sa *sa;
+	u64 packets, bytes;
+	u32 i;
+
+	rcu_read_lock();
+	sa = ipsec_roce_sa_of(x);
+	if (!sa || sa->is_twin)
+		goto out;
+	spin_lock_bh(&sa->lock);
+	packets = sa->gone.packets;
+	bytes = sa->gone.bytes;
+	stats = sa->gone.stats;
+	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++) {
+		const struct xfrm_state *s;
+
+		if (!sa->shadow[i])
+			continue;
+		ipsec_roce_shadow_update(sa, sa->shadow[i]);
+		s = sa->shadow[i]->x;
+		packets += s->curlft.packets;
+		bytes += s->curlft.bytes;
+		stats.replay += s->stats.replay;
+		stats.replay_window += s->stats.replay_window;
+		stats.integrity_failed += s->stats.integrity_failed;
+		if (s->curlft.use_time && !READ_ONCE(x->curlft.use_time))
+			WRITE_ONCE(x->curlft.use_time, s->curlft.use_time);
+		x->lastused = max(x->lastused, s->lastused);
+		show_replay(sa, x, s);
+	}
+	x->curlft.packets = packets;
+	x->curlft.bytes = bytes;
+	x->stats = stats;
+	spin_unlock_bh(&sa->lock);
+out:
+	rcu_read_unlock();
+}
+
+/* The stack itself opened a packet of this SA: no port must take it again (I4). Under x->lock. */
+void ipsec_roce_state_advance_esn(struct xfrm_state *x)
+{
+	struct ipsec_roce_sa *sa = ipsec_roce_sa_of(x);
+	u32 i;
+
+	if (!sa || sa->is_twin || sa->dir != IROCE_DIR_IN || !x->replay_esn)
+		return;
+	spin_lock_bh(&sa->lock);
+	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++) {
+		struct ipsec_roce_shadow *shadow = sa->shadow[i];
+		const struct xfrmdev_ops *ops;
+
+		if (!shadow || !shadow->is_on || shadow->is_stopped)
+			continue;
+		ops = shadow->port->dev->xfrmdev_ops;
+		if (!ops->xdo_dev_state_advance_esn)
+			continue;
+		spin_lock_nested(&shadow->x->lock, SINGLE_DEPTH_NESTING);
+		shadow->x->replay_esn->seq = x->replay_esn->seq;
+		shadow->x->replay_esn->seq_hi = x->replay_esn->seq_hi;
+		ops->xdo_dev_state_advance_esn(shadow->x);
+		spin_unlock(&shadow->x->lock);
+	}
+	spin_unlock_bh(&sa->lock);
+}
+
+/* Which port will send it is not known yet: it must suit each. */
+bool ipsec_roce_offload_ok(struct sk_buff *skb, struct xfrm_state *x)
+{
+	struct ipsec_roce_sa *sa;
+	bool is_ok = false;
+	u32 i;
+
+	rcu_read_lock();
+	sa = ipsec_roce_sa_of(x);
+	for (i = 0; sa && i < IROCE_REPL_PORTS_MAX; i++) {
+		struct ipsec_roce_shadow *shadow = READ_ONCE(sa->shadow[i]);
+		const struct xfrmdev_ops *ops;
+
+		if (!shadow)
+			continue;
+		ops = shadow->port->dev->xfrmdev_ops;
+		is_ok = !ops->xdo_dev_offload_ok || ops->xdo_dev_offload_ok(skb, shadow->x);
+		if (!is_ok)
+			break;
+	}
+	rcu_read_unlock();
+	return is_ok;
+}
+
+/*
+ * Ports know their own count only, and tell their own shadow: once a second, and
+ * when a port reports a limit, xfrm compares the sum with the lifetimes.
+ */
+void ipsec_roce_sa_poll(struct work_struct *work)
+{
+	struct ipsec_roce_bond *bond = container_of(to_delayed_work(work),
+						    struct ipsec_roce_bond, poll);
+	struct ipsec_roce_sa *sa;
+
+	mutex_lock(&bond->lock);
+	list_for_each_entry(sa, &bond->sas, link) {
+		struct xfrm_state *x = sa->x;
+		const struct xfrm_lifetime_cfg *lft = &x->lft;
+
+		if (lft->soft_packet_limit == XFRM_INF && lft->hard_packet_limit == XFRM_INF &&
+		    lft->soft_byte_limit == XFRM_INF && lft->hard_byte_limit == XFRM_INF)
+			continue;
+		spin_lock_bh(&x->lock);
+		if (x->km.state == XFRM_STATE_VALID && READ_ONCE(x->curlft.use_time))
+			xfrm_state_check_expire(x);
+		else if (x->km.state == XFRM_STATE_VALID)
+			ipsec_roce_state_update_stats(x);
+		spin_unlock_bh(&x->lock);
+		cond_resched();
+	}
+	if (!list_empty(&bond->sas) && !bond->is_going)
+		queue_delayed_work(ipsec_roce_wq, &bond->poll, IPSEC_ROCE_POLL_INTERVAL);
+	mutex_unlock(&bond->lock);
+}
