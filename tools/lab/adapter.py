@@ -40,6 +40,7 @@ def load(host, cables: str = "cable0", module: str | None = None) -> list[str]:
     if module:
         # What modprobe would have done for it.
         host.run("modprobe rdmavt; modprobe ib_core; modprobe ib_uverbs; modprobe rdma_ucm; "
+                 "modprobe ipsec_roce_engine; "
                  f"insmod {module} cables={cables}", timeout=60)
     else:
         host.run(f"modprobe iroce cables={cables}", timeout=60)
@@ -67,6 +68,27 @@ def devices(host, pci: str) -> Function:
         raise LabError(f"host {host.name}: function {pci} has no network or RDMA device")
     netdev, rdmadev = done.stdout.split()
     return Function(pci, netdev, rdmadev)
+
+
+_BOND = """
+set -e
+bond=$1 mode=$2; shift 2
+# By itself it would make a bond0 of its own.
+modprobe bonding max_bonds=0
+ip link add $bond type bond mode $mode xmit_hash_policy layer3+4 miimon 100
+for port in "$@"; do ip link set $port down; ip link set $port master $bond; done
+# Not there without the helper, which takes a bond a moment after it has appeared.
+for i in $(seq 50); do
+	ethtool -K $bond esp-hw-offload on 2>/dev/null || true
+	ethtool -k $bond | grep -q "esp-hw-offload: on" && break
+	sleep 0.1
+done
+ip link set $bond up"""
+
+
+def make_bond(host, name: str, ports: list[str], mode: str = "balance-xor") -> None:
+    """A bond of network devices, its IPsec offload switched on, no address."""
+    host.run(["sh", "-c", _BOND, "sh", name, mode, *ports], timeout=60)
 
 
 def gid_index(host, rdmadev: str, ip: str) -> int:

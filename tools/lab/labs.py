@@ -77,8 +77,6 @@ class Lab:
         _check_choice("kernel", kernel, KERNELS)
         _check_choice("scenario", scenario, SCENARIOS)
         _check_choice("mtu", mtu, MTUS)
-        if scenario == "bond":
-            raise LabError("scenario bond comes with bonded ports (not in this version)")
         state = state_dir(name)
         make_dir(state.parent, 0o700)
         check_private(state.parent)

@@ -7,9 +7,13 @@
 vf      iroce on both cables, one VF per port with these addresses
 ipsec   the same, each VF protected towards its peer by roce-ipsec-setup
 rxe     host a as ipsec; host b has rdma_rxe on the cables themselves and software xfrm
+bond    the two VFs are ports of bond0 (balance-xor, layer3+4), whose offload ipsec_roce replicates:
+
+            bond0: 192.168.202.1, fd00:202::1 -- cables 0 and 1 -- 192.168.202.2, fd00:202::2
 
 What a host got is in its /run/roce-ipsec-lab.env: NETDEV RDMADEV GIDX GIDX6 LOCAL_IP PEER_IP
 LOCAL_IP6 PEER_IP6 for port 0, and the same names with 1 behind them (NETDEV1 ...) for port 1.
+In bond, NETDEV and the addresses are the bond's, and PORT PORT1 its ports.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ KEY_FILE = "/etc/roce-ipsec-lab.key"
 PREFIX4, PREFIX6 = 24, 64
 RXE_REPLAY_WINDOW = 128
 RXE_PRIORITY = 100
+BOND, BOND_NET = "bond0", 2
 
 _ADDRESS = '''
 set -e
@@ -40,6 +45,10 @@ def address(host: str, port: int, six: bool = False) -> str:
 
 def prepare(lab, progress) -> None:
     if lab.scenario == "bare":
+        return
+    if lab.scenario == "bond":
+        with progress.step("bonding the VFs"):
+            _on_both(lab, _devices_bond)
         return
     stock = lab.b if lab.scenario == "rxe" else None
     with progress.step("bringing up the RDMA devices"):
@@ -67,15 +76,32 @@ def _on_both(lab, call) -> None:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _devices_iroce(host) -> None:
+def _vfs(host) -> list[adapter.Function]:
     pfs = adapter.load(host, ",".join(f"cable{c}" for c in CABLES))
     if len(pfs) != len(CABLES):
         raise LabError(f"host {host.name}: iroce has {len(pfs)} PFs instead of {len(CABLES)}")
+    return [adapter.devices(host, adapter.make_vfs(host, pf, 1)[0]) for pf in pfs]
+
+
+def _devices_iroce(host) -> None:
     values: dict[str, object] = {}
-    for port, pf in enumerate(pfs):
-        vf = adapter.devices(host, adapter.make_vfs(host, pf, 1)[0])
+    for port, vf in enumerate(_vfs(host)):
         values |= _port(host, port, vf.netdev, vf.rdmadev)
     host.set_env(values)
+
+
+def _devices_bond(host) -> None:
+    vfs = _vfs(host)
+    host.run("modprobe ipsec_roce")
+    adapter.make_bond(host, BOND, [vf.netdev for vf in vfs])
+    ip, ip6 = address(host.name, BOND_NET), address(host.name, BOND_NET, six=True)
+    peer = host.peer.name
+    host.run(["sh", "-c", _ADDRESS, "sh", BOND, str(host.lab.mtu), f"{ip}/{PREFIX4}",
+              f"{ip6}/{PREFIX6}"])
+    host.set_env({"NETDEV": BOND, "LOCAL_IP": ip, "PEER_IP": address(peer, BOND_NET),
+                  "LOCAL_IP6": ip6, "PEER_IP6": address(peer, BOND_NET, six=True),
+                  **{f"PORT{n or ''}": vf.netdev for n, vf in enumerate(vfs)},
+                  **{f"RDMADEV{n or ''}": vf.rdmadev for n, vf in enumerate(vfs)}})
 
 
 def _devices_rxe(host) -> None:

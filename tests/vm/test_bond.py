@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""SAs typed on a bond live on its ports: one counter, one window, on two cables.
+
+    a: bond0 = VF 0 + VF 1 ---- cable 0, only ESP ---- VF 0 + VF 1 = bond0 :b
+       (balance-xor,       ---- cable 1, only ESP ----
+        layer3+4)
+
+The nonce oracle goes over all captures of both cables after each test: per SA, no number repeats.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kit import Flow, Moved, Protection, each, local_ip, ping, poll, xfrm_stat
+from lab import CommandFailed, adapter
+
+pytestmark = pytest.mark.lab(scenario="bond")
+
+STREAMS = 16
+UNLOAD = "rmmod ipsec_roce"
+# One SA over two cables: the window must span what one of them may lag behind.
+WINDOW = 2048
+
+
+@pytest.fixture
+def sealed(lab, wire):
+    protection = Protection(lab, wire, window=WINDOW).up()
+    ping(lab.a)
+    wire.forget()
+    yield protection
+    unprotect_bond(lab)
+
+
+def ports(host):
+    return [host.env["PORT"], host.env["PORT1"]]
+
+
+def unprotect_bond(lab):
+    """Back to cleartext on purpose: the ports keep closed what they were told to protect."""
+    def script(host):
+        flags = "\n".join(f"ethtool --set-priv-flags {dev} ipsec-fail-closed {way}"
+                          for way in ("off", "on") for dev in ports(host))
+        return f"ip xfrm policy flush; ip xfrm state flush\n{flags}"
+    each(lab, script, check=False)
+
+
+def port_counters(host):
+    """ipsec_tx_pkts of each port."""
+    def read(there):
+        return {dev: int(there.run(f"ethtool -S {dev} | sed -n 's/ *ipsec_tx_pkts: //p'").stdout)
+                for dev in ports(there)}
+    return Moved(host, read)
+
+
+def carried(wire, host="a"):
+    """ESP frames on each cable."""
+    return [sum(f.kind == "esp" for f in wire.frames(cable, host)) for cable in (0, 1)]
+
+
+def tcp(lab, streams=STREAMS, seconds=2):
+    server = ["iperf3", "-s", "-1", "-B", local_ip(lab.b)]
+    client = ["iperf3", "-c", local_ip(lab.b), "-t", str(seconds), "-P", str(streams), "-J"]
+    with lab.b.spawn(server) as there:
+        lab.b.wait_port(5201)
+        done = lab.a.run(client, timeout=120)
+        there.wait(timeout=60)
+    return done
+
+
+def check_only_esp(lab, wire):
+    wire.check_no_cleartext([local_ip(h) for h in lab.hosts.values()])
+
+
+def refusal(host, flow):
+    """What the kernel says to an SA that it does not take."""
+    with pytest.raises(CommandFailed) as refused:
+        flow.add_state(host)
+    return str(refused.value)
+
+
+def test_states_and_policies_on_the_bond_are_accepted_and_shown(lab, sealed):
+    for host in lab.hosts.values():
+        text = host.run("ip xfrm state").stdout
+        assert text.count("dev bond0 dir out mode packet") == 1
+        assert text.count("dev bond0 dir in mode packet") == 1
+        assert host.run("ip xfrm policy").stdout.count("mode packet") == 2
+
+
+def test_tcp_over_the_bond_is_sealed_on_both_cables(lab, wire, sealed):
+    moved = port_counters(lab.a)
+    tcp(lab)
+    check_only_esp(lab, wire)
+    assert all(count >= 20 for count in carried(wire)), carried(wire)
+    assert all(moved[dev] >= 20 for dev in ports(lab.a)), moved.now()
+    for cable in (0, 1):
+        report = wire.examine(cable)
+        assert not report.unopened and not report.disagree
+        assert report.sealed_kinds["tcp"] >= 20, report.sealed_kinds
+
+
+def test_the_bond_shows_the_sum_of_its_ports_and_one_sequence(lab, wire, sealed):
+    tcp(lab, seconds=1)
+    out, come = sealed.out.state(lab.a), sealed.out.state(lab.b)
+    sent = sum(f.kind == "esp" and f.spi == sealed.out.spi for f in wire.frames(host="a"))
+    assert out["packets"] >= sent > 50
+    # One counter for both ports: as many numbers as packets.
+    assert out["oseq"] == out["packets"]
+    assert come["packets"] == out["packets"], "packets lost, or counted twice"
+    assert not come["replay"] and not come["failed"]
+
+
+def test_a_frame_is_taken_once_whichever_cable_brings_it(lab, wire, sealed):
+    """I4: one window for both ports; what came on one cable is a replay on either."""
+    ping(lab.a, count=8)
+    for cable in (0, 1):
+        frames = [f.raw for f in wire.frames(cable, "b")
+                  if f.kind == "esp" and f.spi == sealed.out.spi][:4]
+        for other in (0, 1):
+            before = sealed.out.state(lab.b)
+            for raw in frames:
+                lab.inject("b", other, raw)
+            poll(lambda: sealed.out.state(lab.b)["replay"] >= before["replay"] + len(frames), 10,
+                 f"{len(frames)} replays of cable {cable} counted at cable {other}")
+            assert sealed.out.state(lab.b)["packets"] == before["packets"]
+
+
+def test_cutting_and_plugging_a_cable_loses_no_connection(lab, wire, sealed):
+    server = ["iperf3", "-s", "-1", "-B", local_ip(lab.b)]
+    client = ["iperf3", "-c", local_ip(lab.b), "-t", "12", "-P", "4", "-J"]
+    with lab.b.spawn(server) as there:
+        lab.b.wait_port(5201)
+        with lab.a.spawn(client) as here:
+            for cable in (0, 1):
+                poll(lambda: all(carried(wire)) or sum(carried(wire)) > 200, 20, "traffic")
+                lab.cut(cable)
+                poll(lambda: "MII Status: down" in lab.a.run("cat /proc/net/bonding/bond0").stdout,
+                     10, "the bond sees it")
+                lab.plug(cable)
+                poll(lambda: "MII Status: down" not in
+                     lab.a.run("cat /proc/net/bonding/bond0").stdout, 10, "the bond sees it")
+            result = here.wait(timeout=60)
+        there.wait(timeout=30)
+    assert result.rc == 0, result.output
+    check_only_esp(lab, wire)
+
+
+def test_a_port_leaves_and_comes_back_with_all_it_needs(lab, wire, sealed):
+    # At both ends: a bond that hashes has no other way to know that its peer lost a port.
+    each(lab, lambda host: f"ip link set {ports(host)[1]} nomaster")
+    last = sealed.out.state(lab.a)["oseq"]
+    tcp(lab, seconds=1)
+    wire.forget()
+    each(lab, lambda host: f"ip link set {ports(host)[1]} down; "
+                           f"ip link set {ports(host)[1]} master bond0")
+    dev, moved = ports(lab.a)[1], port_counters(lab.a)
+    poll(lambda: tcp(lab, seconds=1) and moved[dev] > 20, 30, "traffic on the port that is back")
+    assert carried(wire)[1] > 20
+    assert sealed.out.state(lab.a)["oseq"] > last
+    check_only_esp(lab, wire)
+
+
+def test_lifetimes_count_all_ports_together(lab, wire):
+    limit = 200
+    sealed = Protection(lab, wire, window=WINDOW)
+    sealed.out.more = f"limit packet-soft {limit // 2} limit packet-hard {limit}"
+    try:
+        with lab.a.spawn(["ip", "xfrm", "monitor", "expire"]) as monitor, \
+                lab.b.spawn(["iperf3", "-s", "-B", local_ip(lab.b)]):
+            sealed.up()
+            lab.b.wait_port(5201)
+            lab.a.run(f"ping -q -c {limit // 2 + 10} -i 0.02 {local_ip(lab.b)}")
+            poll(lambda: "hard 0" in monitor.stdout, 10, "a soft expire event")
+            # More packets than the limit leaves, on both ports.
+            lab.a.run(f"timeout 10 iperf3 -c {local_ip(lab.b)} -t 1 -P 8", check=False)
+            poll(lambda: "hard 1" in monitor.stdout, 10, "a hard expire event")
+            monitor.kill()
+        sent = [sum(f.kind == "esp" and f.spi == sealed.out.spi for f in wire.frames(c, "a"))
+                for c in (0, 1)]
+        assert sum(sent) == limit and all(sent), sent
+        check_only_esp(lab, wire)
+    finally:
+        unprotect_bond(lab)
+
+
+def test_a_second_sa_with_the_same_key_is_refused_and_says_why(lab, sealed):
+    twin = Flow(lab.a, lab.b)
+    twin.key = sealed.out.key
+    assert "nonces would repeat" in refusal(lab.a, twin)
+
+
+def test_adding_an_sa_twice_is_an_error_and_harms_nothing(lab, wire, sealed):
+    assert "exists" in refusal(lab.a, sealed.out)
+    tcp(lab, seconds=1)
+    check_only_esp(lab, wire)
+
+
+def test_round_robin_is_refused_and_says_what_to_use(lab):
+    host = lab.a
+    try:
+        host.run("ip link add bond9 type bond mode balance-rr; ip link set bond9 up; sleep 0.5; "
+                 "ethtool -K bond9 esp-hw-offload on")
+        said = host.run("ip xfrm policy add src 10.9.0.1 dst 10.9.0.2 dir out tmpl proto esp "
+                        "reqid 9 mode transport offload packet dev bond9", check=False)
+        assert said.rc and "use 802.3ad, balance-xor or active-backup" in said.output
+    finally:
+        host.run("ip link del bond9")
+
+
+def test_a_hash_policy_that_does_not_fit_closes_the_flow(lab, wire, sealed):
+    lab.a.run("ip link set bond0 type bond xmit_hash_policy layer2")
+    try:
+        poll(lambda: f"{sealed.out.spi:#010x}" not in lab.a.run("ip xfrm state").stdout, 10,
+             "states flushed")
+        assert ping(lab.a, check=False).rc
+        assert "use layer3+4" in refusal(lab.a, sealed.fresh(sealed.out))
+        check_only_esp(lab, wire)
+    finally:
+        lab.a.run("ip link set bond0 type bond xmit_hash_policy layer3+4")
+
+
+def test_a_port_without_offload_is_refused_by_a_bond_that_has_sas(lab, sealed):
+    lab.a.run("ip link add idle0 type dummy")
+    try:
+        done = lab.a.run("ip link set idle0 master bond0", check=False)
+        assert done.rc and "cannot offload IPsec packets" in done.output
+    finally:
+        lab.a.run("ip link del idle0")
+
+
+def test_an_sa_deleted_under_traffic_closes_both_ports(lab, wire, sealed):
+    with lab.a.spawn(["ping", "-i", "0.02", "-q", local_ip(lab.b)]) as flood:
+        poll(lambda: sum(carried(wire)) > 20, 20, "traffic")
+        moved = Moved(lab.a, xfrm_stat)
+        sealed.out.delete_state(lab.a)
+        poll(lambda: moved.now(), 20, "the stack refuses to send")
+        flood.kill()
+    check_only_esp(lab, wire)
+
+
+def helper(host, *args):
+    """The helper's own netlink family, asked byte by byte."""
+    host.put(Path(__file__).parent / "src/helper_nl.py", "/tmp/helper_nl.py")
+    return json.loads(host.run(["python3", "/tmp/helper_nl.py", *map(str, args)]).stdout)
+
+
+def test_netlink_tells_bonds_ports_and_sas_port_by_port(lab, wire, sealed):
+    ping(lab.a, count=3)
+    (bond,) = helper(lab.a, "bonds")
+    assert bond["ifname"] == "bond0" and bond["n_sas"] == 2 and bond["n_policies"] == 2
+    assert [p["port_ifname"] for p in bond["port"]] == ports(lab.a)
+    assert all(p.get("port_running") and p.get("port_can_offload") for p in bond["port"])
+    assert len({p["port_engine"] for p in bond["port"]}) == 1, "ports of one adapter share SAs"
+    sas = {sa["sa_spi"]: sa for sa in helper(lab.a, "sas")}
+    assert set(sas) == {sealed.out.spi, sealed.back.spi}
+    for flow in (sealed.out, sealed.back):
+        sa = sas[flow.spi]
+        assert sa["placement"] == 1 and sa["sa_daddr"] == flow.dst_ip
+        assert [p["sa_port_state"] for p in sa["sa_port"]] == ["live", "live"]
+        assert sum(p["sa_port_packets"] for p in sa["sa_port"]) == flow.state(lab.a)["packets"] > 0
+        assert len({p["sa_port_last"] for p in sa["sa_port"]}) == 1, "one counter, one window"
+
+
+def test_netlink_refuses_what_makes_no_sense_with_words(lab):
+    (bond,) = helper(lab.a, "bonds")
+    assert helper(lab.a, "place", bond["ifindex"], 1) == "ok"
+    assert "active-backup" in helper(lab.a, "place", bond["ifindex"], 3)["text"]
+    assert helper(lab.a, "place", bond["ifindex"], 0) == "ok"
+    assert helper(lab.a, "place", bond["ifindex"], 9)["error"]
+    assert "no such bond" in helper(lab.a, "place", 1, 0)["text"]
+    for cmd in (1, 2, 9, 200):
+        for attributes in ("", "0000", "05000200ff", "080002000000", "0800020000000000",
+                           "0800ff0000000000", "ffff0200"):
+            assert helper(lab.a, "raw", cmd, attributes)["error"]
+    assert helper(lab.a, "bonds") == [bond]
+
+
+@pytest.mark.lab(scenario="bond", spoils=True)
+@pytest.mark.parametrize("order", [
+    (UNLOAD, "ip link del bond0", "modprobe -r iroce"),
+    ("ip link del bond0", "modprobe -r iroce", UNLOAD),
+    ("modprobe -r iroce", UNLOAD, "ip link del bond0"),
+    ("modprobe -r iroce", "rmmod bonding", UNLOAD),
+], ids=["helper-first", "bond-first", "adapter-first", "bonding-module"])
+def test_unloading_in_any_order_under_traffic_leaks_nothing(lab, wire, order):
+    Protection(lab, wire, window=WINDOW).up()
+    ping(lab.a)
+    with lab.a.spawn(["ping", "-i", "0.02", "-q", local_ip(lab.b)]):
+        poll(lambda: sum(carried(wire)) > 20, 20, "traffic")
+        for command in order:
+            lab.a.run(command, timeout=60)
+    left = lab.a.run("lsmod").stdout
+    assert not any(line.startswith(("iroce ", "ipsec_roce ")) for line in left.splitlines())
+    check_only_esp(lab, wire)
+
+
+@pytest.mark.lab(scenario="bond", spoils=True)
+def test_without_the_helper_the_kernel_has_no_policies_on_bonds(lab):
+    lab.a.run(UNLOAD)
+    with pytest.raises(CommandFailed):
+        Flow(lab.a, lab.b).add_policy(lab.a)
+    lab.a.run("modprobe ipsec_roce; sleep 0.5; ethtool -K bond0 esp-hw-offload on")
+    Flow(lab.a, lab.b).add_policy(lab.a)
+
+
+def independent(lab):
+    """The VFs of host a on adapters of their own: each counts its SAs by itself."""
+    host = lab.a
+    host.run("ip link del bond0; modprobe -r iroce", timeout=60)
+    host.run("modprobe iroce cables=cable0/cable1", timeout=60)
+    vfs = [adapter.devices(host, adapter.make_vfs(host, pf, 1)[0]) for pf in adapter.pfs(host)]
+    return [vf.netdev for vf in vfs]
+
+
+@pytest.mark.lab(scenario="bond", spoils=True)
+def test_one_key_on_independent_adapters_that_both_send_is_refused(lab):
+    adapter.make_bond(lab.a, "bond0", independent(lab))
+    said = refusal(lab.a, Flow(lab.a, lab.b))
+    assert "would repeat nonces" in said and "own SPI and key per port" in said
+
+
+def activate(host, port):
+    host.run(f"ip link set bond0 type bond active_slave {ports(host)[port]}")
+
+
+@pytest.mark.lab(scenario="bond", spoils=True)
+def test_on_independent_adapters_the_active_port_owns_the_sa_and_hands_it_over(lab, wire):
+    """I3: the new port sends on at numbers the old one cannot have used.  I4: nor takes any."""
+    devs = independent(lab)
+    lab.a.set_env({**lab.a.env, "PORT": devs[0], "PORT1": devs[1]})
+    lab.b.run("ip link del bond0", timeout=60)
+    for host in lab.hosts.values():
+        adapter.make_bond(host, "bond0", ports(host), mode="active-backup")
+        host.run(f"ip link set bond0 mtu {lab.mtu}; ip addr add {local_ip(host)}/24 dev bond0")
+        activate(host, 0)
+    sealed = Protection(lab, wire, window=WINDOW).up()
+    poll(lambda: not ping(lab.a, check=False).rc, 20, "an answer over cable 0")
+    ping(lab.a, count=5)
+    old = [f.raw for f in wire.frames(0, "a") if f.kind == "esp" and f.spi == sealed.back.spi]
+    last = sealed.out.state(lab.a)["oseq"]
+    assert last >= 6 and len(old) >= 6
+    for host in lab.hosts.values():
+        activate(host, 1)
+    poll(lambda: not ping(lab.a, check=False).rc, 20, "an answer over cable 1")
+    assert carried(wire)[1] >= 2
+    assert sealed.out.state(lab.a)["oseq"] >= last + 65536
+    (bond,) = helper(lab.a, "bonds")
+    assert bond["n_handovers"] >= 2
+    assert [sa["placement"] for sa in helper(lab.a, "sas")] == [3, 3]
+    # b's ports are of one adapter: nothing had to be handed over there.
+    assert helper(lab.b, "bonds")[0]["n_handovers"] == 0
+    taken = sealed.back.state(lab.a)["packets"]
+    for raw in old:
+        lab.inject("a", 1, raw)
+    poll(lambda: int(lab.a.run(f"ethtool -S {devs[1]} | sed -n 's/ *ipsec_rx_drop_replay: //p'")
+                     .stdout) >= len(old), 10, "what came before is refused by the new port")
+    assert sealed.back.state(lab.a)["packets"] == taken
+    check_only_esp(lab, wire)
