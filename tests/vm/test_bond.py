@@ -321,7 +321,9 @@ def test_one_key_on_independent_adapters_that_both_send_is_refused(lab):
 
 
 def activate(host, port):
-    host.run(f"ip link set bond0 type bond active_slave {ports(host)[port]}")
+    """Refused until the bond has seen the port's link."""
+    command = f"ip link set bond0 type bond active_slave {ports(host)[port]}"
+    poll(lambda: not host.run(command, check=False).rc, 10, command)
 
 
 @pytest.mark.lab(scenario="bond", spoils=True)
