@@ -229,6 +229,17 @@ def test_a_port_without_offload_is_refused_by_a_bond_that_has_sas(lab, sealed):
         lab.a.run("ip link del idle0")
 
 
+def test_offload_of_a_bond_stays_off_where_a_port_cannot(lab):
+    host = lab.a
+    try:
+        host.run("ip link add idle1 type dummy; ip link add bond8 type bond mode balance-xor "
+                 "xmit_hash_policy layer3+4; ip link set idle1 master bond8; sleep 0.5")
+        host.run("ethtool -K bond8 esp-hw-offload on", check=False)
+        assert "esp-hw-offload: off" in host.run("ethtool -k bond8").stdout
+    finally:
+        host.run("ip link del bond8; ip link del idle1")
+
+
 def test_an_sa_deleted_under_traffic_closes_both_ports(lab, wire, sealed):
     with lab.a.spawn(["ping", "-i", "0.02", "-q", local_ip(lab.b)]) as flood:
         poll(lambda: sum(carried(wire)) > 20, 20, "traffic")
@@ -302,6 +313,27 @@ def test_without_the_helper_the_kernel_has_no_policies_on_bonds(lab):
         Flow(lab.a, lab.b).add_policy(lab.a)
     lab.a.run("modprobe ipsec_roce; sleep 0.5; ethtool -K bond0 esp-hw-offload on")
     Flow(lab.a, lab.b).add_policy(lab.a)
+
+
+@pytest.mark.lab(scenario="bond", spoils=True)
+def test_a_netns_goes_with_a_bond_and_its_sas_in_it(lab, wire):
+    host, (one, two) = lab.a, ports(lab.a)
+    sealed = Protection(lab, wire, window=WINDOW)
+    host.run(f"ip link set {one} nomaster; ip link set {two} nomaster; ip netns add tenant; "
+             f"ip link set {one} netns tenant; ip link set {two} netns tenant")
+    inside = "ip netns exec tenant sh -e"
+    host.run(inside, input=f"""
+        ip link add bond0 type bond mode balance-xor xmit_hash_policy layer3+4 miimon 100
+        ip link set {one} master bond0; ip link set {two} master bond0; ip link set bond0 up
+        sleep 0.5; ethtool -K bond0 esp-hw-offload on""")
+    host.run(inside, input="\n".join([f.state_command(host) for f in sealed.flows]
+                                     + [f.policy_command(host) for f in sealed.flows]))
+    assert host.run(f"{inside} -c 'ip xfrm state'").stdout.count("mode packet") == 2
+    assert len(helper(host, "sas")) == 0, "SAs of another netns are none of ours"
+    host.run("ip netns del tenant", timeout=60)
+    # The VFs come back when the netns is gone for good.
+    poll(lambda: not host.run(f"ip link show {one} && ip link show {two}", check=False).rc, 60)
+    host.run(f"{UNLOAD}; ip link del bond0; modprobe -r iroce", timeout=60)
 
 
 def independent(lab):
