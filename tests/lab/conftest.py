@@ -2,6 +2,7 @@
 """Tests of the lab itself that need no hosts: a cache, a state folder and no disk of their own."""
 
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -42,3 +43,15 @@ def places(tmp_path, monkeypatch):
     monkeypatch.delenv("ROCE_IPSEC_LAB_SOURCE", raising=False)
     yield Path(short)
     shutil.rmtree(short)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signals():
+    """As in a terminal: a run in the background, or under nohup, is born with some ignored,
+    and would hand that on to the programs whose interrupts are tested."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL,
+             signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

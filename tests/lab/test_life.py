@@ -149,7 +149,10 @@ def test_an_interrupt_ends_what_was_started_and_its_children(places, number, tra
         for _ in range(2):
             proc.send_signal(number)
             time.sleep(0.1)
-        assert proc.wait(20) == 130
+        try:
+            assert proc.wait(20) == 130
+        finally:
+            proc.kill()
     wait_for(lambda: not alive(int(pid_file.read_text())))
 
 
