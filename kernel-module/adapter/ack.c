@@ -17,7 +17,6 @@
 struct ack {
 	struct iroce_qp *iqp;
 	struct rvt_qp *qp;
-	struct iroce_func *func;
 	u32 psn;		/* of the packet, in rdmavt's unmasked numbers */
 	u32 acked;		/* last PSN that it acknowledges */
 	u32 aeth;		/* host order: syndrome and MSN */
@@ -35,7 +34,7 @@ static void restart_read(struct ack *a)
 	if (a->iqp->is_read_restarted)
 		return;
 	a->iqp->is_read_restarted = true;
-	iroce_count(a->func, IROCE_STAT_completer_retry_err);
+	iroce_roce_count(a->iqp->roce, IROCE_STAT_completer_retry_err);
 	iroce_req_restart(a->iqp, a->qp->s_last_psn + 1);
 	iroce_send_schedule(a->qp);
 }
@@ -147,14 +146,14 @@ static void rx_rnr(struct ack *a)
 	bool is_moved;
 	u32 before = qp->s_last_psn;
 
-	iroce_count(a->func, IROCE_STAT_rcvd_rnr_err);
+	iroce_roce_count(a->iqp->roce, IROCE_STAT_rcvd_rnr_err);
 	if (!acknowledge(a) || qp->s_acked == qp->s_tail || (qp->s_flags & RVT_S_WAIT_RNR))
 		return;
 	is_moved = qp->s_last_psn != before;
 	if (is_moved)
 		qp->s_rnr_retry = qp->s_rnr_retry_cnt;
 	if (!qp->s_rnr_retry) {
-		iroce_count(a->func, IROCE_STAT_retry_rnr_exceeded_err);
+		iroce_roce_count(a->iqp->roce, IROCE_STAT_retry_rnr_exceeded_err);
 		fail(a, IB_WC_RNR_RETRY_EXC_ERR);
 		return;
 	}
@@ -172,13 +171,13 @@ static void rx_nak_seq(struct ack *a)
 	struct rvt_qp *qp = a->qp;
 	u32 before = qp->s_last_psn;
 
-	iroce_count(a->func, IROCE_STAT_rcvd_seq_err);
+	iroce_roce_count(a->iqp->roce, IROCE_STAT_rcvd_seq_err);
 	if (!acknowledge(a) || qp->s_acked == qp->s_tail)
 		return;
 	if (qp->s_last_psn != before) {
 		qp->s_retry = qp->s_retry_cnt;
 	} else if (!qp->s_retry) {
-		iroce_count(a->func, IROCE_STAT_retry_exceeded_err);
+		iroce_roce_count(a->iqp->roce, IROCE_STAT_retry_exceeded_err);
 		fail(a, IB_WC_RETRY_EXC_ERR);
 		return;
 	} else {
@@ -291,7 +290,7 @@ void iroce_ack_rx(struct iroce_rx_pkt *pkt)
 {
 	struct iroce_qp *iqp = pkt->iqp;
 	struct rvt_qp *qp = iqp->qp;
-	struct ack a = { .iqp = iqp, .qp = qp, .func = iqp->roce->func };
+	struct ack a = { .iqp = iqp, .qp = qp };
 	s32 ahead;
 
 	spin_lock_irq(&qp->s_lock);

@@ -212,8 +212,7 @@ void iroce_eswitch_update_carrier(struct iroce_func *f)
 	else
 		netif_carrier_off(f->netdev);
 	/* The core's own NETDEV_CHANGE may come a second later. */
-	if (f->host->is_roce_up)
-		iroce_roce_netdev_event(f, NETDEV_CHANGE);
+	iroce_rdma_netdev_event(f, NETDEV_CHANGE);
 }
 
 struct iroce_eswitch *iroce_eswitch_create(void)

@@ -7,8 +7,11 @@
  *    +--> source address, VLAN                   destination MAC <----+-- else the AH's
  *   addresses, UDP ports --> iroce_ipsec_out() --> cleartext, SA, or closed
  *
- * A flow is good while func->flow_gen is what it was, its SA lives and its route
- * is valid; else it is resolved anew by whoever sends next.
+ * The device of a bond has several functions: the flow's addresses and ports say
+ * through which it leaves (lag.c), and so by whose policies and SAs.
+ *
+ * A flow is good while the generations of device and function are what they were,
+ * its SA lives and its route is valid; else it is resolved anew by whoever sends next.
  *
  * I1: a QP that was ever protected never sends in the clear again until it is
  * reset, whatever the policies say by then; I5: nor does it take cleartext. UD
@@ -114,9 +117,11 @@ static void flow_put(struct iroce_flow *flow)
 }
 
 /* May a flow still be used? RCU read side. */
-static bool flow_is_fresh(struct iroce_func *func, const struct iroce_flow *flow)
+static bool flow_is_fresh(struct iroce_roce *roce, const struct iroce_flow *flow)
 {
-	if (unlikely(atomic_read_acquire(&func->flow_gen) != flow->gen))
+	if (unlikely(atomic_read_acquire(&roce->gen) != flow->gen))
+		return false;
+	if (unlikely(atomic_read_acquire(&flow->func->flow_gen) != flow->func_gen))
 		return false;
 	if (unlikely(flow->is_provisional && time_after(jiffies, flow->expires)))
 		return false;
@@ -215,7 +220,7 @@ static u8 *put_eth(struct resolve *r, u8 *p)
 	__be16 proto = htons(r->flow->is_v6 ? ETH_P_IPV6 : ETH_P_IP);
 
 	ether_addr_copy(eth->h_dest, r->dmac);
-	ether_addr_copy(eth->h_source, r->iqp->roce->func->netdev->dev_addr);
+	ether_addr_copy(eth->h_source, r->flow->func->netdev->dev_addr);
 	if (r->vlan < VLAN_N_VID) {
 		struct vlan_ethhdr *vlan = (struct vlan_ethhdr *)p;
 		u16 prio = rdma_ah_get_sl(r->ah) & 7;
@@ -287,7 +292,26 @@ static void resolve_memory(struct resolve *r)
 	spin_unlock_irqrestore(&iqp->flow_lock, flags);
 }
 
-/* Policy, SA, and the memory of both. */
+/* The function it leaves through; of a bond without a port that can send, none. */
+static bool resolve_func(struct resolve *r, const struct iroce_flow_key *key)
+{
+	struct iroce_roce *roce = r->iqp->roce;
+	struct iroce_flow *flow = r->flow;
+
+	flow->func = iroce_lag_func(roce, key);
+	if (flow->func) {
+		flow->func_gen = atomic_read_acquire(&flow->func->flow_gen);
+		return true;
+	}
+	flow->func = roce->func;
+	flow->func_gen = atomic_read(&flow->func->flow_gen);
+	flow->verdict = IROCE_CLOSED;
+	flow->why = IROCE_STAT_tx_drop_link_down;
+	flow->is_provisional = true;
+	return false;
+}
+
+/* Function, policy, SA, and the memory of both. */
 static void resolve_ipsec(struct resolve *r)
 {
 	bool is_v6 = r->flow->is_v6;
@@ -302,7 +326,9 @@ static void resolve_ipsec(struct resolve *r)
 	struct iroce_flow *flow = r->flow;
 	struct iroce_qp *iqp = r->iqp;
 
-	flow->verdict = iroce_ipsec_out(iqp->roce->func, &key, &flow->sa, &flow->why);
+	if (!resolve_func(r, &key))
+		return;
+	flow->verdict = iroce_ipsec_out(flow->func, &key, &flow->sa, &flow->why);
 	if (iqp->qp->ibqp.qp_num != IROCE_QPN_GSI)
 		resolve_memory(r);
 	if (flow->verdict == IROCE_CLOSED)
@@ -342,7 +368,7 @@ static struct iroce_flow *resolve(struct iroce_qp *iqp, const struct rdma_ah_att
 		return NULL;
 	r.flow = flow;
 	/* First of all: what changes from here on makes the flow stale. */
-	flow->gen = atomic_read_acquire(&iqp->roce->func->flow_gen);
+	flow->gen = atomic_read_acquire(&iqp->roce->gen);
 	flow->expires = jiffies + ASK_AGAIN;
 	memcpy(&r.saddr, r.grh->sgid_attr->gid.raw, sizeof(r.saddr));
 	memcpy(&r.daddr, r.grh->dgid.raw, sizeof(r.daddr));
@@ -389,7 +415,7 @@ struct iroce_flow *iroce_flow_rc(struct iroce_qp *iqp)
 	unsigned long flags;
 	u32 flushes;
 
-	if (likely(flow && flow_is_fresh(iqp->roce->func, flow)))
+	if (likely(flow && flow_is_fresh(iqp->roce, flow)))
 		return flow;
 	/* modify_qp may replace the address of a drained queue: hold on to what we read. */
 	spin_lock_irqsave(&qp->s_lock, flags);
@@ -429,7 +455,7 @@ struct iroce_flow *iroce_flow_ud(struct iroce_qp *iqp, const struct rdma_ah_attr
 	slot = &iqp->ud_flow[jhash(&key, sizeof(key), 0) % IROCE_UD_FLOWS];
 	flow = rcu_dereference(*slot);
 	if (likely(flow && !memcmp(flow->ah_key, &key, sizeof(key)) &&
-		   flow_is_fresh(iqp->roce->func, flow)))
+		   flow_is_fresh(iqp->roce, flow)))
 		return flow;
 	flow = resolve(iqp, ah, qpn);
 	if (!flow)

@@ -49,12 +49,9 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = register_netdev(netdev);
 	if (err)
 		goto err_ipsec;
-	err = iroce_roce_init(f);
+	err = iroce_rdma_init(f);
 	if (err)
 		goto err_unregister;
-	rtnl_lock();
-	f->host->is_roce_up = true;
-	rtnl_unlock();
 
 	/* Without them the PF is still of use: say it and go on. */
 	n_vfs = pdev->is_virtfn ? 0 : iroce_initial_vfs();
@@ -89,9 +86,8 @@ static void remove(struct pci_dev *pdev)
 
 	rtnl_lock();
 	WRITE_ONCE(f->is_dying, true);
-	f->host->is_roce_up = false;
 	rtnl_unlock();
-	iroce_roce_fini(f);
+	iroce_rdma_fini(f);
 	unregister_netdev(f->netdev);
 	iroce_ipsec_fini(f);
 	pci_set_drvdata(pdev, NULL);

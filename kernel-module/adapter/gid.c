@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Addresses and neighbours: what makes a device's flows stale. The GID table
- * itself is the RDMA core's, filled from the function's netdev and the devices
+ * itself is the RDMA core's, filled from the device's netdev and the devices
  * above it (roce_gid_mgmt); routes are checked by the flows themselves.
  */
 #include <linux/netdevice.h>
@@ -32,13 +32,13 @@ void iroce_gid_del_device(struct iroce_roce *roce)
 
 int iroce_gid_add(const struct ib_gid_attr *attr, void **context)
 {
-	iroce_flow_changed(iroce_roce(attr->device)->func);
+	iroce_roce_changed(iroce_roce(attr->device));
 	return 0;
 }
 
 int iroce_gid_del(const struct ib_gid_attr *attr, void **context)
 {
-	iroce_flow_changed(iroce_roce(attr->device)->func);
+	iroce_roce_changed(iroce_roce(attr->device));
 	return 0;
 }
 
@@ -67,10 +67,10 @@ static int netevent(struct notifier_block *nb, unsigned long event, void *arg)
 		return NOTIFY_DONE;
 	rcu_read_lock();
 	list_for_each_entry_rcu(roce, &devices, entry) {
-		struct net_device *own = roce->func->netdev;
+		struct net_device *own = roce->netdev;
 
 		if (!ndev || ndev == own || netdev_has_upper_dev_all_rcu(own, ndev))
-			iroce_flow_changed(roce->func);
+			iroce_roce_changed(roce);
 	}
 	rcu_read_unlock();
 	return NOTIFY_DONE;

@@ -30,12 +30,12 @@ struct rdma_hw_stats *iroce_hwstats_alloc(struct ib_device *ibdev, u32 port_num)
 int iroce_hwstats_get(struct ib_device *ibdev, struct rdma_hw_stats *stats, u32 port_num,
 		      int index)
 {
-	struct iroce_func *func = iroce_roce(ibdev)->func;
+	struct iroce_roce *roce = iroce_roce(ibdev);
 	int i;
 
 	if (!port_num || !stats)
 		return -EINVAL;
 	for (i = 0; i < ARRAY_SIZE(stats_shown); i++)
-		stats->value[i] = iroce_stat_sum(func->stats, stats_shown[i]);
+		stats->value[i] = iroce_lag_stat(roce, stats_shown[i]);
 	return ARRAY_SIZE(stats_shown);
 }

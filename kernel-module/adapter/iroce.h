@@ -43,6 +43,7 @@
 struct iroce_adapter;
 struct iroce_func;
 struct iroce_ipsec;
+struct iroce_lag;
 struct iroce_roce;
 struct iroce_sa;
 
@@ -61,16 +62,38 @@ struct iroce_port {
 };
 
 /*
+ * struct iroce_rdma - of a function: which RDMA device it has; lag.c, RTNL
+ * @entry: list of all functions
+ * @own: its own device, NULL while it is a port of a bond's
+ * @lag: the bond it is a port of, whatever becomes of that
+ * @slot: its place in the bond's device, -1 if it has none
+ * @is_wanted: between init and fini
+ * @may_send: the bond says so
+ * @err: why it could not get a device
+ */
+struct iroce_rdma {
+	struct list_head entry;
+	struct iroce_roce *own;
+	struct iroce_lag *lag;
+	int slot;
+	bool is_wanted;
+	bool may_send;
+	int err;
+};
+
+/*
  * struct iroce_func - a PF or VF as its driver sees it
  *
  * Created by the PCI probe, destroyed by its remove, after a grace period;
  * lives in netdev_priv(netdev). The data path reaches it under RCU from the
  * eswitch, from its own netdev (ndo_start_xmit) and from its QPs.
  *
- * @flow_gen: bumped whenever something that a QP's flow was resolved from may
- *	have changed: SA, policy (ipsec), GID, neighbour, route (roce). A flow
+ * @flow_gen: bumped whenever something of the function that a QP's flow was
+ *	resolved from may have changed: SA, policy (ipsec), its address. A flow
  *	remembers the value it was resolved at and re-resolves when it differs.
  * @is_dying: set before teardown; nothing new may be started
+ * @roce: the RDMA device that its RoCE packets are for: its own, that of the bond
+ *	it is a port of, or NULL. Changed under RTNL, read under RCU
  */
 struct iroce_func {
 	struct iroce_port *port;
@@ -82,6 +105,7 @@ struct iroce_func {
 	struct iroce_stats __percpu *stats;
 	struct iroce_ipsec *ipsec;
 	struct iroce_roce *roce;
+	struct iroce_rdma rdma;		/* lag.c: which device it is to have */
 	struct iroce_host *host;	/* netdev.c: receive queue, gro cells, tc fence */
 };
 
@@ -243,16 +267,16 @@ struct sk_buff *iroce_frame_build(struct iroce_func *f, struct iroce_sa *sa,
 int iroce_roce_module_init(void);
 void iroce_roce_module_exit(void);
 
-/* After register_netdev(); registers the RDMA device. */
-int iroce_roce_init(struct iroce_func *f);
+/* After register_netdev(): registers its RDMA device, unless a bond's is to be its. */
+int iroce_rdma_init(struct iroce_func *f);
 /* Before unregister_netdev(); disassociates users, errors and frees all QPs. */
-void iroce_roce_fini(struct iroce_func *f);
+void iroce_rdma_fini(struct iroce_func *f);
 
 /* Carrier, MTU or address of the netdev changed: port events, active MTU. RTNL. */
-void iroce_roce_netdev_event(struct iroce_func *f, unsigned long event);
+void iroce_rdma_netdev_event(struct iroce_func *f, unsigned long event);
 
 /*
- * iroce_roce_rx - one RoCEv2 packet, cleartext or opened
+ * iroce_roce_rx - one RoCEv2 packet, cleartext or opened, that came to @f
  * @sa: the inbound SA it came through, NULL if it was cleartext; the caller
  *	keeps its reference
  *

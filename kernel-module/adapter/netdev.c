@@ -435,6 +435,7 @@ struct net_device *iroce_netdev_create(struct iroce_port *port, struct pci_dev *
 	f->netdev = netdev;
 	f->vf = vf;
 	atomic_set(&f->flow_gen, 0);
+	f->rdma.slot = -1;
 
 	f->stats = alloc_percpu(struct iroce_stats);
 	if (!f->stats)

@@ -83,8 +83,8 @@ static void put_tail(struct iroce_frame *frame, const struct iroce_flow *flow)
 }
 
 /* Everything but lengths, checksum and tail is in place. */
-static struct sk_buff *finish(struct iroce_qp *iqp, const struct iroce_flow *flow,
-			      struct iroce_frame *frame, const u8 *end)
+static struct sk_buff *finish(const struct iroce_flow *flow, struct iroce_frame *frame,
+			      const u8 *end)
 {
 	u8 *ip = frame->hdr + flow->l2_len;
 	struct udphdr *udp = (struct udphdr *)(ip + flow->l3_len);
@@ -106,7 +106,7 @@ static struct sk_buff *finish(struct iroce_qp *iqp, const struct iroce_flow *flo
 		memcpy(ip + offsetof(struct iphdr, check), &check, sizeof(check));
 	}
 	put_tail(frame, flow);
-	return iroce_frame_build(iqp->roce->func, flow->sa, frame);
+	return iroce_frame_build(flow->func, flow->sa, frame);
 }
 
 static u8 batch_opcode(const struct iroce_batch *batch, u32 index)
@@ -161,11 +161,11 @@ struct sk_buff *iroce_packet_build(struct iroce_qp *iqp, struct iroce_flow *flow
 		p = iroce_ieth_put(p, batch->inv_rkey);
 
 	if (!len)
-		return finish(iqp, flow, frame, p);
+		return finish(flow, frame, p);
 	ss = batch->ss;
 	if (put_payload(frame, &batch->ss, len))
 		return ERR_PTR(-EIO);
-	skb = finish(iqp, flow, frame, p);
+	skb = finish(flow, frame, p);
 	if (IS_ERR(skb))
 		batch->ss = ss;
 	return skb;
@@ -174,7 +174,6 @@ struct sk_buff *iroce_packet_build(struct iroce_qp *iqp, struct iroce_flow *flow
 /* r_lock or not, softirq or BH disabled. Lost acks are asked for again by the peer. */
 void iroce_packet_send_ack(struct iroce_qp *iqp, u32 psn, __be32 aeth)
 {
-	struct iroce_func *func = iqp->roce->func;
 	struct iroce_bth_cfg bth = {
 		.qpn = iqp->qp->remote_qpn,
 		.psn = psn & IROCE_PSN_MASK,
@@ -196,26 +195,27 @@ void iroce_packet_send_ack(struct iroce_qp *iqp, u32 psn, __be32 aeth)
 		}
 		p = put_header(&frame, flow, &bth);
 		memcpy(p, &aeth, sizeof(aeth));
-		skb = finish(iqp, flow, &frame, p + sizeof(aeth));
+		skb = finish(flow, &frame, p + sizeof(aeth));
 	} while (skb == ERR_PTR(-ESTALE) && --tries);
 	if (IS_ERR(skb)) {
-		iroce_count(func, PTR_ERR(skb) == -ENOMEM ? IROCE_STAT_tx_drop_no_mem :
-							    IROCE_STAT_send_err);
+		iroce_count(flow->func, PTR_ERR(skb) == -ENOMEM ? IROCE_STAT_tx_drop_no_mem :
+								  IROCE_STAT_send_err);
 		return;
 	}
-	iroce_count(func, IROCE_STAT_sent_pkts);
-	iroce_eswitch_xmit(func, skb);
+	iroce_count(flow->func, IROCE_STAT_sent_pkts);
+	iroce_eswitch_xmit(flow->func, skb);
 }
 
 /* Counts @n packets that were not built because the flow is closed or missing. */
 void iroce_packet_drop(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 n, u32 bytes)
 {
-	struct iroce_stats __percpu *stats = iqp->roce->func->stats;
+	struct iroce_stats __percpu *stats;
 
 	if (!flow) {
-		iroce_stat_add(stats, IROCE_STAT_tx_drop_no_route, n);
+		iroce_stat_add(iqp->roce->stats, IROCE_STAT_tx_drop_no_route, n);
 		return;
 	}
+	stats = flow->func->stats;
 	iroce_stat_add(stats, flow->why, n);
 	if (flow->why < IROCE_STAT_ROCE_FIRST) {
 		iroce_stat_add(stats, IROCE_STAT_ipsec_tx_drop_pkts, n);

@@ -163,7 +163,6 @@ struct iroce_rxq {
  * struct iroce_host - the host side of a function
  * @node: in the eswitch's funcs; @all_node: in its all; @is_promisc, @is_allmulti: what the switch
  *	floods to us besides our addresses
- * @is_roce_up: the RDMA device wants netdev events; RTNL
  */
 struct iroce_host {
 	struct iroce_func *func;
@@ -171,7 +170,6 @@ struct iroce_host {
 	struct list_head all_node;
 	bool is_promisc;
 	bool is_allmulti;
-	bool is_roce_up;
 	unsigned int n_queues;
 	struct iroce_rxq *queues;
 	struct gro_cells gro;

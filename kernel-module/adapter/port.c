@@ -272,14 +272,12 @@ static void cable_event(struct iroce_uplink *up, struct net_device *cable, unsig
 
 static void func_event(struct iroce_func *f, unsigned long event)
 {
-	if (!f->host->is_roce_up)
-		return;
 	switch (event) {
 	case NETDEV_UP:
 	case NETDEV_DOWN:
 	case NETDEV_CHANGEMTU:
 	case NETDEV_CHANGEADDR:
-		iroce_roce_netdev_event(f, event);
+		iroce_rdma_netdev_event(f, event);
 		break;
 	}
 }

@@ -191,7 +191,7 @@ static unsigned int free_all_qps(struct rvt_dev_info *rdi)
 /* What fits the netdev with all headers (the core knows them) and sealed: 1500 -> 1024. */
 enum ib_mtu iroce_port_active_mtu(const struct iroce_roce *roce)
 {
-	int mtu = READ_ONCE(roce->func->netdev->mtu) - IROCE_ESP_OVERHEAD_MAX;
+	int mtu = READ_ONCE(roce->netdev->mtu) - IROCE_ESP_OVERHEAD_MAX;
 
 	return iboe_get_mtu(mtu) ?: IB_MTU_256;
 }
@@ -300,7 +300,7 @@ static int setup_wqe(struct rvt_qp *qp, struct rvt_swqe *wqe, bool *call_send)
 static int query_port_state(struct rvt_dev_info *rdi, u32 port_num, struct ib_port_attr *props)
 {
 	struct iroce_roce *roce = container_of(rdi, struct iroce_roce, rdi);
-	struct net_device *ndev = roce->func->netdev;
+	struct net_device *ndev = roce->netdev;
 	bool is_up = netif_running(ndev) && netif_carrier_ok(ndev);
 
 	props->state = is_up ? IB_PORT_ACTIVE : IB_PORT_DOWN;

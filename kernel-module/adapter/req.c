@@ -221,7 +221,7 @@ enum iroce_plan iroce_req_plan(struct iroce_qp *iqp)
 	if (is_new)
 		begun(qp, batch->op);
 	if (!index && !is_read)
-		iroce_count(iqp->roce->func, IROCE_STAT_rdma_sends);
+		iroce_roce_count(iqp->roce, IROCE_STAT_rdma_sends);
 	if (iroce_psn_diff(qp->s_psn, iqp->sent_psn) > 0)
 		iqp->sent_psn = qp->s_psn;
 	return IROCE_PLAN_SEND;
@@ -322,7 +322,6 @@ void iroce_req_restart(struct iroce_qp *iqp, u32 psn)
 void iroce_req_timeout(struct rvt_qp *qp, u32 psn, int wait)
 {
 	struct iroce_qp *iqp = iroce_qp(qp);
-	struct iroce_func *func = iqp->roce->func;
 
 	if (!(ib_rvt_state_ops[qp->state] & RVT_PROCESS_SEND_OK) || qp->s_acked == qp->s_tail)
 		return;
@@ -334,13 +333,13 @@ void iroce_req_timeout(struct rvt_qp *qp, u32 psn, int wait)
 	}
 	iqp->n_patient = 0;
 	if (!qp->s_retry) {
-		iroce_count(func, IROCE_STAT_retry_exceeded_err);
+		iroce_roce_count(iqp->roce, IROCE_STAT_retry_exceeded_err);
 		rvt_send_complete(qp, rvt_get_swqe_ptr(qp, qp->s_acked), IB_WC_RETRY_EXC_ERR);
 		iroce_qp_error(qp, IB_WC_WR_FLUSH_ERR);
 		return;
 	}
 	qp->s_retry--;
-	iroce_count(func, IROCE_STAT_completer_retry_err);
+	iroce_roce_count(iqp->roce, IROCE_STAT_completer_retry_err);
 	iqp->is_read_restarted = false;
 	iroce_req_restart(iqp, qp->s_last_psn + 1);
 }

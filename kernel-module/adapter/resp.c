@@ -41,7 +41,7 @@ void iroce_resp_reply(struct iroce_qp *iqp, u32 psn, u8 nak)
 			qp->s_nak_state = nak;
 			qp->s_ack_psn = psn;
 			iroce_send_schedule(qp);
-			iroce_count(iqp->roce->func, IROCE_STAT_ack_deferred);
+			iroce_roce_count(iqp->roce, IROCE_STAT_ack_deferred);
 		}
 	}
 	spin_unlock_irq(&qp->s_lock);
@@ -100,7 +100,7 @@ static void end_message(struct iroce_rx_pkt *pkt)
 
 	rvt_put_ss(&qp->r_sge);
 	qp->r_msn++;
-	iroce_count(pkt->roce_dev->func, IROCE_STAT_rdma_recvs);
+	iroce_roce_count(pkt->roce_dev, IROCE_STAT_rdma_recvs);
 	if (test_and_clear_bit(RVT_R_WRID_VALID, &qp->r_aflags))
 		put_wc(pkt, pkt->roce.flags & IROCE_OPF_WRITE ? IB_WC_RECV_RDMA_WITH_IMM :
 								IB_WC_RECV);
@@ -271,7 +271,7 @@ static void rx_expected(struct iroce_rx_pkt *pkt)
 		qp->r_nak_state = 0;
 		break;
 	case RNR:
-		iroce_count(pkt->roce_dev->func, IROCE_STAT_send_rnr_err);
+		iroce_roce_count(pkt->roce_dev, IROCE_STAT_send_rnr_err);
 		qp->r_nak_state = iroce_aeth_rnr(qp->r_min_rnr_timer);
 		iroce_resp_reply(pkt->iqp, psn, qp->r_nak_state);
 		break;
@@ -297,7 +297,7 @@ static void rx_early(struct iroce_rx_pkt *pkt)
 {
 	struct rvt_qp *qp = pkt->iqp->qp;
 
-	iroce_count(pkt->roce_dev->func, IROCE_STAT_out_of_seq_request);
+	iroce_roce_count(pkt->roce_dev, IROCE_STAT_out_of_seq_request);
 	if (qp->r_nak_state)
 		return;
 	qp->r_nak_state = iroce_aeth_nak(IROCE_NAK_PSN_SEQ_ERR);
@@ -308,7 +308,7 @@ static void rx_duplicate(struct iroce_rx_pkt *pkt)
 {
 	struct rvt_qp *qp = pkt->iqp->qp;
 
-	iroce_count(pkt->roce_dev->func, IROCE_STAT_duplicate_request);
+	iroce_roce_count(pkt->roce_dev, IROCE_STAT_duplicate_request);
 	if (pkt->roce.flags & IROCE_OPF_READ) {
 		iroce_resp_duplicate(pkt);
 		return;

@@ -36,6 +36,7 @@
 
 #include "compat.h"
 #include "core/icrc.h"
+#include "core/lag.h"
 #include "core/roce.h"
 #include "iroce.h"
 
@@ -61,8 +62,27 @@
 struct iroce_qp;
 
 /*
- * struct iroce_roce - the RDMA device of a function
+ * struct iroce_path - a function that an RDMA device sends through
+ * @func: RTNL for changes, RCU for the data path; NULL where there is none
+ * @base: what @func had counted when it came
+ */
+struct iroce_path {
+	struct iroce_func __rcu *func;
+	u64 base[IROCE_STAT_MAX];
+};
+
+/*
+ * struct iroce_roce - the RDMA device of a function, or of several that a bond joins
  * @rdi: first, the ib_device in it is what the core allocates and frees
+ * @func: its PCI function: the only one, or the first one of the bond, which need
+ *	not be a port of the bond any more
+ * @netdev: of @func, or the bond
+ * @bond: @netdev again if it is a bond
+ * @gen: as iroce_func.flow_gen, for what all its flows depend on: GIDs, neighbours,
+ *	routes, which path is usable
+ * @present, @usable: paths, one bit each; a device that is no bond's has one, always
+ * @stats: what the engine counts: those of @func, or a bond's own
+ * @gone: what paths that are no more have counted; RTNL
  * @rvt: rdmavt's own verbs where we put a check in front (verbs.c)
  * @nobody: the PD of user regions that are not complete yet
  * @n_qps: struct iroce_qp alive: each QP, and QPs gone whose frames are still below us
@@ -70,6 +90,14 @@ struct iroce_qp;
 struct iroce_roce {
 	struct rvt_dev_info rdi;
 	struct iroce_func *func;
+	struct net_device *netdev;
+	struct net_device *bond;
+	atomic_t gen;
+	u32 present;
+	u32 usable;
+	struct iroce_path paths[IROCE_LAG_SLOTS];
+	struct iroce_stats __percpu *stats;
+	u64 gone[IROCE_STAT_MAX];
 	struct rvt_ibport port;
 	u16 pkeys[1];
 	struct ib_pd nobody;
@@ -87,6 +115,17 @@ static inline struct iroce_roce *iroce_roce(struct ib_device *ibdev)
 	return container_of(ibdev, struct iroce_roce, rdi.ibdev);
 }
 
+/* What all flows of the device depend on has changed. Pairs with the acquire in flow.c. */
+static inline void iroce_roce_changed(struct iroce_roce *roce)
+{
+	atomic_inc_return_release(&roce->gen);
+}
+
+static inline void iroce_roce_count(struct iroce_roce *roce, enum iroce_stat stat)
+{
+	iroce_stat_add(roce->stats, stat, 1);
+}
+
 /*
  * struct iroce_flow - how packets of a QP (UD: to one address) leave the host
  *
@@ -95,7 +134,9 @@ static inline struct iroce_roce *iroce_roce(struct ib_device *ibdev)
  */
 struct iroce_flow {
 	struct rcu_head rcu;
-	int gen;			/* func->flow_gen it was resolved at */
+	struct iroce_func *func;	/* they leave through this one; good while the flow is */
+	int gen;			/* roce->gen and func->flow_gen it was resolved at */
+	int func_gen;
 	enum iroce_verdict verdict;
 	enum iroce_stat why;		/* counter of drops if IROCE_CLOSED */
 	bool is_provisional;		/* ask again after @expires */
@@ -269,6 +310,7 @@ static inline bool iroce_range_wraps(u64 addr, u32 len)
 /* A received packet on its way through the engine; no reference is taken. */
 struct iroce_rx_pkt {
 	struct iroce_roce_pkt roce;
+	struct iroce_func *func;	/* it came to this one */
 	struct iroce_roce *roce_dev;
 	struct iroce_qp *iqp;
 	struct iroce_sa *sa;
@@ -278,6 +320,26 @@ struct iroce_rx_pkt {
 	struct in6_addr saddr;		/* IPv4 mapped */
 	struct in6_addr daddr;
 };
+
+/* ---- verbs.c ---------------------------------------------------------- */
+
+/*
+ * Registers a device of @f alone, or of @bond with no path yet. Process context, no
+ * RTNL. ERR_PTR.
+ */
+struct iroce_roce *iroce_roce_create(struct iroce_func *f, struct net_device *bond);
+/* No function has it as its iroce_func.roce any more. Process context, no RTNL. */
+void iroce_roce_destroy(struct iroce_roce *roce);
+/* Its netdev went up, down, ...; RTNL. */
+void iroce_roce_netdev_event(struct iroce_roce *roce, unsigned long event);
+
+/* ---- lag.c: one device or several ------------------------------------- */
+int iroce_lag_module_init(void);
+void iroce_lag_module_exit(void);
+/* The function that a flow leaves by; NULL: no port can send. RCU read side. */
+struct iroce_func *iroce_lag_func(struct iroce_roce *roce, const struct iroce_flow_key *key);
+/* A counter of the device over all its paths. */
+u64 iroce_lag_stat(struct iroce_roce *roce, enum iroce_stat stat);
 
 /* ---- qp.c: what rdmavt calls ------------------------------------------ */
 extern const struct rvt_driver_provided iroce_rvt_driver;

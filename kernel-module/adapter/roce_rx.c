@@ -110,7 +110,7 @@ static enum iroce_stat deliver(struct iroce_rx_pkt *pkt)
 		drop = check_seal(pkt);
 	if (drop != NO_DROP)
 		goto unlock;
-	iroce_count(roce->func, IROCE_STAT_rcvd_pkts);
+	iroce_count(pkt->func, IROCE_STAT_rcvd_pkts);
 	if (iroce_qp_is_ud(qp))
 		iroce_ud_rx(pkt);
 	else if (pkt->roce.flags & IROCE_OPF_RESPONSE)
@@ -124,7 +124,7 @@ unlock:
 
 void iroce_roce_rx(struct iroce_func *f, struct sk_buff *skb, struct iroce_sa *sa)
 {
-	struct iroce_rx_pkt pkt = { .skb = skb, .sa = sa };
+	struct iroce_rx_pkt pkt = { .func = f, .skb = skb, .sa = sa };
 	struct iroce_roce *roce = smp_load_acquire(&f->roce);
 	enum iroce_stat drop;
 

@@ -169,14 +169,23 @@ static struct iroce_flow *batch_flow(struct iroce_qp *iqp)
 	return iroce_flow_rc(iqp);
 }
 
+/* A flow may leave through another function than the one before it. */
+static void transmit(struct iroce_func *func, struct sk_buff_head *frames)
+{
+	if (skb_queue_empty(frames))
+		return;
+	iroce_stat_add(func->stats, IROCE_STAT_sent_pkts, skb_queue_len(frames));
+	iroce_eswitch_xmit_list(func, frames);
+}
+
 /*
  * Sends the batch. What could not be sent is counted and lost as on a wire: RC
- * sends it again, UD may lose it. Returns the packets that got out.
+ * sends it again, UD may lose it.
  */
-static u32 execute(struct iroce_qp *iqp)
+static void execute(struct iroce_qp *iqp)
 {
-	struct iroce_func *func = iqp->roce->func;
 	struct iroce_batch *batch = &iqp->batch;
+	struct iroce_func *func = NULL;
 	struct sk_buff_head frames;
 	struct iroce_flow *flow;
 	bool is_stale = false;
@@ -192,6 +201,10 @@ static u32 execute(struct iroce_qp *iqp)
 			iroce_packet_drop(iqp, flow, batch->n - sent, batch->len);
 			break;
 		}
+		if (flow->func != func) {
+			transmit(func, &frames);
+			func = flow->func;
+		}
 		n = build(iqp, flow, &frames, sent);
 		if (n < 0) {
 			/* The SA died under us. Once more with a new flow, not forever. */
@@ -205,12 +218,9 @@ static u32 execute(struct iroce_qp *iqp)
 		}
 		sent += n;
 	}
-	if (!skb_queue_empty(&frames))
-		iroce_eswitch_xmit_list(func, &frames);
+	transmit(func, &frames);
 	rcu_read_unlock();
 	local_bh_enable();
-	iroce_stat_add(func->stats, IROCE_STAT_sent_pkts, sent);
-	return sent;
 }
 
 /* s_lock held. */

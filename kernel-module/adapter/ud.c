@@ -59,7 +59,7 @@ enum iroce_plan iroce_ud_plan(struct iroce_qp *iqp)
 
 	qp->s_cur = rvt_qp_swqe_incr(qp, qp->s_cur);
 	qp->s_tail = qp->s_cur;
-	iroce_count(iqp->roce->func, IROCE_STAT_rdma_sends);
+	iroce_roce_count(iqp->roce, IROCE_STAT_rdma_sends);
 	return IROCE_PLAN_SEND;
 }
 
@@ -142,12 +142,11 @@ static void put_wc(struct iroce_rx_pkt *pkt)
 void iroce_ud_rx(struct iroce_rx_pkt *pkt)
 {
 	struct rvt_qp *qp = pkt->iqp->qp;
-	struct iroce_func *func = pkt->roce_dev->func;
 	u32 qkey = qp->ibqp.qp_num == IROCE_QPN_GSI ? IROCE_QKEY_GSI : qp->qkey;
 
 	if (be32_to_cpu(pkt->roce.deth->qkey) != qkey) {
 		pkt->roce_dev->port.qkey_violations++;
-		iroce_count(func, IROCE_STAT_rx_drop_qkey);
+		iroce_roce_count(pkt->roce_dev, IROCE_STAT_rx_drop_qkey);
 		return;
 	}
 	/* A WQE that was too small for the last datagram waits for one that fits. */
@@ -161,13 +160,13 @@ void iroce_ud_rx(struct iroce_rx_pkt *pkt)
 			return;
 		}
 		if (!ret) {
-			iroce_count(func, IROCE_STAT_rx_drop_no_rwqe);
+			iroce_roce_count(pkt->roce_dev, IROCE_STAT_rx_drop_no_rwqe);
 			return;
 		}
 	}
 	if (pkt->roce.payload_len + IROCE_GRH_LEN > qp->r_len) {
 		qp->r_flags |= RVT_R_REUSE_SGE;
-		iroce_count(func, IROCE_STAT_rx_drop_no_rwqe);
+		iroce_roce_count(pkt->roce_dev, IROCE_STAT_rx_drop_no_rwqe);
 		return;
 	}
 	put_grh(qp, pkt);
@@ -175,6 +174,6 @@ void iroce_ud_rx(struct iroce_rx_pkt *pkt)
 	rvt_put_ss(&qp->r_sge);
 	if (!test_and_clear_bit(RVT_R_WRID_VALID, &qp->r_aflags))
 		return;
-	iroce_count(func, IROCE_STAT_rdma_recvs);
+	iroce_roce_count(pkt->roce_dev, IROCE_STAT_rdma_recvs);
 	put_wc(pkt);
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The RDMA device of a function: registration with rdmavt and the core, limits,
- * events, and the checks that we put in front of some of rdmavt's verbs because
- * it trusts user space more than we do.
+ * The RDMA device of a function, or of a bond of functions: registration with rdmavt
+ * and the core, limits, events, and the checks that we put in front of some of
+ * rdmavt's verbs because it trusts user space more than we do.
  */
 #include <linux/etherdevice.h>
 #include <linux/module.h>
+#include <linux/random.h>
 #include <linux/rtnetlink.h>
 #include <net/addrconf.h>
 
@@ -14,6 +15,8 @@
 
 #define LKEY_BITS	14	/* memory regions per device */
 #define QP_TABLE	1024	/* hash buckets */
+#define QPN_START_MIN	16
+#define QPN_START_MAX	(RVT_KDETH_QP_BASE / 2)
 #define RD_ATOMIC	16	/* reads outstanding per QP */
 /*
  * Reads in flight as requester: nothing here grows with it. rdma_rxe answers as many,
@@ -265,7 +268,11 @@ static void set_params(struct iroce_roce *roce)
 	p->props.sys_image_guid = roce->rdi.ibdev.node_guid;
 	p->lkey_table_size = LKEY_BITS;
 	p->qp_table_size = QP_TABLE;
-	p->qpn_start = 16;
+	/*
+	 * Not the same on all hosts: UDP source ports come from both ends' numbers, and
+	 * those of two that count in step hash to one port of a bond. Nor to be guessed.
+	 */
+	p->qpn_start = get_random_u32_inclusive(QPN_START_MIN, QPN_START_MAX);
 	p->qpn_inc = 1;
 	/* rdmavt wants a range that is not for verbs; this is the smallest. */
 	p->qpn_res_start = RVT_KDETH_QP_BASE;
@@ -286,14 +293,19 @@ static void set_params(struct iroce_roce *roce)
 static void set_identity(struct iroce_roce *roce)
 {
 	struct ib_device *ibdev = &roce->rdi.ibdev;
+	u8 *guid = (u8 *)&ibdev->node_guid;
 
-	addrconf_addr_eui48((u8 *)&ibdev->node_guid, roce->func->netdev->dev_addr);
+	/* Not its address of now: the ports of a bond have the same one. */
+	addrconf_addr_eui48(guid, roce->func->netdev->perm_addr);
+	/* The function may have a device of its own again, while the bond's is there. */
+	if (roce->bond)
+		guid[4] = 0xff;
 	ibdev->phys_port_cnt = 1;
 	ibdev->num_comp_vectors = num_online_cpus();
 	ibdev->dev.parent = &roce->func->pdev->dev;
 	strscpy(ibdev->node_desc, "iroce", sizeof(ibdev->node_desc));
 	/* The core replaces %d when it registers the device. */
-	dev_set_name(&ibdev->dev, "%s", "iroce%d");
+	dev_set_name(&ibdev->dev, "%s", roce->bond ? "iroce_bond_%d" : "iroce%d");
 }
 
 /* ---- events ----------------------------------------------------------------------- */
@@ -321,24 +333,30 @@ static void read_speed(struct work_struct *work)
 	WRITE_ONCE(roce->width, width);
 }
 
-void iroce_roce_netdev_event(struct iroce_func *f, unsigned long event)
+/* Where bonds come in the core leaves them to us. */
+static bool core_sends_port_events(const struct iroce_roce *roce)
 {
-	struct iroce_roce *roce = READ_ONCE(f->roce);
+	return IROCE_CORE_SENDS_PORT_EVENTS && !netif_is_lag_master(roce->netdev) &&
+	       !netif_is_lag_port(roce->netdev);
+}
+
+void iroce_roce_netdev_event(struct iroce_roce *roce, unsigned long event)
+{
+	struct net_device *ndev = roce->netdev;
 	bool is_active;
 
-	if (!roce)
-		return;
+	ASSERT_RTNL();
 	switch (event) {
 	case NETDEV_UP:
 	case NETDEV_DOWN:
 	case NETDEV_CHANGE:
-		is_active = netif_running(f->netdev) && netif_carrier_ok(f->netdev);
+		is_active = netif_running(ndev) && netif_carrier_ok(ndev);
 		if (is_active == roce->is_port_active)
 			break;
 		roce->is_port_active = is_active;
 		if (!is_active)
-			iroce_count(f, IROCE_STAT_link_downed);
-		if (!IROCE_CORE_SENDS_PORT_EVENTS)
+			iroce_roce_count(roce, IROCE_STAT_link_downed);
+		if (!core_sends_port_events(roce))
 			port_event(roce, is_active ? IB_EVENT_PORT_ACTIVE : IB_EVENT_PORT_ERR);
 		schedule_work(&roce->speed_work);
 		break;
@@ -348,22 +366,27 @@ void iroce_roce_netdev_event(struct iroce_func *f, unsigned long event)
 	default:
 		return;
 	}
-	iroce_flow_changed(f);
+	iroce_roce_changed(roce);
 }
 
 /* ---- life ------------------------------------------------------------------------- */
 
-int iroce_roce_init(struct iroce_func *f)
+struct iroce_roce *iroce_roce_create(struct iroce_func *f, struct net_device *bond)
 {
 	struct iroce_roce *roce;
 	struct rvt_dev_info *rdi;
-	int err;
+	int err = -ENOMEM;
 
 	rdi = rvt_alloc_device(sizeof(*roce), 1);
 	if (!rdi)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	roce = container_of(rdi, struct iroce_roce, rdi);
 	roce->func = f;
+	roce->bond = bond;
+	roce->netdev = bond ?: f->netdev;
+	roce->stats = bond ? alloc_percpu(struct iroce_stats) : f->stats;
+	if (!roce->stats)
+		goto err_dealloc;
 	roce->nobody.device = &rdi->ibdev;
 	roce->pkeys[0] = IROCE_PKEY_DEFAULT;
 	roce->speed = IB_SPEED_SDR;
@@ -377,43 +400,39 @@ int iroce_roce_init(struct iroce_func *f)
 	rdi->wc_opcode = iroce_wc_opcode;
 	rvt_init_port(rdi, &roce->port, 0, roce->pkeys);
 	ib_set_device_ops(&rdi->ibdev, &roce_ops);
-	err = ib_device_set_netdev(&rdi->ibdev, f->netdev, IROCE_RDMA_PORT);
+	err = ib_device_set_netdev(&rdi->ibdev, roce->netdev, IROCE_RDMA_PORT);
 	if (err)
-		goto err_dealloc;
+		goto err_stats;
 	err = rvt_register_device(rdi);
 	if (err)
-		goto err_dealloc;
+		goto err_stats;
 	iroce_gid_add_device(roce);
-	/* Only now is there a table of QPs that a packet may be looked up in. */
-	rtnl_lock();
-	roce->is_port_active = netif_running(f->netdev) && netif_carrier_ok(f->netdev);
-	smp_store_release(&f->roce, roce);
-	rtnl_unlock();
 	read_speed(&roce->speed_work);
-	return 0;
+	return roce;
 
+err_stats:
+	if (bond)
+		free_percpu(roce->stats);
 err_dealloc:
 	rvt_dealloc_device(rdi);
-	return err;
+	return ERR_PTR(err);
 }
 
-void iroce_roce_fini(struct iroce_func *f)
+void iroce_roce_destroy(struct iroce_roce *roce)
 {
-	struct iroce_roce *roce = f->roce;
+	struct iroce_stats __percpu *stats = roce->bond ? roce->stats : NULL;
 
-	if (!roce)
-		return;
 	/*
-	 * No packet any more, and after this grace period none in the engine: the
-	 * table of QPs is freed by what comes next.
+	 * No packet comes any more, and after this grace period none is in the engine:
+	 * the table of QPs is freed by what comes next.
 	 */
-	WRITE_ONCE(f->roce, NULL);
 	iroce_gid_del_device(roce);
 	/* Destroys user space's objects, waits for kernel users to let go. */
 	rvt_unregister_device(&roce->rdi);
 	cancel_work_sync(&roce->speed_work);
 	iroce_qp_wait_gone(roce);
 	rvt_dealloc_device(&roce->rdi);
+	free_percpu(stats);
 }
 
 int iroce_roce_module_init(void)
@@ -425,12 +444,22 @@ int iroce_roce_module_init(void)
 		return err;
 	err = iroce_gid_module_init();
 	if (err)
-		iroce_send_module_exit();
+		goto err_send;
+	err = iroce_lag_module_init();
+	if (err)
+		goto err_gid;
+	return 0;
+
+err_gid:
+	iroce_gid_module_exit();
+err_send:
+	iroce_send_module_exit();
 	return err;
 }
 
 void iroce_roce_module_exit(void)
 {
+	iroce_lag_module_exit();
 	iroce_gid_module_exit();
 	iroce_send_module_exit();
 	/* Flows and their SAs are let go after a grace period. */
