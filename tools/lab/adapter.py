@@ -91,6 +91,25 @@ def make_bond(host, name: str, ports: list[str], mode: str = "balance-xor") -> N
     host.run(["sh", "-c", _BOND, "sh", name, mode, *ports], timeout=60)
 
 
+# Two functions of one adapter give up their own RDMA devices for the bond's, a moment later.
+_RDMA_OF = """
+for i in $(seq 300); do
+	udevadm settle
+	dev=$(rdma link | sed -n "s,^link \\([^/]*\\)/1 .* netdev $1 *$,\\1,p")
+	[ -n "$dev" ] && [ -d /sys/class/infiniband/$dev ] && echo $dev && exit
+	sleep 0.1
+done
+exit 1"""
+
+
+def rdma_of(host, netdev: str) -> str:
+    """Waits for the RDMA device of a network device: of a function, or of a bond of functions."""
+    done = host.run(["sh", "-c", _RDMA_OF, "sh", netdev], check=False, timeout=120)
+    if done.rc:
+        raise LabError(f"host {host.name}: no RDMA device has the network device {netdev}")
+    return done.stdout.strip()
+
+
 def gid_index(host, rdmadev: str, ip: str) -> int:
     """Index of the RoCEv2 GID of an address; polls, for GIDs follow addresses a little later."""
     if ":" in ip:

@@ -13,7 +13,7 @@ bond    the two VFs are ports of bond0 (balance-xor, layer3+4), whose offload ip
 
 What a host got is in its /run/roce-ipsec-lab.env: NETDEV RDMADEV GIDX GIDX6 LOCAL_IP PEER_IP
 LOCAL_IP6 PEER_IP6 for port 0, and the same names with 1 behind them (NETDEV1 ...) for port 1.
-In bond, NETDEV and the addresses are the bond's, and PORT PORT1 its ports.
+In bond, all of these are the bond's, which has one RDMA device; PORT PORT1 are its ports.
 """
 
 from __future__ import annotations
@@ -98,10 +98,13 @@ def _devices_bond(host) -> None:
     peer = host.peer.name
     host.run(["sh", "-c", _ADDRESS, "sh", BOND, str(host.lab.mtu), f"{ip}/{PREFIX4}",
               f"{ip6}/{PREFIX6}"])
-    host.set_env({"NETDEV": BOND, "LOCAL_IP": ip, "PEER_IP": address(peer, BOND_NET),
+    rdmadev = adapter.rdma_of(host, BOND)
+    host.set_env({"NETDEV": BOND, "RDMADEV": rdmadev,
+                  "GIDX": adapter.gid_index(host, rdmadev, ip),
+                  "GIDX6": adapter.gid_index(host, rdmadev, ip6),
+                  "LOCAL_IP": ip, "PEER_IP": address(peer, BOND_NET),
                   "LOCAL_IP6": ip6, "PEER_IP6": address(peer, BOND_NET, six=True),
-                  **{f"PORT{n or ''}": vf.netdev for n, vf in enumerate(vfs)},
-                  **{f"RDMADEV{n or ''}": vf.rdmadev for n, vf in enumerate(vfs)}})
+                  **{f"PORT{n or ''}": vf.netdev for n, vf in enumerate(vfs)}})
 
 
 def _devices_rxe(host) -> None:

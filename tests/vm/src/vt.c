@@ -18,6 +18,7 @@
  *	traffic SIZE RADDR RKEY	writes without end, in the background
  *	traffic-stop		what came of it
  *	done			number of good completions so far
+ *	gap			longest time between two of them, since it was last asked
  *	fill BYTE | noise SEED | sum | peek OFFSET LEN	the registered memory
  *	state			queue pair state and PSNs
  *	modify rts|sqd|err	from wherever it is; sqd asks to be told when drained
@@ -65,6 +66,7 @@ struct side {
 	uint64_t raddr;
 	uint32_t rkey;
 	uint64_t good, bad;
+	uint64_t last_good, gap;	/* milliseconds */
 	enum ibv_wc_status first_bad;
 	unsigned int in_flight;
 	char events[1024];
@@ -168,6 +170,25 @@ static int post(struct side *s, enum ibv_wr_opcode op, unsigned int size, uint64
 	return err;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000ULL + t.tv_nsec / 1000000;
+}
+
+/* Completions have come, or the time to the next one is looked at before they do. */
+static void note_gap(struct side *s, bool is_good)
+{
+	uint64_t now = now_ms();
+
+	if (s->last_good && now - s->last_good > s->gap)
+		s->gap = now - s->last_good;
+	if (is_good)
+		s->last_good = now;
+}
+
 /* Holds the lock. Returns how many completions there were. */
 static int reap(struct side *s)
 {
@@ -175,10 +196,12 @@ static int reap(struct side *s)
 	int n = ibv_poll_cq(s->cq, 16, wc);
 
 	for (int i = 0; i < n; i++) {
-		if (wc[i].status == IBV_WC_SUCCESS)
+		if (wc[i].status == IBV_WC_SUCCESS) {
 			s->good++;
-		else if (!s->bad++)
+			note_gap(s, true);
+		} else if (!s->bad++) {
 			s->first_bad = wc[i].status;
+		}
 		if (s->in_flight)
 			s->in_flight--;
 	}
@@ -357,7 +380,7 @@ static int do_traffic(struct side *s, FILE *out, char **arg)
 	s->size = strtoul(arg[0], NULL, 0);
 	s->raddr = strtoull(arg[1], NULL, 0);
 	s->rkey = strtoul(arg[2], NULL, 0);
-	s->good = s->bad = 0;
+	s->good = s->bad = s->last_good = s->gap = 0;
 	s->stop = false;
 	s->has_worker = !pthread_create(&s->worker, NULL, background, s);
 	return s->has_worker ? 0 : EAGAIN;
@@ -391,6 +414,16 @@ static int do_done(struct side *s, FILE *out, char **arg)
 {
 	(void)arg;
 	fprintf(out, "good %" PRIu64 "\nbad %" PRIu64 "\n", s->good, s->bad);
+	return 0;
+}
+
+static int do_gap(struct side *s, FILE *out, char **arg)
+{
+	(void)arg;
+	note_gap(s, false);
+	fprintf(out, "ms %" PRIu64 "\n", s->gap);
+	s->gap = 0;
+	s->last_good = now_ms();
 	return 0;
 }
 
@@ -493,7 +526,8 @@ static const struct {
 	{ "info", do_info },	   { "connect", do_connect }, { "write", do_write },
 	{ "read", do_read },	   { "send", do_send },	      { "recv", do_recv },
 	{ "poll", do_poll },	   { "traffic", do_traffic }, { "traffic-stop", do_traffic_stop },
-	{ "done", do_done },	   { "fill", do_fill },	      { "sum", do_sum },
+	{ "done", do_done },	   { "gap", do_gap },	      { "fill", do_fill },
+	{ "sum", do_sum },
 	{ "peek", do_peek },	   { "state", do_state },     { "events", do_events },
 	{ "noise", do_noise },	   { "modify", do_modify },
 };

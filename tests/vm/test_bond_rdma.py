@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""One RDMA device over a bond of two functions: sealed on both cables, whatever becomes of one.
+
+    a: rocep..v0 (bond0) = VF 0 + VF 1 ---- cable 0, only ESP ---- VF 0 + VF 1 = rocep..v0 :b
+                                       ---- cable 1, only ESP ----
+
+A queue pair leaves by the port that addresses and UDP source port hash to (layer3+4).
+"""
+
+import contextlib
+import re
+
+import pytest
+
+from kit import (Moved, Protection, Vt, each, end, hw_counters, local_ip, ping, poll)
+from lab import adapter
+from lab.perftest import bandwidth, pingpong
+from test_bond import WINDOW, carried, check_only_esp, ports, unprotect_bond
+
+pytestmark = pytest.mark.lab(scenario="bond")
+
+PAIRS, MOST_PAIRS = 3, 20
+MIIMON = 0.1
+# Local ACK timeout 4.096 us << 16; the engine waits four times as long at most.
+QP_TIMEOUT, RESEND = 16, 4 * 4.096e-6 * (1 << 16)
+# What an emulated host may stand still.
+STALL = 1.0
+
+
+@pytest.fixture
+def sealed(lab, wire):
+    protection = Protection(lab, wire, window=WINDOW).up()
+    ping(lab.a)
+    wire.forget()
+    yield protection
+    unprotect_bond(lab)
+
+
+@contextlib.contextmanager
+def pairs(lab, wire, programs, count=PAIRS):
+    """Connected queue pairs, a's and b's side of each; both cables carry some."""
+    sides = []
+    wire.forget()
+    try:
+        # Which port a pair hashes to is a coin's toss.
+        while len(sides) < 2 * count or not all(carried(wire)):
+            assert len(sides) < 2 * MOST_PAIRS, "all flows hash to one port"
+            a = Vt(lab.a, programs)
+            sides.append(a)
+            b = Vt(lab.b, programs)
+            sides.append(b)
+            a.connect(b, QP_TIMEOUT)
+            b.connect(a, QP_TIMEOUT)
+            a.ask(f"write 2 64 {b.target()}")
+        yield list(zip(sides[::2], sides[1::2], strict=True))
+    finally:
+        for side in sides:
+            side.close()
+
+
+@contextlib.contextmanager
+def writing(both, size=2048):
+    """Endless writes by all of them; when it ends none has failed and none is lost."""
+    for a, b in both:
+        a.ask(f"traffic {size} {b.target()}")
+    progress(both)
+    yield
+    progress(both)
+    for a, _ in both:
+        result = a.ask("traffic-stop")
+        assert result["bad"] == "0" and result["in-flight"] == "0", result
+    for a, b in both:
+        assert a.state() == b.state() == "RTS"
+
+
+def progress(both, more=10, timeout=30):
+    """Every pair's writes go on."""
+    before = [a.done() for a, _ in both]
+    poll(lambda: all(a.done() >= n + more for (a, _), n in zip(both, before, strict=True)), timeout,
+         f"{more} writes of each pair")
+
+
+def link_is(host, port, state):
+    """What the bond of a host thinks of a port."""
+    text = host.run(["cat", "/proc/net/bonding/bond0"]).stdout
+    part = text.split(f"Slave Interface: {ports(host)[port]}\n")[1]
+    return f"MII Status: {state}" in part.split("Slave Interface")[0]
+
+
+def wait_links(lab, port, state):
+    for host in lab.hosts.values():
+        poll(lambda: link_is(host, port, state), 15, f"{host.name}: port {port} is {state}")
+
+
+def rdma_links(host):
+    """RDMA device -> its network device."""
+    return dict(re.findall(r"^link (\S+)/1 .* netdev (\S+)", host.run("rdma link").stdout, re.M))
+
+
+def test_two_functions_of_one_adapter_have_one_rdma_device_that_is_the_bonds(lab):
+    for host in lab.hosts.values():
+        links = rdma_links(host)
+        assert [dev for dev, net in links.items() if net == "bond0"] == [host.env["RDMADEV"]]
+        assert not set(ports(host)) & set(links.values())
+
+
+@pytest.mark.parametrize("six", [False, True], ids=["ipv4", "ipv6"])
+def test_pingpong_and_writes_over_the_bond_are_sealed(lab, wire, six):
+    try:
+        Protection(lab, wire, six, window=WINDOW).up()
+        ping(lab.a, six)
+        wire.forget()
+        before = {h.name: hw_counters(h) for h in lab.hosts.values()}
+        pingpong(end(lab.a, six), end(lab.b, six), iters=50)
+        bandwidth("ib_write_bw", end(lab.a, six), end(lab.b, six), 65536, 20)
+        # The pingpong's own TCP is IPv4.
+        wire.check_no_cleartext([local_ip(h, six) for h in lab.hosts.values()])
+        roce = sum(wire.examine(cable).sealed_kinds.get("roce", 0) for cable in (0, 1))
+        assert roce >= 2 * 50 + 20 * 16
+        # What the device counts is what its ports carried.
+        sent = hw_counters(lab.a)["sent_pkts"] - before["a"]["sent_pkts"]
+        assert 0 < sent <= hw_counters(lab.a)["ipsec_tx_pkts"] - before["a"]["ipsec_tx_pkts"]
+    finally:
+        unprotect_bond(lab)
+
+
+def test_64_queue_pairs_spread_over_both_cables(lab, wire, sealed, record_property):
+    moved = [Moved(lab.a, lambda host, dev=dev: {"n": int(host.run(
+        f"ethtool -S {dev} | sed -n 's/ *sent_pkts: //p'").stdout)}) for dev in ports(lab.a)]
+    bandwidth("ib_write_bw", end(lab.b), end(lab.a), 4096, 10, ["-q", "64"])
+    figures = [m["n"] for m in moved]
+    record_property("packets_per_port", figures)
+    print(f"64 queue pairs: packets sent by port 0 and 1 of host a: {figures}")
+    # 64 flows are a fair coin each: fewer than 16 on one side happens once in 50,000 runs.
+    assert min(figures) * 4 >= sum(figures), figures
+    assert all(count > 100 for count in carried(wire)), carried(wire)
+    check_only_esp(lab, wire)
+
+
+def test_a_cable_is_cut_and_plugged_and_no_queue_pair_notices(lab, wire, sealed, programs,
+                                                             record_property):
+    gaps, retries = {"cut": 0, "plug": 0}, {"cut": 0, "plug": 0}
+    with pairs(lab, wire, programs) as both, writing(both):
+        for cable in (0, 1):
+            for what, act, state in (("cut", lab.cut, "down"), ("plug", lab.plug, "up")):
+                moved = Moved(lab.a, hw_counters)
+                for a, _ in both:
+                    a.ask("gap")
+                act(cable)
+                wait_links(lab, cable, state)
+                progress(both)
+                gaps[what] = max([gaps[what], *(int(a.ask("gap")["ms"]) for a, _ in both)])
+                retries[what] += moved["completer_retry_err"]
+                if state == "down":
+                    wire.forget()
+                    progress(both)
+                    assert not carried(wire)[cable], "frames on a cable that is cut"
+    record_property("longest_gap_ms", gaps)
+    print(f"longest time without a completion of a queue pair, ms: {gaps}; "
+          f"messages sent again: {retries}")
+    assert gaps["cut"] <= 1000 * (MIIMON + RESEND + STALL), gaps
+    assert gaps["plug"] <= 1000 * (RESEND + STALL), gaps
+    check_only_esp(lab, wire)
+
+
+def test_messages_are_neither_lost_nor_doubled_while_cables_are_cut_and_plugged(lab, wire, sealed):
+    """ibv_rc_pingpong counts and compares: one message more or less and it fails."""
+    command = ["ibv_rc_pingpong", "-d", lab.a.env["RDMADEV"], "-g", lab.a.env["GIDX"], "-c",
+               "-s", "2048", "-n", "3000"]
+    with lab.b.spawn(["ibv_rc_pingpong", "-d", lab.b.env["RDMADEV"], "-g", lab.b.env["GIDX"],
+                      *command[5:]]) as there:
+        lab.b.wait_port(18515)
+        with lab.a.spawn([*command, local_ip(lab.b)]) as here:
+            for cable in (0, 1):
+                lab.cut(cable)
+                wait_links(lab, cable, "down")
+                lab.plug(cable)
+                wait_links(lab, cable, "up")
+            for proc in (here, there):
+                done = proc.wait(timeout=120)
+                assert not done.rc, done.output
+    check_only_esp(lab, wire)
+
+
+@pytest.mark.parametrize("port", [0, 1])
+def test_a_port_leaves_the_bond_and_comes_back_under_queue_pairs(lab, wire, sealed, programs, port):
+    """Port 0's function is the one that the device was registered for."""
+    with pairs(lab, wire, programs) as both, writing(both):
+        each(lab, lambda host: f"ip link set {ports(host)[port]} nomaster")
+        wire.forget()
+        progress(both)
+        assert not [f for f in wire.frames(port) if f.kind == "esp"]
+        for host in lab.hosts.values():
+            poll(lambda: ports(host)[port] in rdma_links(host).values(), 20,
+                 "a device of its own again")
+        each(lab, lambda host: f"ip link set {ports(host)[port]} down; "
+                               f"ip link set {ports(host)[port]} master bond0")
+        wait_links(lab, port, "up")
+        for host in lab.hosts.values():
+            poll(lambda: ports(host)[port] not in rdma_links(host).values(), 20,
+                 "the bond's device has it back")
+        wire.forget()
+        progress(both)
+        poll(lambda: all(carried(wire)), 20, "both cables carry it")
+    check_only_esp(lab, wire)
+
+
+def test_queue_pairs_stay_closed_when_the_bonds_sas_go(lab, wire, sealed, programs):
+    """I1, over all ports: neither flush nor policies that are gone let a queue pair out."""
+    with pairs(lab, wire, programs, 2) as both:
+        for a, b in both:
+            a.ask(f"write 5 2048 {b.target()}")
+        each(lab, "ip xfrm state flush; ip xfrm policy flush")
+        moved = Moved(lab.a, hw_counters)
+        for a, b in both:
+            a.ask(f"traffic 2048 {b.target()}")
+        poll(lambda: any("tx_drop" in name for name in moved.now()), 20, "drops, counted")
+        check_only_esp(lab, wire)
+
+
+@pytest.mark.lab(scenario="bond", spoils=True)
+def test_a_bond_that_goes_gives_each_function_its_device_back(lab, wire, programs):
+    Protection(lab, wire, window=WINDOW).up()
+    ping(lab.a)
+    with pairs(lab, wire, programs, 2) as both:
+        for a, b in both:
+            a.ask(f"traffic 2048 {b.target()}")
+        progress(both)
+        lab.a.run("ip link del bond0", timeout=60)
+        poll(lambda: set(ports(lab.a)) <= set(rdma_links(lab.a).values()), 30, "devices")
+    assert "bond0" not in rdma_links(lab.a).values()
+    adapter.make_bond(lab.a, "bond0", ports(lab.a))
+    adapter.rdma_of(lab.a, "bond0")
+    lab.a.run("modprobe -r iroce", timeout=60)
+    assert "bond0" not in rdma_links(lab.a).values()
+    check_only_esp(lab, wire)
+
+
+@pytest.mark.lab(scenario="bond", spoils=True)
+def test_unplugging_a_function_leaves_rdma_to_the_others(lab, wire):
+    """With the function whose device it is the bond's device goes; the other function has its own,
+    with the bond's addresses."""
+    host = lab.a
+    one, two = (host.run(f"basename $(readlink -f /sys/class/net/{dev}/device)").stdout.strip()
+                for dev in ports(host))
+    Protection(lab, wire, window=WINDOW).up()
+    # A bond that hashes does not see its peer lose a port whose cable is good.
+    lab.b.run(f"ip link set {ports(lab.b)[1]} nomaster")
+    host.run(f"echo {two} > /sys/bus/pci/drivers/iroce/unbind", timeout=60)
+    assert rdma_links(host)[host.env["RDMADEV"]] == "bond0"
+    pingpong(end(lab.a), end(lab.b), iters=10)
+    host.run(f"echo {two} > /sys/bus/pci/drivers/iroce/bind; udevadm settle; "
+             f"ip link set {ports(host)[1]} master bond0", timeout=60)
+    poll(lambda: ports(host)[1] not in rdma_links(host).values(), 20, "the bond's device has it")
+    host.run(f"echo {one} > /sys/bus/pci/drivers/iroce/unbind", timeout=60)
+    dev = adapter.rdma_of(host, ports(host)[1])
+    assert adapter.gid_index(host, dev, local_ip(host)) >= 0
+    check_only_esp(lab, wire)
+
+
+@pytest.mark.lab(scenario="bond", spoils=True)
+def test_functions_of_different_adapters_keep_a_device_each_with_the_bonds_addresses(lab):
+    host = lab.a
+    host.run("ip link del bond0; modprobe -r iroce", timeout=60)
+    host.run("modprobe iroce cables=cable0/cable1", timeout=60)
+    vfs = [adapter.devices(host, adapter.make_vfs(host, pf, 1)[0]) for pf in adapter.pfs(host)]
+    adapter.make_bond(host, "bond0", [vf.netdev for vf in vfs])
+    host.run(f"ip addr add {local_ip(host)}/24 dev bond0")
+    for vf in vfs:
+        assert rdma_links(host)[vf.rdmadev] == vf.netdev
+        assert adapter.gid_index(host, vf.rdmadev, local_ip(host)) >= 0
