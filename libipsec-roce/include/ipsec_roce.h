@@ -262,12 +262,18 @@ struct ipsec_roce_link {
 	unsigned int mtu;	/* bytes of an IP packet */
 	bool is_up;
 	bool has_carrier;
+	char kind[16];		/* "bond", "vlan", ...; empty for a device of hardware */
+	unsigned int master;	/* ifindex of the bond or bridge above; 0: none */
+	uint8_t bond_mode, bond_hash;	/* of a bond: mode and hash policy, as linux/if_bonding.h */
 };
 
 /* -ENODEV where there is none, in the network namespace in which the handle opened its sockets. */
 int ipsec_roce_link_get(struct ipsec_roce *h, const char *dev, struct ipsec_roce_link *link);
 int ipsec_roce_link_by_index(struct ipsec_roce *h, unsigned int ifindex,
 			     struct ipsec_roce_link *link);
+/* A walk as that of SAs. */
+typedef int (*ipsec_roce_link_fn)(const struct ipsec_roce_link *link, void *arg);
+int ipsec_roce_link_list(struct ipsec_roce *h, ipsec_roce_link_fn fn, void *arg);
 /* -ENOENT where the address is not on the device. */
 int ipsec_roce_link_has_addr(struct ipsec_roce *h, const char *dev,
 			     const struct ipsec_roce_addr *addr);
@@ -285,6 +291,83 @@ int ipsec_roce_privflag_set(struct ipsec_roce *h, const char *dev, const char *f
 /* A counter by its `ethtool -S` name; -ENOENT where the driver has none of that name. */
 int ipsec_roce_counter_get(struct ipsec_roce *h, const char *dev, const char *name,
 			   uint64_t *value);
+
+/* ---- bonds whose offload the helper replicates: ipsec_roce_bond_get(3) ---- */
+
+/* Where an SA of a bond lives; see docs/replication.md. */
+enum ipsec_roce_place {
+	IPSEC_ROCE_PLACE_ANY,		/* the helper chooses */
+	IPSEC_ROCE_PLACE_SHARED,	/* one SPI and key, one counter and window, at all ports */
+	IPSEC_ROCE_PLACE_PER_PORT,	/* an SPI and key per port */
+	IPSEC_ROCE_PLACE_OWNER,		/* one SPI and key, at one port at a time */
+};
+
+struct ipsec_roce_bond {
+	size_t size;
+	char name[16];		/* with its NUL */
+	unsigned int ifindex;
+	enum ipsec_roce_place placement;	/* what is wished for SAs to come */
+	unsigned int n_ports;
+	unsigned int n_sas, n_policies;	/* with those that are just going */
+	uint64_t n_handovers;	/* times that an SA moved to another port */
+};
+
+struct ipsec_roce_port {
+	size_t size;
+	char name[16];		/* with its NUL */
+	unsigned int ifindex;
+	unsigned int index;	/* its place in the bond; free again when it leaves */
+	unsigned int engine;	/* equal for ports that count SAs together: those can share one */
+	bool can_offload;
+	bool is_running;	/* the bond may send through it */
+	bool is_active;		/* active-backup: the one that sends */
+};
+
+struct ipsec_roce_bond_sa {
+	size_t size;
+	unsigned int bond_ifindex;
+	enum ipsec_roce_dir dir;
+	struct ipsec_roce_addr dst;
+	uint32_t spi;
+	enum ipsec_roce_place placement;
+	uint64_t start;		/* numbers up to it were used when a port last got the SA */
+	bool is_dead;		/* never used again; waits to be deleted */
+};
+
+/* An SA at a port. */
+struct ipsec_roce_sa_port {
+	size_t size;
+	unsigned int ifindex;
+	char state[16];		/* "live": in use here; "standby", "failed", ... */
+	uint64_t packets, bytes;	/* since it came to this port */
+	uint64_t last;		/* last number sent, or top of the window */
+};
+
+/*
+ * These ask the kernel module ipsec_roce: -EPROTONOSUPPORT where it is not loaded, -ENODEV where
+ * the device is no bond of its, in this network namespace.
+ */
+int ipsec_roce_bond_get(struct ipsec_roce *h, const char *dev, struct ipsec_roce_bond *bond);
+/* Walks as that of SAs: all bonds; the ports of one, in the order of their index. */
+typedef int (*ipsec_roce_bond_fn)(const struct ipsec_roce_bond *bond, void *arg);
+int ipsec_roce_bond_list(struct ipsec_roce *h, ipsec_roce_bond_fn fn, void *arg);
+typedef int (*ipsec_roce_port_fn)(const struct ipsec_roce_port *port, void *arg);
+int ipsec_roce_port_list(struct ipsec_roce *h, const char *dev, ipsec_roce_port_fn fn, void *arg);
+/*
+ * The SAs of a bond; NULL: of all. Once for each port that has something of the SA; port is NULL,
+ * once, for an SA that is at none. A device that is no bond of the helper has none.
+ */
+typedef int (*ipsec_roce_bond_sa_fn)(const struct ipsec_roce_bond_sa *sa,
+				     const struct ipsec_roce_sa_port *port, void *arg);
+int ipsec_roce_bond_sa_list(struct ipsec_roce *h, const char *dev, ipsec_roce_bond_sa_fn fn,
+			    void *arg);
+/*
+ * Sets the placement of SAs to come. -EOPNOTSUPP with the rule, where no SA could be placed so.
+ * SAs that are there stay as they are.
+ */
+int ipsec_roce_bond_place(struct ipsec_roce *h, const char *dev, enum ipsec_roce_place placement);
+
+/* ---- routes and RDMA devices: ipsec_roce_link_get(3) ---- */
 
 /* The way to peer: device and preferred source. oif and from may be 0 and NULL. */
 struct ipsec_roce_route {

@@ -20,28 +20,6 @@
 /* The headers of requests are all alike: device name in attribute 1. */
 #define ATTR_HEADER	1
 
-static int on_family(struct ipsec_roce *h, struct nlmsghdr *nlh, void *arg)
-{
-	struct nlattr *tb[CTRL_ATTR_MAX + 1];
-
-	if (nlmsg_parse(nlh, GENL_HDRLEN, tb, CTRL_ATTR_MAX, NULL) || !tb[CTRL_ATTR_FAMILY_ID])
-		return fail(h, -EBADMSG, "%s: the kernel names no family", h->what);
-	*(int *)arg = nla_get_u16(tb[CTRL_ATTR_FAMILY_ID]);
-	return 0;
-}
-
-static int ethtool_resolve(struct ipsec_roce *h)
-{
-	struct genlmsghdr genl = { .cmd = CTRL_CMD_GETFAMILY, .version = 1 };
-
-	if (h->ethtool_id)
-		return 0;
-	request_name(h, "look up the ethtool netlink family");
-	request_begin(h, FAMILY_GENERIC, GENL_ID_CTRL, 0, &genl, sizeof(genl));
-	put_text(h, CTRL_ATTR_FAMILY_NAME, ETHTOOL_GENL_NAME);
-	return request_call(h, on_family, &h->ethtool_id);
-}
-
 static int ethtool_begin(struct ipsec_roce *h, uint8_t cmd, const char *dev)
 {
 	struct genlmsghdr genl = { .cmd = cmd, .version = ETHTOOL_GENL_VERSION };
@@ -50,7 +28,8 @@ static int ethtool_begin(struct ipsec_roce *h, uint8_t cmd, const char *dev)
 
 	if (!*dev || strlen(dev) >= IFNAMSIZ)
 		return fail(h, -EINVAL, "%s: not the name of a device", dev);
-	err = ethtool_resolve(h);
+	/* It is never unloaded: once is enough. */
+	err = h->ethtool_id ? 0 : genl_resolve(h, ETHTOOL_GENL_NAME, &h->ethtool_id);
 	if (err)
 		return err;
 	request_begin(h, FAMILY_GENERIC, h->ethtool_id, 0, &genl, sizeof(genl));

@@ -57,6 +57,11 @@ void put_addr(struct ipsec_roce *h, int attr, const struct ipsec_roce_addr *addr
 struct nlattr *nest_begin(struct ipsec_roce *h, int attr);
 void nest_end(struct ipsec_roce *h, struct nlattr *nest);
 int request_call(struct ipsec_roce *h, reply_fn fn, void *arg);
+/*
+ * The number of a generic netlink family. What the caller does is named already; in its place
+ * stands what was looked up if that fails. -ENOENT: there is no such family.
+ */
+int genl_resolve(struct ipsec_roce *h, const char *name, int *id);
 
 /*
  * Copies a caller's struct that begins with its size into one of ours; what an

@@ -2,28 +2,56 @@
 /*
  * Devices, their addresses and the route to a peer, by rtnetlink.
  */
-#include <linux/rtnetlink.h>
 #include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "handle.h"
 
-static int on_link(struct ipsec_roce *h, struct nlmsghdr *nlh, void *arg)
+static void parse_info(const struct nlattr *attr, struct ipsec_roce_link *link)
+{
+	struct nlattr *tb[IFLA_INFO_MAX + 1], *data[IFLA_BOND_MAX + 1];
+
+	if (nla_parse_nested(tb, IFLA_INFO_MAX, (struct nlattr *)attr, NULL) ||
+	    !tb[IFLA_INFO_KIND])
+		return;
+	snprintf(link->kind, sizeof(link->kind), "%s", (char *)nla_data(tb[IFLA_INFO_KIND]));
+	if (strcmp(link->kind, "bond") || !tb[IFLA_INFO_DATA] ||
+	    nla_parse_nested(data, IFLA_BOND_MAX, tb[IFLA_INFO_DATA], NULL))
+		return;
+	if (data[IFLA_BOND_MODE])
+		link->bond_mode = nla_get_u8(data[IFLA_BOND_MODE]);
+	if (data[IFLA_BOND_XMIT_HASH_POLICY])
+		link->bond_hash = nla_get_u8(data[IFLA_BOND_XMIT_HASH_POLICY]);
+}
+
+static bool link_parse(struct nlmsghdr *nlh, struct ipsec_roce_link *link)
 {
 	const struct ifinfomsg *ifi = nlmsg_data(nlh);
-	struct ipsec_roce_link *link = arg;
 	struct nlattr *tb[IFLA_MAX + 1];
 
 	if (nlh->nlmsg_type != RTM_NEWLINK ||
 	    nlmsg_parse(nlh, sizeof(*ifi), tb, IFLA_MAX, NULL) || !tb[IFLA_IFNAME])
-		return fail(h, -EBADMSG, "%s: the kernel's answer is not a link", h->what);
+		return false;
 	link->ifindex = ifi->ifi_index;
 	link->is_up = ifi->ifi_flags & IFF_UP;
 	link->has_carrier = ifi->ifi_flags & IFF_LOWER_UP;
 	snprintf(link->name, sizeof(link->name), "%s", (char *)nla_data(tb[IFLA_IFNAME]));
 	if (tb[IFLA_MTU])
 		link->mtu = nla_get_u32(tb[IFLA_MTU]);
+	if (tb[IFLA_MASTER])
+		link->master = nla_get_u32(tb[IFLA_MASTER]);
+	if (tb[IFLA_LINKINFO])
+		parse_info(tb[IFLA_LINKINFO], link);
+	return true;
+}
+
+static int on_link(struct ipsec_roce *h, struct nlmsghdr *nlh, void *arg)
+{
+	if (!link_parse(nlh, arg))
+		return fail(h, -EBADMSG, "%s: the kernel's answer is not a link", h->what);
 	return 0;
 }
 
@@ -56,6 +84,30 @@ int ipsec_roce_link_by_index(struct ipsec_roce *h, unsigned int ifindex,
 			     struct ipsec_roce_link *link)
 {
 	return link_read(h, NULL, ifindex, link);
+}
+
+struct link_walk {
+	ipsec_roce_link_fn fn;
+	void *arg;
+};
+
+static int on_listed(struct ipsec_roce *h, struct nlmsghdr *nlh, void *arg)
+{
+	struct ipsec_roce_link link = { .size = sizeof(link) };
+	const struct link_walk *w = arg;
+
+	(void)h;
+	return link_parse(nlh, &link) ? w->fn(&link, w->arg) : 0;
+}
+
+int ipsec_roce_link_list(struct ipsec_roce *h, ipsec_roce_link_fn fn, void *arg)
+{
+	struct ifinfomsg all = { 0 };
+	struct link_walk w = { fn, arg };
+
+	request_name(h, "list the devices");
+	request_begin(h, FAMILY_ROUTE, RTM_GETLINK, NLM_F_DUMP, &all, sizeof(all));
+	return request_call(h, on_listed, &w);
 }
 
 int link_index(struct ipsec_roce *h, const char *dev, unsigned int *ifindex)

@@ -4,6 +4,7 @@
  * receive loop is our own: replies hold keys and must be cleared, and the
  * kernel's extack text belongs in our message.
  */
+#include <linux/genetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,5 +237,30 @@ out_free:
 		explicit_bzero(nlh, REQUEST_SIZE);
 	nlmsg_free(h->msg);
 	h->msg = NULL;
+	return err;
+}
+
+static int on_family(struct ipsec_roce *h, struct nlmsghdr *nlh, void *arg)
+{
+	struct nlattr *tb[CTRL_ATTR_MAX + 1];
+
+	if (nlmsg_parse(nlh, GENL_HDRLEN, tb, CTRL_ATTR_MAX, NULL) || !tb[CTRL_ATTR_FAMILY_ID])
+		return fail(h, -EBADMSG, "%s: the kernel names no family", h->what);
+	*(int *)arg = nla_get_u16(tb[CTRL_ATTR_FAMILY_ID]);
+	return 0;
+}
+
+int genl_resolve(struct ipsec_roce *h, const char *name, int *id)
+{
+	struct genlmsghdr genl = { .cmd = CTRL_CMD_GETFAMILY, .version = 1 };
+	char what[sizeof(h->what)];
+	int err;
+
+	memcpy(what, h->what, sizeof(what));
+	request_name(h, "look up the generic netlink family %s", name);
+	request_begin(h, FAMILY_GENERIC, GENL_ID_CTRL, 0, &genl, sizeof(genl));
+	put_text(h, CTRL_ATTR_FAMILY_NAME, name);
+	err = request_call(h, on_family, id);
+	memcpy(h->what, what, sizeof(what));
 	return err;
 }

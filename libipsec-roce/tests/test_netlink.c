@@ -192,6 +192,13 @@ static void absent_sa_is_not_an_error_text_but_a_code(void **state)
 	assert_int_equal(count, 0);
 }
 
+static int find_lo(const struct ipsec_roce_link *link, void *arg)
+{
+	if (!strcmp(link->name, "lo"))
+		*(struct ipsec_roce_link *)arg = *link;
+	return 0;
+}
+
 static void link_address_and_route_are_read(void **state)
 {
 	struct ipsec_roce_link link = { .size = sizeof(link) }, same = { .size = sizeof(same) };
@@ -205,6 +212,11 @@ static void link_address_and_route_are_read(void **state)
 	assert_true(link.is_up);
 	assert_int_equal(ipsec_roce_link_by_index(*state, link.ifindex, &same), 0);
 	assert_string_equal(same.name, "lo");
+	assert_string_equal(same.kind, "");
+	assert_int_equal(same.master, 0);
+	same.ifindex = 0;
+	assert_int_equal(ipsec_roce_link_list(*state, find_lo, &same), 0);
+	assert_int_equal(same.ifindex, link.ifindex);
 	assert_int_equal(ipsec_roce_link_get(*state, "sixteen-and-more", &same), -EINVAL);
 	assert_int_equal(ipsec_roce_link_has_addr(*state, "lo", &loopback), 0);
 	assert_int_equal(ipsec_roce_link_has_addr(*state, "lo", &other), -ENOENT);
