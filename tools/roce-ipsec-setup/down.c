@@ -14,10 +14,12 @@ static int take_fence(struct setup *s, struct tunnel *t)
 {
 	int err = 0;
 
-	for (int i = 0; t->has_roce_fence && i < SIDES; i++)
-		err = step_roce_fence_del(s, t, dirs[i]) ?: err;
-	if (t->has_roce_fence)
-		err = step_roce_fence_release(s, t) ?: err;
+	for (unsigned int n = 0; t->has_roce_fence && n < t->func_count; n++) {
+		for (int i = 0; i < SIDES; i++)
+			err = step_roce_fence_del(s, t, &t->func[n], dirs[i]) ?: err;
+		err = step_roce_fence_release(s, t, &t->func[n]) ?: err;
+	}
+	err = step_esp_release(s, t) ?: err;
 	for (int i = 0; t->has_host_fence && i < SIDES; i++)
 		err = step_host_fence_del(s, t, dirs[i]) ?: err;
 	return err;
@@ -62,10 +64,8 @@ static int on_policy(const struct ipsec_roce_policy *p, void *arg)
 	if (p->kind != IPSEC_ROCE_POLICY_FENCE || p->dir != IPSEC_ROCE_OUT ||
 	    lost->count == LOST_MAX)
 		return 0;
-	/* clsact goes if no filter is left in it; hw-tc-offload may have been on before. */
 	*t = (struct tunnel){ .local = p->src, .peer = p->dst, .proto = p->proto,
-			      .has_host_fence = true, .has_roce_fence = true,
-			      .did_clsact = true };
+			      .has_host_fence = true, .has_roce_fence = true };
 	lost->count++;
 	return 0;
 }
@@ -107,7 +107,11 @@ static int down_lost(struct setup *s, struct tunnel *t, int *count)
 	if (err && err != -ENODEV)
 		return library_fail(s, err);
 	b.ifindex = link.ifindex;
-	err = view_read(s, t, &v);
+	err = bond_find_remains(s, t);
+	/* clsact goes if no filter is left in it; hw-tc-offload may have been on before. */
+	for (unsigned int i = 0; i < t->func_count; i++)
+		t->func[i].did_clsact = true;
+	err = err ?: view_read(s, t, &v);
 	for (int i = 0; !err && i < SIDES; i++) {
 		if (!v.protect[i].is_there)
 			continue;

@@ -317,7 +317,6 @@ int options_parse(int argc, char **argv, struct options *opt, char *text, size_t
 	int err;
 
 	*opt = (struct options){
-		.replay_window = 128,
 		.key_bits = 128,
 		.state_dir = STATE_DIR,
 		.run_dir = RUN_DIR,
@@ -358,13 +357,13 @@ void options_usage(void)
 	     "  verify --dev D --peer A [--json]        is the traffic sealed now?\n"
 	     "  down   --dev D (--peer A | --all)       remove what up made\n"
 	     "\n"
-	     "  --dev DEV                network device (PF or VF) that seals and opens\n"
+	     "  --dev DEV                network device that seals and opens: PF, VF, or a bond of them\n"
 	     "  --peer ADDR              the other host's address, IPv4 or IPv6\n"
 	     "  --local ADDR             own address; default: the route's source\n"
 	     "  --key-file FILE          mode 0600, owned by the caller\n"
 	     "  --key-stdin              read the key file from standard input\n"
 	     "  --generation N|next      keys of this generation; same on both hosts\n"
-	     "  --replay-window N        32 to 4096, default 128\n"
+	     "  --replay-window N        32 to 4096, default 128; 2048 where ports share an SA\n"
 	     "  --key-bits 128|256       AES key size, default 128\n"
 	     "  --proto any|udp          what is protected, default any\n"
 	     "  --spi-in N, --spi-out N  default: derived from the key\n"

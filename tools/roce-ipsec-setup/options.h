@@ -36,7 +36,8 @@ struct options {
 	const char *key_file;
 	bool has_key_stdin;
 	uint64_t generation;
-	unsigned int replay_window, key_bits;
+	unsigned int replay_window;		/* 0: what suits the device */
+	unsigned int key_bits;
 	uint8_t proto;
 	uint32_t spi_in, spi_out;		/* 0: derived */
 	uint32_t priority;

@@ -89,22 +89,22 @@ struct echo {
 	char text[16];
 };
 
-static int send_one(int fd, int family, uint8_t proto, int seq)
+static int send_one(int fd, const struct probe *p, uint16_t id, int seq)
 {
 	struct echo e = { .text = "roce-ipsec probe" };
 
-	if (proto != IPPROTO_UDP) {
-		e.type = family == AF_INET ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
-		e.id = htons(getpid() & 0xffff);
+	if (p->expects_answer) {
+		e.type = p->peer->family == AF_INET ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
+		e.id = htons(id);
 		e.seq = htons(seq);
 		/* ICMPv6's covers a pseudo-header: the kernel fills it in. */
-		if (family == AF_INET)
+		if (p->peer->family == AF_INET)
 			e.checksum = checksum(&e, sizeof(e));
 	}
 	return send(fd, &e, sizeof(e), MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-static bool is_answer(int family, const char *packet, ssize_t len)
+static bool is_answer(int family, uint16_t id, int ids, const char *packet, ssize_t len)
 {
 	struct echo e;
 	size_t skip = 0;
@@ -115,8 +115,9 @@ static bool is_answer(int family, const char *packet, ssize_t len)
 	if (len < (ssize_t)(skip + sizeof(e)))
 		return false;
 	memcpy(&e, packet + skip, sizeof(e));
+	/* Late ones of the round before are not this round's. */
 	return e.type == (family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY) &&
-	       e.id == htons(getpid() & 0xffff);
+	       (uint16_t)(ntohs(e.id) - id) < ids;
 }
 
 static int64_t now_ms(void)
@@ -127,44 +128,70 @@ static int64_t now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static void collect(int fd, int family, struct probe *p)
+/* Returns how many answers came. */
+static int collect(int fd, const struct probe *p, uint16_t id, int ids, int sent)
 {
 	int64_t end = now_ms() + ANSWER_WAIT_MS;
+	int family = p->peer->family, answered = 0;
 	char packet[512];
 
-	while (p->answered < p->sent && now_ms() < end) {
+	while (answered < sent && now_ms() < end) {
 		struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
 		if (poll(&pfd, 1, end - now_ms()) <= 0)
 			break;
-		if (is_answer(family, packet, recv(fd, packet, sizeof(packet), MSG_DONTWAIT)))
-			p->answered++;
+		if (is_answer(family, id, ids, packet,
+			      recv(fd, packet, sizeof(packet), MSG_DONTWAIT)))
+			answered++;
 	}
+	return answered;
 }
 
-int probe_run(const char *dev, const struct ipsec_roce_addr *local,
-	      const struct ipsec_roce_addr *peer, uint8_t proto, struct probe *p)
+static int send_all(int *fd, const struct probe *p, uint16_t id, int count, int *sent)
 {
-	int fd, err = 0;
+	static const struct timespec pause = { 0, 20 * 1000 * 1000 };
+	int err = 0;
 
-	*p = (struct probe){ .expects_answer = proto != IPPROTO_UDP,
-			     .kind = proto == IPPROTO_UDP ? "UDP datagrams" : "echo requests" };
-	fd = probe_socket(dev, local, peer, proto);
-	if (fd < 0)
-		return fd;
-	for (int i = 0; i < PROBE_COUNT; i++) {
-		struct timespec pause = { 0, 20 * 1000 * 1000 };
-		int one = send_one(fd, peer->family, proto, i);
+	for (int i = 0; i < count; i++) {
+		int one;
 
+		/* A datagram's flow is its socket's port. */
+		if (i && p->is_spread && !p->expects_answer) {
+			close(*fd);
+			*fd = probe_socket(p->dev, p->local, p->peer, p->proto);
+			if (*fd < 0)
+				return *fd;
+		}
+		one = send_one(*fd, p, p->is_spread ? id + i : id, i);
 		/* A closed port's answer to the last datagram is no failure of this one. */
 		if (!one || one == -ECONNREFUSED)
-			p->sent++;
+			++*sent;
 		else
 			err = one;
 		nanosleep(&pause, NULL);
 	}
-	if (p->expects_answer)
-		collect(fd, peer->family, p);
-	close(fd);
-	return p->sent ? 0 : err;
+	return *sent ? 0 : err;
+}
+
+int probe_run(struct probe *p)
+{
+	int count = p->is_spread ? PROBE_SPREAD : PROBE_COUNT, sent = 0, answered = 0;
+	uint16_t id = getpid() + p->rounds * count;
+	int fd, err;
+
+	p->expects_answer = p->proto != IPPROTO_UDP;
+	p->kind = p->expects_answer ? "echo requests" : "UDP datagrams";
+	fd = probe_socket(p->dev, p->local, p->peer, p->proto);
+	if (fd < 0)
+		return fd;
+	err = send_all(&fd, p, id, count, &sent);
+	if (!err && p->expects_answer)
+		answered = collect(fd, p, id, p->is_spread ? count : 1, sent);
+	if (fd >= 0)
+		close(fd);
+	p->sent += sent;
+	p->answered += answered;
+	p->rounds++;
+	p->full_rounds += answered == count;
+	return err;
 }

@@ -8,16 +8,21 @@
 #include "ipsec_roce.h"
 
 #define PROBE_COUNT	4
+#define PROBE_SPREAD	8	/* that many flows over a bond's ports at a time */
 
 struct probe {
-	int sent;
-	int answered;
+	const char *dev;
+	const struct ipsec_roce_addr *local, *peer;
+	uint8_t proto;		/* as in the tunnel: 0: ICMP echo, IPPROTO_UDP: datagrams */
+	bool is_spread;		/* each a flow of its own, as a bond's hash sees it */
+	/* what came of it */
+	int sent, answered;
+	int rounds, full_rounds;	/* full: all that was sent was answered */
 	bool expects_answer;	/* an echo request does, a datagram to a closed port does not */
 	const char *kind;
 };
 
-/* proto as in the tunnel: 0 probes with ICMP echo, IPPROTO_UDP with datagrams. 0 or -errno. */
-int probe_run(const char *dev, const struct ipsec_roce_addr *local,
-	      const struct ipsec_roce_addr *peer, uint8_t proto, struct probe *p);
+/* One round more; the counts add up. 0 or -errno. */
+int probe_run(struct probe *p);
 
 #endif

@@ -17,7 +17,7 @@
 
 #include "setup.h"
 
-#define RECORD_MAX	8192
+#define RECORD_MAX	16384
 #define NAME_SIZE	(2 * IPSEC_ROCE_ADDR_TEXT + 32)
 
 static unsigned long long netns_id(void)
@@ -72,6 +72,15 @@ static void add_bool(struct json_object *o, const char *key, bool value)
 	json_object_object_add(o, key, json_object_new_boolean(value));
 }
 
+static void add_spis(struct json_object *o, const char *key, const struct generation *g, int side)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned int i = 0; i < g->count[side]; i++)
+		json_object_array_add(list, json_object_new_int64(g->spi[side][i]));
+	json_object_object_add(o, key, list);
+}
+
 static void add_generation(struct json_object *o, const char *key, const struct generation *g)
 {
 	struct json_object *child = json_object_new_object();
@@ -81,11 +90,27 @@ static void add_generation(struct json_object *o, const char *key, const struct 
 		snprintf(fp + 2 * i, 3, "%02x", g->fp[i]);
 	add_number(child, "number", g->number);
 	json_object_object_add(child, "key", json_object_new_string(fp));
-	add_number(child, "spi_in", g->spi_in);
-	add_number(child, "spi_out", g->spi_out);
+	add_spis(child, "spi_out", g, 0);
+	add_spis(child, "spi_in", g, 1);
 	add_bool(child, "has_in", g->has_in);
 	add_bool(child, "has_out", g->has_out);
 	json_object_object_add(o, key, child);
+}
+
+static void add_functions(struct json_object *o, const char *key, const struct tunnel *t)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned int i = 0; i < t->func_count; i++) {
+		struct json_object *child = json_object_new_object();
+
+		json_object_object_add(child, "dev", json_object_new_string(t->func[i].dev));
+		add_bool(child, "did_tc_feature", t->func[i].did_tc_feature);
+		add_bool(child, "did_clsact", t->func[i].did_clsact);
+		add_bool(child, "did_open", t->func[i].did_open);
+		json_object_array_add(list, child);
+	}
+	json_object_object_add(o, key, list);
 }
 
 char *record_text(const struct tunnel *t)
@@ -104,9 +129,9 @@ char *record_text(const struct tunnel *t)
 	add_number(o, "hard_packets", t->hard_packets);
 	add_bool(o, "has_host_fence", t->has_host_fence);
 	add_bool(o, "has_roce_fence", t->has_roce_fence);
-	add_bool(o, "did_tc_feature", t->did_tc_feature);
-	add_bool(o, "did_clsact", t->did_clsact);
-	add_bool(o, "did_open", t->did_open);
+	add_bool(o, "is_bond", t->is_bond);
+	add_bool(o, "did_esp", t->did_esp);
+	add_functions(o, "functions", t);
 	add_number(o, "reqid_in", t->reqid_in);
 	add_generation(o, "now", &t->now);
 	add_generation(o, "other", &t->other);
@@ -162,6 +187,35 @@ static const char *get_text(struct json_object *o, const char *key)
 	return json_object_get_string(child);
 }
 
+/* NULL: not there, no list, or longer than max. */
+static struct json_object *get_list(struct json_object *o, const char *key, size_t max)
+{
+	struct json_object *child;
+
+	if (!json_object_object_get_ex(o, key, &child) ||
+	    !json_object_is_type(child, json_type_array) || json_object_array_length(child) > max)
+		return NULL;
+	return child;
+}
+
+static bool get_spis(struct json_object *o, const char *key, struct generation *g, int side)
+{
+	struct json_object *list = get_list(o, key, PAIRS_MAX);
+
+	if (!list)
+		return false;
+	g->count[side] = json_object_array_length(list);
+	for (unsigned int i = 0; i < g->count[side]; i++) {
+		struct json_object *child = json_object_array_get_idx(list, i);
+		int64_t spi = json_object_get_int64(child);
+
+		if (!json_object_is_type(child, json_type_int) || spi <= 0 || spi > UINT32_MAX)
+			return false;
+		g->spi[side][i] = spi;
+	}
+	return true;
+}
+
 static bool get_generation(struct json_object *o, const char *key, struct generation *g)
 {
 	struct json_object *child;
@@ -175,9 +229,30 @@ static bool get_generation(struct json_object *o, const char *key, struct genera
 	for (int i = 0; i < IPSEC_ROCE_FP_LEN; i++)
 		if (sscanf(fp + 2 * i, "%2hhx", &g->fp[i]) != 1)
 			return false;
-	return get_u32(child, "number", &g->number) && get_u32(child, "spi_in", &g->spi_in) &&
-	       get_u32(child, "spi_out", &g->spi_out) && get_bool(child, "has_in", &g->has_in) &&
-	       get_bool(child, "has_out", &g->has_out);
+	return get_u32(child, "number", &g->number) && get_spis(child, "spi_out", g, 0) &&
+	       get_spis(child, "spi_in", g, 1) && get_bool(child, "has_in", &g->has_in) &&
+	       get_bool(child, "has_out", &g->has_out) &&
+	       (!g->number || (g->count[0] && g->count[1]));
+}
+
+static bool get_functions(struct json_object *o, const char *key, struct tunnel *t)
+{
+	struct json_object *list = get_list(o, key, PORTS_MAX);
+
+	if (!list)
+		return false;
+	t->func_count = json_object_array_length(list);
+	for (unsigned int i = 0; i < t->func_count; i++) {
+		struct json_object *child = json_object_array_get_idx(list, i);
+		struct function *f = &t->func[i];
+
+		snprintf(f->dev, sizeof(f->dev), "%s", get_text(child, "dev"));
+		if (!*f->dev || !get_bool(child, "did_tc_feature", &f->did_tc_feature) ||
+		    !get_bool(child, "did_clsact", &f->did_clsact) ||
+		    !get_bool(child, "did_open", &f->did_open))
+			return false;
+	}
+	return true;
 }
 
 static bool get_tunnel(struct json_object *o, struct tunnel *t)
@@ -197,9 +272,8 @@ static bool get_tunnel(struct json_object *o, struct tunnel *t)
 	       get_number(o, "hard_packets", INT64_MAX, &t->hard_packets) &&
 	       get_bool(o, "has_host_fence", &t->has_host_fence) &&
 	       get_bool(o, "has_roce_fence", &t->has_roce_fence) &&
-	       get_bool(o, "did_tc_feature", &t->did_tc_feature) &&
-	       get_bool(o, "did_clsact", &t->did_clsact) &&
-	       get_bool(o, "did_open", &t->did_open) &&
+	       get_bool(o, "is_bond", &t->is_bond) && get_bool(o, "did_esp", &t->did_esp) &&
+	       get_functions(o, "functions", t) &&
 	       get_u32(o, "reqid_in", &t->reqid_in) && get_generation(o, "now", &t->now) &&
 	       get_generation(o, "other", &t->other) &&
 	       get_bool(o, "other_is_next", &t->other_is_next);
@@ -311,4 +385,30 @@ int record_each(struct setup *s, record_fn fn, void *arg)
 	}
 	free(list);
 	return err;
+}
+
+int record_each_of_all(struct setup *s, record_fn fn, void *arg)
+{
+	struct options all = { .run_dir = s->opt->run_dir };
+	const struct options *opt = s->opt;
+	int err;
+
+	s->opt = &all;
+	err = record_each(s, fn, arg);
+	s->opt = opt;
+	return err;
+}
+
+bool record_is_same(const struct tunnel *a, const struct tunnel *b)
+{
+	return ipsec_roce_addr_equal(&a->local, &b->local) &&
+	       ipsec_roce_addr_equal(&a->peer, &b->peer);
+}
+
+const struct function *function_find(const struct tunnel *t, const char *dev)
+{
+	for (unsigned int i = 0; i < t->func_count; i++)
+		if (!strcmp(t->func[i].dev, dev))
+			return &t->func[i];
+	return NULL;
 }

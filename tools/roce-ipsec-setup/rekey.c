@@ -14,11 +14,11 @@
 
 static int drop_other(struct setup *s, struct tunnel *t)
 {
-	int err = step_sa_del(s, t, &t->other, IPSEC_ROCE_IN);
+	int err = step_sas_del(s, t, &t->other, IPSEC_ROCE_IN);
 
 	/* Tried for sending, and cut short. */
 	if (!err && t->other.has_out)
-		err = step_sa_del(s, t, &t->other, IPSEC_ROCE_OUT);
+		err = step_sas_del(s, t, &t->other, IPSEC_ROCE_OUT);
 	if (err)
 		return err;
 	t->other = (struct generation){ 0 };
@@ -28,6 +28,7 @@ static int drop_other(struct setup *s, struct tunnel *t)
 
 static int listen_new(struct setup *s, struct tunnel *t, const struct generation *g)
 {
+	bool has_sa = false;
 	int err;
 
 	/* The one before the present one: its peer has long moved on. */
@@ -38,9 +39,9 @@ static int listen_new(struct setup *s, struct tunnel *t, const struct generation
 	t->other = *g;
 	t->other.has_in = true;
 	t->other_is_next = true;
-	err = record_save(s, t) ?: step_sa_add(s, t, &t->other, IPSEC_ROCE_IN);
+	err = record_save(s, t) ?: step_sas_add(s, t, &t->other, IPSEC_ROCE_IN, &has_sa);
 	if (err) {
-		if (err != -EPROTO)
+		if (!has_sa)
 			ipsec_roce_ledger_unspend(s->ledger);
 		t->other = (struct generation){ 0 };
 		t->other_is_next = false;
@@ -66,15 +67,15 @@ static int send_new(struct setup *s, struct tunnel *t)
 	t->now.has_out = true;
 	t->other = before.now;
 	t->other_is_next = false;
-	err = record_save(s, t) ?: step_sa_add(s, t, &t->now, IPSEC_ROCE_OUT);
-	before.other.has_out = !err || err == -EPROTO;
+	err = record_save(s, t) ?:
+	      step_sas_add(s, t, &t->now, IPSEC_ROCE_OUT, &before.other.has_out);
 	if (err)
 		goto err_record;
 	err = step_policy_move(s, t, IPSEC_ROCE_OUT);
 	if (err)
 		goto err_sa;
 	/* From here on the new key sends; what fails now leaves only something over. */
-	err = step_sa_del(s, t, &t->other, IPSEC_ROCE_OUT);
+	err = step_sas_del(s, t, &t->other, IPSEC_ROCE_OUT);
 	t->other.has_out = false;
 	err = record_save(s, t) ?: err;
 	if (!err)
@@ -84,7 +85,7 @@ static int send_new(struct setup *s, struct tunnel *t)
 err_sa:
 	/* The policy may be gone: give it back to the old SA before the new one goes. */
 	step_policy_move(s, &before, IPSEC_ROCE_OUT);
-	step_sa_del(s, t, &t->now, IPSEC_ROCE_OUT);
+	step_sas_del(s, t, &t->now, IPSEC_ROCE_OUT);
 err_record:
 	*t = before;
 	record_save(s, t);

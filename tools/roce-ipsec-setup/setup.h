@@ -20,26 +20,46 @@
 #define TC_FEATURE		"hw-tc-offload"
 #define ESP_FEATURE		"esp-hw-offload"
 
-/* One generation's pair of SAs; number 0: the slot is free. The reqid of the
- * outbound SA is its SPI: fresh for each generation, as devices need it that
- * choose the SA by reqid. */
+#define PORTS_MAX		8	/* of a bond; LACP has no more in use at a time */
+#define PAIRS_MAX		PORTS_MAX
+
+/* Index 0 is outbound, 1 inbound. */
+#define SIDES		2
+#define SIDE(dir)	((dir) == IPSEC_ROCE_IN)
+
+/*
+ * One generation's SAs; number 0: the slot is free. One pair, or, where each port of a bond has
+ * an SA of its own, as many as both hosts agreed on: all of them inbound, and outbound those that
+ * this host's ports need. The reqid of the outbound SAs is the SPI of the first one: fresh for
+ * each generation, as devices need it that choose the SA by reqid.
+ */
 struct generation {
 	uint32_t number;
 	unsigned char fp[IPSEC_ROCE_FP_LEN];
-	uint32_t spi_in, spi_out;
+	unsigned int count[SIDES];
+	uint32_t spi[SIDES][PAIRS_MAX];
 	bool has_in, has_out;	/* meant to be in the kernel */
+};
+
+/* What the fence stands on: the tunnel's device, or a port of its bond. */
+struct function {
+	char dev[16];
+	bool did_tc_feature, did_clsact;	/* to be put back by the last one out */
+	bool did_open;		/* the device's fail-closed flag is to be put on again */
 };
 
 struct tunnel {
 	char dev[16];
+	bool is_bond;
+	bool did_esp;		/* the bond's offload was switched on; the last one out puts it back */
 	struct ipsec_roce_addr local, peer;
 	uint8_t proto;
 	uint32_t priority;
 	unsigned int replay_window, key_bits;
 	uint64_t soft_packets, hard_packets;
 	bool has_host_fence, has_roce_fence;
-	bool did_tc_feature, did_clsact;	/* to be put back by the last one out */
-	bool did_open;		/* the device's fail-closed flag is to be put on again */
+	unsigned int func_count;
+	struct function func[PORTS_MAX];	/* ports that left the bond included */
 	uint32_t reqid_in;	/* of all inbound SAs: the inbound policy outlives a rekey */
 	struct generation now;	/* sends, and receives */
 	struct generation other;	/* only receives: the last one, or the next one */
@@ -49,6 +69,11 @@ struct tunnel {
 struct sa_view {
 	bool is_there;
 	struct ipsec_roce_sa_info info;
+	/* At which ports of the bond, as its helper tells. */
+	bool is_dead;
+	enum ipsec_roce_place place;
+	unsigned int at_count;
+	struct ipsec_roce_sa_port at[PORTS_MAX];
 };
 
 struct policy_view {
@@ -62,16 +87,26 @@ struct fence_view {
 	struct ipsec_roce_fence_info info;
 };
 
-/* Index 0 is outbound, 1 inbound. */
-#define SIDES		2
-#define SIDE(dir)	((dir) == IPSEC_ROCE_IN)
+struct func_view {
+	struct fence_view roce_fence[SIDES];
+	bool has_flag, is_closed;	/* ipsec-fail-closed */
+};
+
+struct bond_view {
+	bool is_known;		/* to the helper */
+	char why[256];		/* if not */
+	struct ipsec_roce_bond info;
+	unsigned int port_count;
+	struct ipsec_roce_port port[PORTS_MAX];
+};
 
 struct view {
 	bool has_link;
 	struct ipsec_roce_link link;
-	struct sa_view now[SIDES], other[SIDES];
+	struct sa_view now[SIDES][PAIRS_MAX], other[SIDES][PAIRS_MAX];
 	struct policy_view protect[SIDES], host_fence[SIDES];
-	struct fence_view roce_fence[SIDES];
+	struct func_view func[PORTS_MAX];	/* as the tunnel's */
+	struct bond_view bond;
 };
 
 struct setup {
@@ -103,11 +138,18 @@ int record_remove(struct setup *s, const struct tunnel *t);
 typedef int (*record_fn)(struct setup *s, const struct tunnel *t, void *arg);
 /* Each tunnel of this network namespace that fits --dev, --local and --peer. */
 int record_each(struct setup *s, record_fn fn, void *arg);
+/* The same, whatever those options say. */
+int record_each_of_all(struct setup *s, record_fn fn, void *arg);
+bool record_is_same(const struct tunnel *a, const struct tunnel *b);
+/* NULL: none of that name. */
+const struct function *function_find(const struct tunnel *t, const char *dev);
 int record_parse(const char *text, struct tunnel *t);
 char *record_text(const struct tunnel *t);	/* to be freed */
 
 /* ---- view.c: what the kernel has ---- */
 int view_read(struct setup *s, const struct tunnel *t, struct view *v);
+/* The bond's ports in the order of their index; where they cannot be told, is_known is false. */
+void view_read_bond(struct setup *s, const char *dev, struct bond_view *b);
 /*
  * The record names the new generation before the kernel hears of it. A rekey that
  * was cut short in between: what the outbound policy asks for is what sends.
@@ -117,29 +159,68 @@ bool view_settle(struct tunnel *t, struct view *v);
 bool view_sa_good(const struct tunnel *t, const struct view *v, const struct sa_view *sa,
 		  uint32_t reqid, enum ipsec_roce_dir dir, const char **why);
 bool view_is_live(const struct tunnel *t, const struct view *v);
+/* The SA at a port; NULL: it is not there. */
+const struct ipsec_roce_sa_port *view_sa_at(const struct sa_view *sa, unsigned int ifindex);
+/* May the port carry traffic now? In active-backup the active one alone. */
+bool view_port_carries(const struct bond_view *b, const struct ipsec_roce_port *port);
+/* "with eth1, eth2" or "for itself": who shares its counters and windows. A static buffer. */
+const char *view_engine_text(const struct bond_view *b, const struct ipsec_roce_port *port);
+bool view_fence_good(const struct func_view *f);
+
+/* The tunnel's SAs at a port. */
+struct port_sa {
+	uint32_t spi, generation;
+	enum ipsec_roce_dir dir;
+	const struct ipsec_roce_sa_port *at;
+};
+
+#define PORT_SAS_MAX	(2 * SIDES * PAIRS_MAX)
+int view_port_sas(const struct tunnel *t, const struct view *v,
+		  const struct ipsec_roce_port *port, struct port_sa list[PORT_SAS_MAX]);
 bool view_policy_good(const struct tunnel *t, const struct view *v, enum ipsec_roce_dir dir,
 		      const char **why);
 
+/* ---- bond.c: a tunnel on a bond ---- */
+/* Which devices the tunnel stands on; a bond's helper must be there. May wait for it. */
+int bond_find_functions(struct setup *s, struct tunnel *t);
+/* The same for a tunnel that is to go, as far as it can be told. */
+int bond_find_remains(struct setup *s, struct tunnel *t);
+/*
+ * How many SA pairs the tunnel's device needs, and why, in words. Fails with the rule that the
+ * bond's shape breaks; nothing was changed then.
+ */
+int bond_choose(struct setup *s, const struct tunnel *t, unsigned int *pairs);
+const char *place_name(enum ipsec_roce_place place);
+
 /* ---- steps.c: one object each, put or taken ---- */
-int step_sa_add(struct setup *s, const struct tunnel *t, const struct generation *g,
-		enum ipsec_roce_dir dir);
-int step_sa_del(struct setup *s, const struct tunnel *t, const struct generation *g,
-		enum ipsec_roce_dir dir);
+/* All SAs of a direction, or none; *has_taken: the kernel took one of them, if for a moment. */
+int step_sas_add(struct setup *s, const struct tunnel *t, const struct generation *g,
+		 enum ipsec_roce_dir dir, bool *has_taken);
+int step_sas_del(struct setup *s, const struct tunnel *t, const struct generation *g,
+		 enum ipsec_roce_dir dir);
 int step_policy_add(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);
 int step_policy_move(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);
 int step_policy_del(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);
 int step_host_fence_add(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);
 int step_host_fence_del(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);
-/* What the RoCE fence stands on: first what will have to be put back, then doing it. */
-int step_roce_fence_plan(struct setup *s, struct tunnel *t);
-int step_roce_fence_prepare(struct setup *s, const struct tunnel *t);
-int step_roce_fence_release(struct setup *s, struct tunnel *t);
-int step_roce_fence_add(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);
-int step_roce_fence_del(struct setup *s, const struct tunnel *t, enum ipsec_roce_dir dir);
-/* Lifts the drop rules that a fail-closed device left behind for deleted policies. */
-int step_lift_drops(struct setup *s, struct tunnel *t);
 /* SAs and policies of the tunnel, whichever are there. */
 int steps_take_down(struct setup *s, const struct tunnel *t);
+
+/* ---- device.c: what is done to the devices that the tunnel stands on ---- */
+/* First what will have to be put back, then doing it. */
+int step_roce_fence_plan(struct setup *s, struct function *f);
+int step_roce_fence_prepare(struct setup *s, const struct function *f);
+int step_roce_fence_release(struct setup *s, struct tunnel *t, struct function *f);
+int step_roce_fence_add(struct setup *s, const struct tunnel *t, const struct function *f,
+			enum ipsec_roce_dir dir);
+int step_roce_fence_del(struct setup *s, const struct tunnel *t, const struct function *f,
+			enum ipsec_roce_dir dir);
+/* The bond's own switch, likewise. */
+int step_esp_plan(struct setup *s, struct tunnel *t);
+int step_esp_prepare(struct setup *s, const struct tunnel *t);
+int step_esp_release(struct setup *s, struct tunnel *t);
+/* Lifts the drop rules that fail-closed devices left behind for deleted policies. */
+int step_lift_drops(struct setup *s, struct tunnel *t);
 
 /* ---- the commands ---- */
 int cmd_genkey(struct setup *s);

@@ -97,7 +97,77 @@ static struct json_object *fence_json(const struct fence_view *f)
 	return o;
 }
 
-static struct json_object *tunnel_json(const struct tunnel *t, const struct view *v)
+static struct json_object *port_json(const struct tunnel *t, const struct view *v,
+				     const struct ipsec_roce_port *port)
+{
+	const struct function *f = function_find(t, port->name);
+	const struct func_view *fv = f ? &v->func[f - t->func] : NULL;
+	static const struct fence_view none;
+	struct json_object *o = json_object_new_object(), *sas = json_object_new_array();
+	struct port_sa list[PORT_SAS_MAX];
+	int count = view_port_sas(t, v, port, list);
+
+	add_text(o, "dev", port->name);
+	add_number(o, "index", port->index);
+	add_number(o, "engine", port->engine);
+	add_bool(o, "can_offload", port->can_offload);
+	add_bool(o, "running", port->is_running);
+	add_bool(o, "active", port->is_active);
+	add_bool(o, "carries", view_port_carries(&v->bond, port));
+	if (fv && fv->has_flag)
+		add_bool(o, "fail_closed", fv->is_closed);
+	json_object_object_add(o, "roce_fence_out", fence_json(fv ? &fv->roce_fence[0] : &none));
+	json_object_object_add(o, "roce_fence_in", fence_json(fv ? &fv->roce_fence[1] : &none));
+	for (int i = 0; i < count; i++) {
+		struct json_object *sa = json_object_new_object();
+		char spi[16];
+
+		snprintf(spi, sizeof(spi), "0x%08x", list[i].spi);
+		add_text(sa, "spi", spi);
+		add_text(sa, "dir", list[i].dir == IPSEC_ROCE_OUT ? "out" : "in");
+		add_number(sa, "generation", list[i].generation);
+		add_text(sa, "state", list[i].at->state);
+		add_number(sa, "packets", list[i].at->packets);
+		add_number(sa, "bytes", list[i].at->bytes);
+		add_number(sa, "last", list[i].at->last);
+		json_object_array_add(sas, sa);
+	}
+	json_object_object_add(o, "sas", sas);
+	return o;
+}
+
+static struct json_object *bond_json(const struct tunnel *t, const struct view *v)
+{
+	struct json_object *o = json_object_new_object(), *ports = json_object_new_array();
+
+	add_bool(o, "known", v->bond.is_known);
+	if (!v->bond.is_known)
+		add_text(o, "why", v->bond.why);
+	add_text(o, "placement", v->now[0][0].place ? place_name(v->now[0][0].place) : "none");
+	add_number(o, "handovers", v->bond.info.n_handovers);
+	for (unsigned int i = 0; i < v->bond.port_count; i++)
+		json_object_array_add(ports, port_json(t, v, &v->bond.port[i]));
+	json_object_object_add(o, "ports", ports);
+	return o;
+}
+
+/* The one SA that there mostly is, or a list where ports have SAs of their own. */
+static void add_sas(struct json_object *o, const char *key, const struct generation *g,
+		    struct sa_view sa[SIDES][PAIRS_MAX], int side)
+{
+	struct json_object *list;
+
+	if (g->count[side] == 1) {
+		json_object_object_add(o, key, sa_json(&sa[side][0], g->spi[side][0]));
+		return;
+	}
+	list = json_object_new_array();
+	for (unsigned int i = 0; i < g->count[side]; i++)
+		json_object_array_add(list, sa_json(&sa[side][i], g->spi[side][i]));
+	json_object_object_add(o, key, list);
+}
+
+static struct json_object *tunnel_json(const struct tunnel *t, struct view *v)
 {
 	struct json_object *o = json_object_new_object();
 	char text[IPSEC_ROCE_ADDR_TEXT];
@@ -110,20 +180,23 @@ static struct json_object *tunnel_json(const struct tunnel *t, const struct view
 	add_bool(o, "device_up", v->has_link && v->link.is_up);
 	add_bool(o, "carrier", v->has_link && v->link.has_carrier);
 	add_bool(o, "live", view_is_live(t, v));
-	json_object_object_add(o, "sa_out", sa_json(&v->now[0], t->now.spi_out));
-	json_object_object_add(o, "sa_in", sa_json(&v->now[1], t->now.spi_in));
+	add_sas(o, "sa_out", &t->now, v->now, 0);
+	add_sas(o, "sa_in", &t->now, v->now, 1);
 	if (t->other.number) {
 		add_number(o, t->other_is_next ? "next_generation" : "last_generation",
 			   t->other.number);
-		json_object_object_add(o, t->other_is_next ? "sa_in_next" : "sa_in_last",
-				       sa_json(&v->other[1], t->other.spi_in));
+		add_sas(o, t->other_is_next ? "sa_in_next" : "sa_in_last", &t->other, v->other, 1);
 	}
 	json_object_object_add(o, "policy_out", policy_json(t, v, IPSEC_ROCE_OUT));
 	json_object_object_add(o, "policy_in", policy_json(t, v, IPSEC_ROCE_IN));
 	add_bool(o, "host_fence_out", v->host_fence[0].is_there);
 	add_bool(o, "host_fence_in", v->host_fence[1].is_there);
-	json_object_object_add(o, "roce_fence_out", fence_json(&v->roce_fence[0]));
-	json_object_object_add(o, "roce_fence_in", fence_json(&v->roce_fence[1]));
+	if (t->is_bond) {
+		json_object_object_add(o, "bond", bond_json(t, v));
+		return o;
+	}
+	json_object_object_add(o, "roce_fence_out", fence_json(&v->func[0].roce_fence[0]));
+	json_object_object_add(o, "roce_fence_in", fence_json(&v->func[0].roce_fence[1]));
 	return o;
 }
 
@@ -173,7 +246,7 @@ static const char *fence_text(const struct fence_view *f)
 	return !f->is_there ? "missing" : f->info.is_in_hw ? "in hardware" : "not in hardware";
 }
 
-static void show_fence(const struct tunnel *t, const struct view *v)
+static void show_host_fence(const struct tunnel *t, const struct view *v)
 {
 	if (t->has_host_fence)
 		printf("  fence host   out %s, in %s\n",
@@ -181,14 +254,52 @@ static void show_fence(const struct tunnel *t, const struct view *v)
 		       v->host_fence[1].is_there ? "closed" : "missing");
 	else
 		puts("  fence host   none (--no-fence)");
+}
+
+static void show_roce_fence(const struct tunnel *t, const struct func_view *f, const char *indent)
+{
 	if (t->has_roce_fence)
-		printf("  fence RoCE   out %s (%llu dropped), in %s (%llu dropped)\n",
-		       fence_text(&v->roce_fence[0]),
-		       (unsigned long long)v->roce_fence[0].info.drops,
-		       fence_text(&v->roce_fence[1]),
-		       (unsigned long long)v->roce_fence[1].info.drops);
+		printf("%sfence RoCE   out %s (%llu dropped), in %s (%llu dropped)\n", indent,
+		       fence_text(&f->roce_fence[0]),
+		       (unsigned long long)f->roce_fence[0].info.drops,
+		       fence_text(&f->roce_fence[1]),
+		       (unsigned long long)f->roce_fence[1].info.drops);
 	else
-		puts("  fence RoCE   none (--no-roce-fence)");
+		printf("%sfence RoCE   none (--no-roce-fence)\n", indent);
+}
+
+static void show_port(const struct tunnel *t, const struct view *v,
+		      const struct ipsec_roce_port *port)
+{
+	const struct function *f = function_find(t, port->name);
+	static const struct func_view none;
+	struct port_sa list[PORT_SAS_MAX];
+	int count = view_port_sas(t, v, port, list);
+
+	printf("  port %-7s %s%s, counts SAs %s%s\n", port->name,
+	       port->is_running ? "running" : "NOT running", port->is_active ? ", active" : "",
+	       view_engine_text(&v->bond, port),
+	       port->can_offload ? "" : ", CANNOT offload");
+	for (int i = 0; i < count; i++)
+		printf("    SA %-9s 0x%08x %s, %llu packets, %llu bytes, last %llu\n",
+		       list[i].dir == IPSEC_ROCE_OUT ? "out" : "in", list[i].spi,
+		       list[i].at->state, (unsigned long long)list[i].at->packets,
+		       (unsigned long long)list[i].at->bytes,
+		       (unsigned long long)list[i].at->last);
+	show_roce_fence(t, f ? &v->func[f - t->func] : &none, "    ");
+}
+
+static void show_bond(const struct tunnel *t, const struct view *v)
+{
+	if (!v->bond.is_known) {
+		printf("  bond         unknown to the helper: %s\n", v->bond.why);
+		return;
+	}
+	printf("  bond         placement %s, %u ports, %llu hand-overs\n",
+	       v->now[0][0].place ? place_name(v->now[0][0].place) : "none", v->bond.port_count,
+	       (unsigned long long)v->bond.info.n_handovers);
+	for (unsigned int i = 0; i < v->bond.port_count; i++)
+		show_port(t, v, &v->bond.port[i]);
 }
 
 static void show_tunnel(const struct tunnel *t, const struct view *v)
@@ -200,14 +311,20 @@ static void show_tunnel(const struct tunnel *t, const struct view *v)
 	       v->has_link && v->link.has_carrier ? "carrier" : "no carrier",
 	       t->proto ? " UDP only" : "", t->now.number,
 	       view_is_live(t, v) ? "" : ", its SAs are gone");
-	show_sa("SA out", &v->now[0], t->now.spi_out, t->now.number);
-	show_sa("SA in", &v->now[1], t->now.spi_in, t->now.number);
-	if (t->other.number)
-		show_sa(t->other_is_next ? "SA in next" : "SA in last", &v->other[1],
-			t->other.spi_in, t->other.number);
+	for (unsigned int i = 0; i < t->now.count[0]; i++)
+		show_sa("SA out", &v->now[0][i], t->now.spi[0][i], t->now.number);
+	for (unsigned int i = 0; i < t->now.count[1]; i++)
+		show_sa("SA in", &v->now[1][i], t->now.spi[1][i], t->now.number);
+	for (unsigned int i = 0; t->other.number && i < t->other.count[1]; i++)
+		show_sa(t->other_is_next ? "SA in next" : "SA in last", &v->other[1][i],
+			t->other.spi[1][i], t->other.number);
 	show_policy(t, v, IPSEC_ROCE_OUT);
 	show_policy(t, v, IPSEC_ROCE_IN);
-	show_fence(t, v);
+	show_host_fence(t, v);
+	if (t->is_bond)
+		show_bond(t, v);
+	else
+		show_roce_fence(t, &v->func[0], "  ");
 }
 
 struct status {

@@ -13,47 +13,56 @@ enum undo_kind {
 	UNDO_HOST_FENCE,
 	UNDO_ROCE_READY,
 	UNDO_ROCE_FENCE,
+	UNDO_ESP,
 	UNDO_SA,
 	UNDO_POLICY,
 };
 
+/* Two host fences, offload, SAs and policies; preparation and two fences of each device. */
+#define UNDO_MAX	(7 + 3 * PORTS_MAX)
+
+struct undo {
+	enum undo_kind kind;
+	enum ipsec_roce_dir dir;
+	struct function *func;	/* of the RoCE fence */
+};
+
 struct undo_list {
-	struct {
-		enum undo_kind kind;
-		enum ipsec_roce_dir dir;
-	} done[16];
+	struct undo done[UNDO_MAX];
 	int count;
 	bool has_sa;	/* the kernel took an SA of this generation */
 };
 
 static const enum ipsec_roce_dir dirs[] = { IPSEC_ROCE_OUT, IPSEC_ROCE_IN };
 
-static void undo_push(struct undo_list *u, enum undo_kind kind, enum ipsec_roce_dir dir)
+static void undo_push(struct undo_list *u, enum undo_kind kind, enum ipsec_roce_dir dir,
+		      struct function *func)
 {
-	u->done[u->count].kind = kind;
-	u->done[u->count++].dir = dir;
+	u->done[u->count++] = (struct undo){ kind, dir, func };
 }
 
-static int undo_one(struct setup *s, struct tunnel *t, enum undo_kind kind,
-		    enum ipsec_roce_dir dir)
+static int undo_one(struct setup *s, struct tunnel *t, const struct undo *u)
 {
-	switch (kind) {
+	switch (u->kind) {
 	case UNDO_HOST_FENCE:
-		return step_host_fence_del(s, t, dir);
+		return step_host_fence_del(s, t, u->dir);
 	case UNDO_ROCE_READY:
-		return step_roce_fence_release(s, t);
+		return step_roce_fence_release(s, t, u->func);
 	case UNDO_ROCE_FENCE:
-		return step_roce_fence_del(s, t, dir);
+		return step_roce_fence_del(s, t, u->func, u->dir);
+	case UNDO_ESP:
+		return step_esp_release(s, t);
 	case UNDO_SA:
-		return step_sa_del(s, t, &t->now, dir);
+		return step_sas_del(s, t, &t->now, u->dir);
 	case UNDO_POLICY:
-		return step_policy_del(s, t, dir);
+		return step_policy_del(s, t, u->dir);
 	}
 	return -EINVAL;
 }
 
-/* was_up: an earlier `up` closed this traffic; the device keeps it closed too. */
-static int undo_all(struct setup *s, struct tunnel *t, struct undo_list *u, bool was_up)
+/* old: an earlier `up` that closed this traffic, or NULL; its devices keep it closed too. */
+static int undo_all(struct setup *s, struct tunnel *t, struct undo_list *u,
+		    const struct tunnel *old)
 {
 	bool had_policy = false;
 	int err = 0;
@@ -61,15 +70,15 @@ static int undo_all(struct setup *s, struct tunnel *t, struct undo_list *u, bool
 	if (!u->count)
 		return 0;
 	while (u->count--) {
-		enum undo_kind kind = u->done[u->count].kind;
+		const struct undo *last = &u->done[u->count];
 
 		/* What the fence stands on is still needed by the part of it that was there. */
-		if (kind == UNDO_ROCE_READY && was_up)
+		if (last->kind == UNDO_ROCE_READY && old && function_find(old, last->func->dev))
 			continue;
-		had_policy |= kind == UNDO_POLICY;
-		err = undo_one(s, t, kind, u->done[u->count].dir) ?: err;
+		had_policy |= last->kind == UNDO_POLICY;
+		err = undo_one(s, t, last) ?: err;
 		/* The device holds traffic of a deleted policy: lift that before the fence goes. */
-		if (had_policy && kind == UNDO_SA && !was_up) {
+		if (had_policy && last->kind == UNDO_SA && !old) {
 			err = step_lift_drops(s, t) ?: err;
 			had_policy = false;
 		}
@@ -148,30 +157,42 @@ static int pick_number(struct setup *s, const struct tunnel *t, struct generatio
 	return 0;
 }
 
+static int spis_derive(struct setup *s, const struct tunnel *t, struct generation *g)
+{
+	struct ipsec_roce_flow flow = { .size = sizeof(flow), .generation = g->number,
+					.key_bits = t->key_bits };
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < g->count[1]; i++) {
+		flow.src = t->local;
+		flow.dst = t->peer;
+		err = ipsec_roce_flow_spi(s->h, s->key, &flow, &g->spi[0][i]);
+		flow.src = t->peer;
+		flow.dst = t->local;
+		err = err ?: ipsec_roce_flow_spi(s->h, s->key, &flow, &g->spi[1][i]);
+	}
+	return err ? library_fail(s, err) : 0;
+}
+
 int generation_make(struct setup *s, const struct tunnel *t, struct generation *g)
 {
-	struct ipsec_roce_flow flow = { .size = sizeof(flow), .key_bits = t->key_bits };
+	unsigned int pairs;
 	int err;
 
 	*g = (struct generation){ 0 };
 	err = ipsec_roce_key_fingerprint(s->h, s->key, g->fp);
 	if (err)
 		return library_fail(s, err);
-	err = pick_number(s, t, g);
+	err = pick_number(s, t, g) ?: bond_choose(s, t, &pairs);
 	if (err)
 		return err;
-	flow.generation = g->number;
-	flow.src = t->local;
-	flow.dst = t->peer;
-	err = ipsec_roce_flow_spi(s->h, s->key, &flow, &g->spi_out);
-	flow.src = t->peer;
-	flow.dst = t->local;
-	err = err ?: ipsec_roce_flow_spi(s->h, s->key, &flow, &g->spi_in);
+	g->count[0] = g->count[1] = pairs;
+	err = spis_derive(s, t, g);
 	if (s->opt->spi_out)
-		g->spi_out = s->opt->spi_out;
+		g->spi[0][0] = s->opt->spi_out;
 	if (s->opt->spi_in)
-		g->spi_in = s->opt->spi_in;
-	return err ? library_fail(s, err) : 0;
+		g->spi[1][0] = s->opt->spi_in;
+	return err;
 }
 
 int generation_spend(struct setup *s, const struct tunnel *t, const struct generation *g)
@@ -201,8 +222,9 @@ static int check_device(struct setup *s, const struct tunnel *t)
 	if (!link.is_up)
 		return setup_fail(s, -ENETDOWN, "%s is down: bring it up first (ip link set %s up)",
 				  t->dev, t->dev);
-	err = ipsec_roce_feature_get(s->h, t->dev, ESP_FEATURE, &is_on, NULL);
-	if (err || !is_on)
+	/* A bond's is switched on, once its ports are seen to fit. */
+	err = t->is_bond ? 0 : ipsec_roce_feature_get(s->h, t->dev, ESP_FEATURE, &is_on, NULL);
+	if (!t->is_bond && (err || !is_on))
 		return setup_fail(s, -EOPNOTSUPP,
 				  "%s offers no ESP offload (%s is off); a VF may need it from its PF: devlink port function set DEV/PORT ipsec_packet enable",
 				  t->dev, ESP_FEATURE);
@@ -247,9 +269,32 @@ static int check_same(struct setup *s, const struct tunnel *old, const struct tu
 	return 0;
 }
 
-static int put_fence(struct setup *s, struct tunnel *t, const struct view *v, struct undo_list *u)
+static int put_roce_fence(struct setup *s, struct tunnel *t, struct function *f,
+			  const struct func_view *v, struct undo_list *u)
 {
 	int err;
+
+	if (v->roce_fence[0].is_there && v->roce_fence[1].is_there)
+		return 0;
+	/* What is switched on must be known to `down` even after a crash: write it down first. */
+	err = step_roce_fence_plan(s, f) ?: record_save(s, t);
+	if (err)
+		return err;
+	undo_push(u, UNDO_ROCE_READY, IPSEC_ROCE_OUT, f);
+	err = step_roce_fence_prepare(s, f);
+	for (int i = 0; !err && i < SIDES; i++) {
+		if (v->roce_fence[SIDE(dirs[i])].is_there)
+			continue;
+		err = step_roce_fence_add(s, t, f, dirs[i]);
+		if (!err)
+			undo_push(u, UNDO_ROCE_FENCE, dirs[i], f);
+	}
+	return err;
+}
+
+static int put_fence(struct setup *s, struct tunnel *t, const struct view *v, struct undo_list *u)
+{
+	int err = 0;
 
 	for (int i = 0; t->has_host_fence && i < SIDES; i++) {
 		if (v->host_fence[SIDE(dirs[i])].is_there)
@@ -257,24 +302,29 @@ static int put_fence(struct setup *s, struct tunnel *t, const struct view *v, st
 		err = step_host_fence_add(s, t, dirs[i]);
 		if (err)
 			return err;
-		undo_push(u, UNDO_HOST_FENCE, dirs[i]);
+		undo_push(u, UNDO_HOST_FENCE, dirs[i], NULL);
 	}
-	if (!t->has_roce_fence || (v->roce_fence[0].is_there && v->roce_fence[1].is_there))
-		return 0;
-	/* What is switched on must be known to `down` even after a crash: write it down first. */
-	err = step_roce_fence_plan(s, t) ?: record_save(s, t);
-	if (err)
-		return err;
-	undo_push(u, UNDO_ROCE_READY, IPSEC_ROCE_OUT);
-	err = step_roce_fence_prepare(s, t);
-	for (int i = 0; !err && i < SIDES; i++) {
-		if (v->roce_fence[SIDE(dirs[i])].is_there)
-			continue;
-		err = step_roce_fence_add(s, t, dirs[i]);
-		if (!err)
-			undo_push(u, UNDO_ROCE_FENCE, dirs[i]);
-	}
+	for (unsigned int i = 0; !err && t->has_roce_fence && i < t->func_count; i++)
+		err = put_roce_fence(s, t, &t->func[i], &v->func[i], u);
 	return err;
+}
+
+/* Of a bond: reaches its ports. */
+static int put_esp(struct setup *s, struct tunnel *t, struct undo_list *u)
+{
+	bool had_it = t->did_esp;
+	int err;
+
+	if (!t->is_bond)
+		return 0;
+	err = step_esp_plan(s, t);
+	if (!err && t->did_esp && !had_it)
+		err = record_save(s, t);
+	if (err || !t->did_esp)
+		return err;
+	if (!had_it)
+		undo_push(u, UNDO_ESP, IPSEC_ROCE_OUT, NULL);
+	return step_esp_prepare(s, t);
 }
 
 static int put_sas(struct setup *s, struct tunnel *t, struct undo_list *u)
@@ -283,12 +333,11 @@ static int put_sas(struct setup *s, struct tunnel *t, struct undo_list *u)
 	static const enum ipsec_roce_dir order[] = { IPSEC_ROCE_IN, IPSEC_ROCE_OUT };
 
 	for (int i = 0; i < SIDES; i++) {
-		int err = step_sa_add(s, t, &t->now, order[i]);
+		int err = step_sas_add(s, t, &t->now, order[i], &u->has_sa);
 
-		u->has_sa |= !err || err == -EPROTO;
 		if (err)
 			return err;
-		undo_push(u, UNDO_SA, order[i]);
+		undo_push(u, UNDO_SA, order[i], NULL);
 	}
 	return 0;
 }
@@ -305,7 +354,7 @@ static int put_policies(struct setup *s, struct tunnel *t, const struct view *v,
 		err = step_policy_add(s, t, dirs[i]);
 		if (err)
 			return err;
-		undo_push(u, UNDO_POLICY, dirs[i]);
+		undo_push(u, UNDO_POLICY, dirs[i], NULL);
 	}
 	return 0;
 }
@@ -316,7 +365,7 @@ static void say_up(const struct tunnel *t)
 
 	say("%s on %s: protected%s, generation %u, SPI out 0x%08x in 0x%08x, fence: %s",
 	    ends_text(t, ends, sizeof(ends)), t->dev, t->proto ? " (UDP only)" : "",
-	    t->now.number, t->now.spi_out, t->now.spi_in,
+	    t->now.number, t->now.spi[0][0], t->now.spi[1][0],
 	    t->has_roce_fence ? "host and RoCE" : t->has_host_fence ? "host only" : "none");
 }
 
@@ -327,6 +376,7 @@ static int put_all(struct setup *s, struct tunnel *t, struct undo_list *u)
 
 	err = view_read(s, t, &v);
 	err = err ?: put_fence(s, t, &v, u);
+	err = err ?: put_esp(s, t, u);
 	err = err ?: put_sas(s, t, u);
 	return err ?: put_policies(s, t, &v, u);
 }
@@ -341,7 +391,7 @@ static int install(struct setup *s, struct tunnel *t, const struct tunnel *old)
 	int err, undo_err;
 
 	t->now.has_in = t->now.has_out = true;
-	t->reqid_in = old ? old->reqid_in : t->now.spi_in;
+	t->reqid_in = old ? old->reqid_in : t->now.spi[1][0];
 	/* Until its remains are gone, `down` must know of them. */
 	t->other = old ? old->now : (struct generation){ 0 };
 	t->other_is_next = false;
@@ -391,7 +441,7 @@ static int repair(struct setup *s, struct tunnel *t, const struct tunnel *old)
 	err = err ?: put_fence(s, t, &v, &u);
 	err = err ?: put_policies(s, t, &v, &u);
 	if (err) {
-		undo_all(s, t, &u, true);
+		undo_all(s, t, &u, old);
 		record_save(s, old);
 		return err;
 	}
@@ -408,12 +458,29 @@ static int repair(struct setup *s, struct tunnel *t, const struct tunnel *old)
 /* old, with what this call asks for. */
 static void tunnel_merge(struct tunnel *t, const struct tunnel *old)
 {
-	t->did_tc_feature = old->did_tc_feature;
-	t->did_clsact = old->did_clsact;
+	t->did_esp = old->did_esp;
+	/* A port that left the bond meanwhile keeps its fence until `down`, as room allows. */
+	for (unsigned int i = 0; i < old->func_count; i++) {
+		const struct function *same = function_find(t, old->func[i].dev);
+
+		if (same)
+			t->func[same - t->func] = old->func[i];
+		else if (t->func_count < PORTS_MAX)
+			t->func[t->func_count++] = old->func[i];
+	}
 	t->reqid_in = old->reqid_in;
 	t->now = old->now;
 	t->other = old->other;
 	t->other_is_next = old->other_is_next;
+}
+
+static bool was_opened(const struct tunnel *t)
+{
+	bool was = false;
+
+	for (unsigned int i = 0; i < t->func_count; i++)
+		was |= t->func[i].did_open;
+	return was;
 }
 
 static int up_again(struct setup *s, struct tunnel *t, const struct tunnel *old)
@@ -426,10 +493,12 @@ static int up_again(struct setup *s, struct tunnel *t, const struct tunnel *old)
 	err = check_same(s, old, t);
 	if (err)
 		return err;
-	tunnel_merge(t, old);
 	/* A `down` was cut short between off and on: what is left to do of it is on. */
-	err = old->did_open ? step_lift_drops(s, &before) : 0;
+	err = was_opened(old) ? step_lift_drops(s, &before) : 0;
 	old = &before;
+	tunnel_merge(t, old);
+	if (!s->opt->replay_window)
+		t->replay_window = old->replay_window;
 	err = err ?: generation_make(s, t, &g) ?: view_read(s, old, &v);
 	if (err)
 		return err;
@@ -456,7 +525,7 @@ int cmd_up(struct setup *s)
 	if (err)
 		return err;
 	tunnel_from_options(s->opt, &t);
-	err = check_device(s, &t);
+	err = bond_find_functions(s, &t) ?: check_device(s, &t);
 	if (err)
 		return err;
 	hold_signals();

@@ -13,6 +13,8 @@
 #include "probe.h"
 #include "setup.h"
 
+#define PROBE_ROUNDS	8	/* at most, of a bond */
+
 enum result {
 	RESULT_OK,
 	RESULT_NOTE,	/* worth knowing, not a fault */
@@ -73,17 +75,22 @@ static void check_link(struct verify *vf)
 		check(vf, RESULT_OK, "device", "%s is up and has carrier", dev);
 }
 
-static void check_sa(struct verify *vf, enum ipsec_roce_dir dir)
+static void check_sa(struct verify *vf, enum ipsec_roce_dir dir, unsigned int n)
 {
 	const struct tunnel *t = vf->t;
-	const struct sa_view *sa = &vf->view.now[SIDE(dir)];
+	const struct sa_view *sa = &vf->view.now[SIDE(dir)][n];
 	bool is_out = dir == IPSEC_ROCE_OUT;
 	const char *name = is_out ? "SA out" : "SA in", *why;
-	uint32_t spi = is_out ? t->now.spi_out : t->now.spi_in;
+	uint32_t spi = t->now.spi[SIDE(dir)][n];
 	const struct ipsec_roce_sa_info *i = &sa->info;
 
-	if (!view_sa_good(t, &vf->view, sa, is_out ? t->now.spi_out : t->reqid_in, dir, &why)) {
+	if (!view_sa_good(t, &vf->view, sa, is_out ? t->now.spi[0][0] : t->reqid_in, dir, &why)) {
 		check(vf, RESULT_FAULT, name, "0x%08x (generation %u) %s", spi, t->now.number, why);
+		return;
+	}
+	if (sa->is_dead) {
+		check(vf, RESULT_FAULT, name, "0x%08x (generation %u) is never used again: rekey",
+		      spi, t->now.number);
 		return;
 	}
 	check(vf, RESULT_OK, name, "0x%08x (generation %u) packet-offloaded to %s, %s, ESN, window %u",
@@ -91,6 +98,14 @@ static void check_sa(struct verify *vf, enum ipsec_roce_dir dir)
 	if (i->auth_fails || i->replay_drops || i->window_drops)
 		check(vf, RESULT_NOTE, name, "dropped so far: %u forged, %u replayed, %u behind the window",
 		      i->auth_fails, i->replay_drops, i->window_drops);
+}
+
+static void check_sas(struct verify *vf)
+{
+	for (unsigned int i = 0; i < vf->t->now.count[0]; i++)
+		check_sa(vf, IPSEC_ROCE_OUT, i);
+	for (unsigned int i = 0; i < vf->t->now.count[1]; i++)
+		check_sa(vf, IPSEC_ROCE_IN, i);
 }
 
 static void check_policy(struct verify *vf, enum ipsec_roce_dir dir)
@@ -122,23 +137,113 @@ static void check_host_fence(struct verify *vf)
 		check(vf, RESULT_OK, "fence host", "block policies out and in, behind the others");
 }
 
-static void check_roce_fence(struct verify *vf)
+static void check_roce_fence(struct verify *vf, const struct func_view *func, const char *name)
 {
-	const struct fence_view *f = vf->view.roce_fence;
+	const struct fence_view *f = func->roce_fence;
 
 	if (!vf->t->has_roce_fence)
-		check(vf, RESULT_NOTE, "fence RoCE",
+		check(vf, RESULT_NOTE, name,
 		      "none: when the policies are flushed, RoCE relies on the device to stay shut");
 	else if (!f[0].is_there || !f[1].is_there)
-		check(vf, RESULT_FAULT, "fence RoCE", "%s filter missing",
+		check(vf, RESULT_FAULT, name, "%s filter missing: `up` again puts it back",
 		      f[0].is_there ? "ingress" : "egress");
 	else if (!f[0].info.is_in_hw || !f[1].info.is_in_hw)
-		check(vf, RESULT_FAULT, "fence RoCE", "%s filter is not in hardware",
+		check(vf, RESULT_FAULT, name, "%s filter is not in hardware",
 		      f[0].info.is_in_hw ? "ingress" : "egress");
 	else
-		check(vf, RESULT_OK, "fence RoCE",
+		check(vf, RESULT_OK, name,
 		      "filters in hardware, cleartext dropped so far: %llu out, %llu in",
 		      (unsigned long long)f[0].info.drops, (unsigned long long)f[1].info.drops);
+	/* With the fence in hardware a device that opens by itself opens nothing. */
+	if (func->has_flag && !func->is_closed)
+		check(vf, view_fence_good(func) ? RESULT_NOTE : RESULT_FAULT, name,
+		      FAIL_CLOSED_FLAG " is off: the device itself keeps nothing shut");
+}
+
+/* ---- the ports of a bond ---- */
+
+/* What is wrong with the SA at the port; NULL: nothing. */
+static const char *sa_at_port_fault(const struct verify *vf, const struct sa_view *sa,
+				    const struct ipsec_roce_port *port)
+{
+	const struct ipsec_roce_sa_port *at = view_sa_at(sa, port->ifindex);
+	bool is_live = at && !strcmp(at->state, "live");
+
+	if (!at)
+		return "is not there";
+	if (is_live)
+		return NULL;
+	if (!strcmp(at->state, "failed") || !strcmp(at->state, "lost"))
+		return at->state;
+	/* Elsewhere it is at one port at a time, and waits at the others. */
+	if (sa->place == IPSEC_ROCE_PLACE_SHARED ||
+	    (sa->place == IPSEC_ROCE_PLACE_OWNER && view_port_carries(&vf->view.bond, port)))
+		return at->state;
+	return NULL;
+}
+
+static void check_port_sas(struct verify *vf, const struct ipsec_roce_port *port, const char *name)
+{
+	const struct view *v = &vf->view;
+	const struct generation *g = &vf->t->now;
+	int faults = vf->faults;
+
+	for (int side = 0; side < SIDES; side++)
+		for (unsigned int i = 0; i < g->count[side]; i++) {
+			const char *fault = sa_at_port_fault(vf, &v->now[side][i], port);
+
+			if (fault && v->now[side][i].is_there)
+				check(vf, RESULT_FAULT, name, "SA %s 0x%08x: %s",
+				      side ? "in" : "out", g->spi[side][i], fault);
+		}
+	if (vf->faults == faults)
+		check(vf, RESULT_OK, name, "runs%s, SAs and policies are there, counts SAs %s",
+		      port->is_active ? " and is active" : "",
+		      view_engine_text(&v->bond, port));
+}
+
+static void check_port(struct verify *vf, const struct ipsec_roce_port *port)
+{
+	const struct function *f = function_find(vf->t, port->name);
+	char name[32];
+
+	snprintf(name, sizeof(name), "port %s", port->name);
+	if (!port->can_offload)
+		check(vf, RESULT_FAULT, name, "cannot offload IPsec packets (" ESP_FEATURE " is off?)");
+	else if (!port->is_running)
+		check(vf, RESULT_NOTE, name, "does not run (no carrier?): the others carry the traffic");
+	else
+		check_port_sas(vf, port, name);
+	snprintf(name, sizeof(name), "fence %s", port->name);
+	if (!f)
+		check(vf, vf->t->has_roce_fence ? RESULT_FAULT : RESULT_NOTE, name,
+		      "none: the port joined after `up`; run `up` again");
+	else
+		check_roce_fence(vf, &vf->view.func[f - vf->t->func], name);
+}
+
+static void check_bond(struct verify *vf)
+{
+	const struct bond_view *b = &vf->view.bond;
+	const struct sa_view *out = &vf->view.now[0][0];
+	unsigned int running = 0;
+
+	if (!b->is_known) {
+		check(vf, RESULT_FAULT, "bond", "%s", b->why);
+		return;
+	}
+	for (unsigned int i = 0; i < b->port_count; i++)
+		running += b->port[i].is_running;
+	/* Each policy of a bond is at all of its ports, or the helper has not taken it. */
+	if (b->info.n_policies < SIDES)
+		check(vf, RESULT_FAULT, "bond", "its ports have %u policies", b->info.n_policies);
+	else
+		check(vf, running ? RESULT_OK : RESULT_FAULT, "bond",
+		      "placement %s, %u of %u ports run, %llu hand-overs",
+		      out->place ? place_name(out->place) : "none", running, b->port_count,
+		      (unsigned long long)b->info.n_handovers);
+	for (unsigned int i = 0; i < b->port_count; i++)
+		check_port(vf, &b->port[i]);
 }
 
 static void check_route(struct verify *vf)
@@ -192,10 +297,16 @@ static const char *const drop_names[] = {
 #define DROP_COUNT	(sizeof(drop_names) / sizeof(drop_names[0]))
 
 struct moment {
-	uint64_t sa_out, sa_in;
-	uint64_t dev_tx, dev_rx;
+	uint64_t sa[SIDES];
+	uint64_t dev[SIDES];
 	bool has_dev;	/* the driver has the ipsec counters by mlx5's names */
 	uint64_t drops[DROP_COUNT];
+	struct {
+		unsigned int ifindex;
+		bool carries;
+		uint64_t sa[SIDES];
+	} port[PORTS_MAX];	/* of a bond, as its helper counts */
+	unsigned int port_count;
 };
 
 static void drops_read(uint64_t *drops)
@@ -213,20 +324,55 @@ static void drops_read(uint64_t *drops)
 		fclose(f);
 }
 
+static void ports_count(const struct tunnel *t, const struct view *v, struct moment *m)
+{
+	m->port_count = v->bond.is_known ? v->bond.port_count : 0;
+	for (unsigned int p = 0; p < m->port_count; p++) {
+		const struct ipsec_roce_port *port = &v->bond.port[p];
+		struct port_sa list[PORT_SAS_MAX];
+		int count = view_port_sas(t, v, port, list);
+
+		m->port[p].ifindex = port->ifindex;
+		m->port[p].carries = view_port_carries(&v->bond, port);
+		m->port[p].sa[0] = m->port[p].sa[1] = 0;
+		for (int i = 0; i < count; i++)
+			m->port[p].sa[SIDE(list[i].dir)] += list[i].at->packets;
+	}
+}
+
+static void devices_count(struct verify *vf, struct moment *m)
+{
+	const struct tunnel *t = vf->t;
+
+	m->has_dev = t->func_count;
+	for (unsigned int i = 0; i < t->func_count; i++) {
+		uint64_t tx = 0, rx = 0;
+
+		m->has_dev = m->has_dev &&
+			     !ipsec_roce_counter_get(vf->s->h, t->func[i].dev, "ipsec_tx_pkts", &tx) &&
+			     !ipsec_roce_counter_get(vf->s->h, t->func[i].dev, "ipsec_rx_pkts", &rx);
+		m->dev[0] += tx;
+		m->dev[1] += rx;
+	}
+}
+
 static int moment_take(struct verify *vf, struct moment *m)
 {
 	const struct tunnel *t = vf->t;
 	struct view v;
 	int err;
 
+	*m = (struct moment){ 0 };
 	err = view_read(vf->s, t, &v);
 	if (err)
 		return err;
-	m->sa_out = v.now[0].info.packets;
+	for (unsigned int i = 0; i < t->now.count[0]; i++)
+		m->sa[0] += v.now[0][i].info.packets;
 	/* A peer that has not moved on yet answers under the last generation. */
-	m->sa_in = v.now[1].info.packets + v.other[1].info.packets;
-	m->has_dev = !ipsec_roce_counter_get(vf->s->h, t->dev, "ipsec_tx_pkts", &m->dev_tx) &&
-		     !ipsec_roce_counter_get(vf->s->h, t->dev, "ipsec_rx_pkts", &m->dev_rx);
+	for (unsigned int i = 0; i < PAIRS_MAX; i++)
+		m->sa[1] += v.now[1][i].info.packets + v.other[1][i].info.packets;
+	ports_count(t, &v, m);
+	devices_count(vf, m);
 	drops_read(m->drops);
 	return 0;
 }
@@ -234,7 +380,7 @@ static int moment_take(struct verify *vf, struct moment *m)
 static void check_out_moved(struct verify *vf, const struct probe *p, const struct moment *a,
 			    const struct moment *b)
 {
-	uint64_t sa = b->sa_out - a->sa_out, dev = b->dev_tx - a->dev_tx;
+	uint64_t sa = b->sa[0] - a->sa[0], dev = b->dev[0] - a->dev[0];
 
 	if (sa < (uint64_t)p->sent)
 		check(vf, RESULT_FAULT, "sealed out",
@@ -254,7 +400,7 @@ static void check_out_moved(struct verify *vf, const struct probe *p, const stru
 static void check_in_moved(struct verify *vf, const struct probe *p, const struct moment *a,
 			   const struct moment *b)
 {
-	uint64_t sa = b->sa_in - a->sa_in, dev = b->dev_rx - a->dev_rx;
+	uint64_t sa = b->sa[1] - a->sa[1], dev = b->dev[1] - a->dev[1];
 
 	if (!p->expects_answer)
 		check(vf, RESULT_NOTE, "sealed in",
@@ -266,11 +412,47 @@ static void check_in_moved(struct verify *vf, const struct probe *p, const struc
 		check(vf, RESULT_FAULT, "sealed in",
 		      "%d answers came, the inbound SA counted %llu packets", p->answered,
 		      (unsigned long long)sa);
+	else if (p->is_spread && !p->full_rounds)
+		check(vf, RESULT_FAULT, "sealed in",
+		      "%d of %d flows were answered: a port, here or there, loses what it is given",
+		      p->answered, p->sent);
 	else
 		check(vf, RESULT_OK, "sealed in",
 		      "%d answers came: inbound SA +%llu packets, ipsec_rx_pkts %s%llu", p->answered,
 		      (unsigned long long)sa, a->has_dev ? "+" : "unknown to the driver, ",
 		      (unsigned long long)dev);
+}
+
+/* Has each port that carries traffic sealed some of it? */
+static bool have_ports_moved(const struct moment *a, const struct moment *b)
+{
+	for (unsigned int i = 0; i < b->port_count && i < a->port_count; i++)
+		if (b->port[i].carries && b->port[i].sa[0] <= a->port[i].sa[0])
+			return false;
+	return true;
+}
+
+static void check_ports_moved(struct verify *vf, const struct probe *p, const struct moment *a,
+			      const struct moment *b)
+{
+	char name[32];
+
+	for (unsigned int i = 0; i < b->port_count; i++) {
+		uint64_t out = b->port[i].sa[0] - a->port[i].sa[0];
+		uint64_t in = b->port[i].sa[1] - a->port[i].sa[1];
+
+		if (a->port[i].ifindex != b->port[i].ifindex) {
+			check(vf, RESULT_NOTE, "ports", "came or went while probing: verify again");
+			return;
+		}
+		snprintf(name, sizeof(name), "sealed %s", vf->view.bond.port[i].name);
+		if (b->port[i].carries && !out)
+			check(vf, RESULT_FAULT, name, "sealed none of %d %s", p->sent, p->kind);
+		else
+			/* Through which port answers come, the peer and the fabric decide. */
+			check(vf, RESULT_OK, name, "out +%llu packets, in +%llu packets",
+			      (unsigned long long)out, (unsigned long long)in);
+	}
 }
 
 static void check_drops(struct verify *vf, const struct moment *a, const struct moment *b)
@@ -289,26 +471,43 @@ static void check_drops(struct verify *vf, const struct moment *a, const struct 
 		check(vf, RESULT_OK, "xfrm drops", "none while probing");
 }
 
+/* On a bond: until all ports that carry traffic were seen to, and all was answered once. */
+static int probe_rounds(struct verify *vf, struct probe *p, const struct moment *before,
+			struct moment *after)
+{
+	int err;
+
+	do {
+		err = probe_run(p);
+		if (err) {
+			check(vf, RESULT_FAULT, "probe", "nothing could be sent through %s: %s",
+			      vf->t->dev, err == -EPERM ? "a policy blocks it" : strerror(-err));
+			return err;
+		}
+		err = moment_take(vf, after);
+	} while (!err && p->is_spread && p->rounds < PROBE_ROUNDS &&
+		 ((p->expects_answer && !p->full_rounds) || !have_ports_moved(before, after)));
+	return err;
+}
+
 static int check_probe(struct verify *vf)
 {
-	struct moment before = { 0 }, after = { 0 };
-	struct probe p;
-	int err;
+	const struct tunnel *t = vf->t;
+	struct probe p = { .dev = t->dev, .local = &t->local, .peer = &t->peer,
+			   .proto = t->proto, .is_spread = t->is_bond };
+	struct moment before, after;
+	int err, faults = vf->faults;
 
 	err = moment_take(vf, &before);
 	if (err)
 		return err;
-	err = probe_run(vf->t->dev, &vf->t->local, &vf->t->peer, vf->t->proto, &p);
-	if (err) {
-		check(vf, RESULT_FAULT, "probe", "nothing could be sent through %s: %s", vf->t->dev,
-		      err == -EPERM ? "a policy blocks it" : strerror(-err));
-		return 0;
-	}
-	err = moment_take(vf, &after);
+	err = probe_rounds(vf, &p, &before, &after);
 	if (err)
-		return err;
+		return vf->faults > faults ? 0 : err;
 	check_out_moved(vf, &p, &before, &after);
 	check_in_moved(vf, &p, &before, &after);
+	if (t->is_bond)
+		check_ports_moved(vf, &p, &before, &after);
 	check_drops(vf, &before, &after);
 	return 0;
 }
@@ -328,12 +527,14 @@ static int on_tunnel(struct setup *s, const struct tunnel *recorded, void *arg)
 		check(vf, RESULT_NOTE, "rekey",
 		      "to generation %u was cut short, generation %u is in use: rekey to another one",
 		      t->other.number, t->now.number);
-	check_sa(vf, IPSEC_ROCE_OUT);
-	check_sa(vf, IPSEC_ROCE_IN);
+	check_sas(vf);
 	check_policy(vf, IPSEC_ROCE_OUT);
 	check_policy(vf, IPSEC_ROCE_IN);
 	check_host_fence(vf);
-	check_roce_fence(vf);
+	if (t->is_bond)
+		check_bond(vf);
+	else
+		check_roce_fence(vf, &vf->view.func[0], "fence RoCE");
 	check_route(vf);
 	check_rdma(vf);
 	return s->opt->no_probe || !vf->view.has_link ? 0 : check_probe(vf);

@@ -79,34 +79,42 @@ const char *ends_text(const struct tunnel *t, char *buf, size_t size)
 	return buf;
 }
 
+static struct tunnel tunnel(void)
+{
+	return (struct tunnel){
+		.dev = "vf0", .func_count = 1, .func = { { .dev = "vf0" } },
+		.now = { .number = 1, .count = { 1, 1 }, .spi = { { 256 }, { 257 } } },
+	};
+}
+
 static void device_is_closed_again_whatever_call_failed(void **state)
 {
 	struct setup *s = *state;
-	struct tunnel t = { .dev = "vf0", .now = { .number = 1 } }, kept;
+	struct tunnel t = tunnel(), kept;
 
 	ipsec_roce_addr_parse("192.0.2.1", &t.local);
 	ipsec_roce_addr_parse("192.0.2.2", &t.peer);
 	/* get, off, on */
 	for (failing_call = 1; failing_call <= 3; failing_call++) {
 		is_closed = true;
-		t.did_open = false;
+		t.func[0].did_open = false;
 		assert_int_equal(record_save(s, &t), 0);
 		calls = 0;
 		assert_int_equal(step_lift_drops(s, &t), -ENOBUFS);
 		/* The next command knows only what the record tells. */
 		assert_int_equal(record_load(s, &t.local, &t.peer, &kept), 0);
-		assert_true(is_closed || kept.did_open);
+		assert_true(is_closed || kept.func[0].did_open);
 		assert_int_equal(step_lift_drops(s, &kept), 0);
 		assert_true(is_closed);
 		assert_int_equal(record_load(s, &t.local, &t.peer, &kept), 0);
-		assert_false(kept.did_open);
+		assert_false(kept.func[0].did_open);
 	}
 	assert_int_equal(record_remove(s, &t), 0);
 }
 
 static void device_that_was_open_stays_open(void **state)
 {
-	struct tunnel t = { .dev = "vf0", .now = { .number = 1 } };
+	struct tunnel t = tunnel();
 
 	failing_call = 0;
 	is_closed = false;

@@ -61,7 +61,7 @@ static void defaults_are_the_safe_ones(void **state)
 	(void)state;
 	assert_int_equal(parse("up --dev vf0 --peer 2001:db8::2 --key-stdin", &opt), 0);
 	assert_int_equal(opt.generation, GENERATION_FILE);
-	assert_int_equal(opt.replay_window, 128);
+	assert_int_equal(opt.replay_window, 0);
 	assert_int_equal(opt.key_bits, 128);
 	assert_int_equal(opt.proto, 0);
 	assert_int_equal(opt.spi_in, 0);

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Bonds: what a tunnel on one stands on, and which placement of its SAs is sound.
+ * The rules are the helper's own (core/placement.c is compiled in): what is chosen
+ * here is not refused there, and what is refused is refused before anything changed.
+ */
+#include <errno.h>
+#include <linux/if_bonding.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/placement.h"
+#include "setup.h"
+
+_Static_assert((int)IPSEC_ROCE_PLACE_OWNER == IROCE_PLACE_OWNER &&
+	       (int)IPSEC_ROCE_PLACE_PER_PORT == IROCE_PLACE_PER_PORT &&
+	       (int)IPSEC_ROCE_PLACE_SHARED == IROCE_PLACE_SHARED, "placements are numbered alike");
+
+#define WINDOW		128	/* packets, by default */
+#define WINDOW_SHARED	2048	/* one window for several cables, one of which may lag behind */
+#define WAIT_STEPS	20
+#define WAIT_STEP_NS	(50 * 1000 * 1000)
+
+const char *place_name(enum ipsec_roce_place place)
+{
+	return iroce_placement_name((enum iroce_placement)place) ?: "unknown";
+}
+
+/* ---- what the tunnel stands on ---- */
+
+static int function_add(struct setup *s, struct tunnel *t, const char *dev)
+{
+	if (t->func_count == PORTS_MAX)
+		return setup_fail(s, -E2BIG, "%s has more than %d ports", t->dev, PORTS_MAX);
+	/* Names end within 16 bytes, here and there. */
+	strcpy(t->func[t->func_count++].dev, dev);
+	return 0;
+}
+
+/* It takes a bond a moment after the bond has appeared. */
+static int wait_for_helper(struct setup *s, const struct tunnel *t, struct ipsec_roce_bond *bond)
+{
+	static const struct timespec step = { 0, WAIT_STEP_NS };
+	int err;
+
+	for (int i = 0; i < WAIT_STEPS; i++) {
+		err = ipsec_roce_bond_get(s->h, t->dev, bond);
+		if (err != -ENODEV)
+			break;
+		nanosleep(&step, NULL);
+	}
+	return err ? library_fail(s, err) : 0;
+}
+
+static bool is_one_engine(const struct bond_view *b)
+{
+	bool is_one = true;
+
+	for (unsigned int i = 0; i < b->port_count; i++)
+		is_one &= b->port[i].engine == b->port[0].engine;
+	return is_one;
+}
+
+int bond_find_functions(struct setup *s, struct tunnel *t)
+{
+	struct ipsec_roce_link link = { .size = sizeof(link) };
+	struct bond_view b = { .info = { .size = sizeof(b.info) } };
+	int err = ipsec_roce_link_get(s->h, t->dev, &link);
+
+	if (err)
+		return library_fail(s, err);
+	t->is_bond = !strcmp(link.kind, "bond");
+	if (!t->is_bond) {
+		t->replay_window = t->replay_window ?: WINDOW;
+		return function_add(s, t, t->dev);
+	}
+	err = wait_for_helper(s, t, &b.info);
+	if (err)
+		return err;
+	view_read_bond(s, t->dev, &b);
+	if (!b.is_known)
+		return setup_fail(s, -EIO, "%s", b.why);
+	if (b.info.n_ports > PORTS_MAX)
+		return setup_fail(s, -E2BIG, "%s has %u ports, more than %d", t->dev,
+				  b.info.n_ports, PORTS_MAX);
+	for (unsigned int i = 0; !err && i < b.port_count; i++)
+		err = function_add(s, t, b.port[i].name);
+	if (!t->replay_window)
+		t->replay_window = b.port_count > 1 && is_one_engine(&b) ? WINDOW_SHARED : WINDOW;
+	return err;
+}
+
+struct remains {
+	struct tunnel *t;
+	unsigned int bond;
+};
+
+static int on_link(const struct ipsec_roce_link *link, void *arg)
+{
+	const struct remains *r = arg;
+	struct tunnel *t = r->t;
+
+	if (link->master == r->bond && t->func_count < PORTS_MAX)
+		snprintf(t->func[t->func_count++].dev, sizeof(t->func[0].dev), "%s", link->name);
+	return 0;
+}
+
+int bond_find_remains(struct setup *s, struct tunnel *t)
+{
+	struct ipsec_roce_link link = { .size = sizeof(link) };
+	struct remains r = { .t = t };
+	int err = ipsec_roce_link_get(s->h, t->dev, &link);
+
+	t->is_bond = !err && !strcmp(link.kind, "bond");
+	if (!t->is_bond)
+		return function_add(s, t, t->dev);
+	r.bond = link.ifindex;
+	err = ipsec_roce_link_list(s->h, on_link, &r);
+	return err ? library_fail(s, err) : 0;
+}
+
+/* ---- placement ---- */
+
+static uint8_t mode_of(const struct ipsec_roce_link *link)
+{
+	switch (link->bond_mode) {
+	case BOND_MODE_ACTIVEBACKUP:
+		return IROCE_BOND_ACTIVE_BACKUP;
+	case BOND_MODE_8023AD:
+		return IROCE_BOND_8023AD;
+	case BOND_MODE_XOR:
+		return IROCE_BOND_XOR;
+	}
+	return IROCE_BOND_OTHER;
+}
+
+static int facts_read(struct setup *s, const struct tunnel *t, const struct bond_view *b,
+		      struct iroce_place_facts *facts)
+{
+	struct ipsec_roce_link link = { .size = sizeof(link) };
+	int err = ipsec_roce_link_get(s->h, t->dev, &link);
+
+	if (err)
+		return library_fail(s, err);
+	*facts = (struct iroce_place_facts){
+		.mode = mode_of(&link),
+		.dir = IROCE_DIR_OUT,
+		.wish = (u8)b->info.placement,
+		.n_ports = b->port_count,
+		.is_layer34 = link.bond_hash == BOND_XMIT_POLICY_LAYER34,
+		.is_one_engine = is_one_engine(b),
+		.has_offload = true,
+	};
+	return 0;
+}
+
+/* One whose offload is off is switched on along with the bond's. */
+static int check_ports(struct setup *s, const struct tunnel *t, const struct bond_view *b)
+{
+	for (unsigned int i = 0; i < b->port_count; i++) {
+		bool is_on, is_fixed;
+		int err = ipsec_roce_feature_get(s->h, b->port[i].name, ESP_FEATURE, &is_on,
+						 &is_fixed);
+
+		if (err && err != -EOPNOTSUPP)
+			return library_fail(s, err);
+		if (err || (!is_on && is_fixed))
+			return setup_fail(s, -EOPNOTSUPP,
+					  "%s: %s (port %s; a VF may need it from its PF: devlink port function set DEV/PORT ipsec_packet enable)",
+					  t->dev, iroce_place_text(IROCE_PLACE_NO_OFFLOAD),
+					  b->port[i].name);
+	}
+	return 0;
+}
+
+static void say_choice(const struct tunnel *t, const struct bond_view *b,
+		       enum iroce_placement placement)
+{
+	static const char *const why[] = {
+		[IROCE_PLACE_ANY] = "",
+		[IROCE_PLACE_SHARED] = "are functions of one adapter, which counts an SA once for all of them",
+		[IROCE_PLACE_PER_PORT] = "count for themselves and all send: an SA pair, with SPI and key of its own, for each",
+		[IROCE_PLACE_OWNER] = "count for themselves and one sends: the active port has the SAs and hands them over",
+	};
+	char ports[PORTS_MAX * 18] = "";
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < b->port_count; i++)
+		len += snprintf(ports + len, sizeof(ports) - len, "%s%s", i ? ", " : "",
+				b->port[i].name);
+	if (b->port_count == 1)
+		say("%s: one port, %s: one SA pair", t->dev, ports);
+	else
+		say("%s: placement %s: the ports %s %s", t->dev, iroce_placement_name(placement),
+		    ports, why[placement]);
+}
+
+int bond_choose(struct setup *s, const struct tunnel *t, unsigned int *pairs)
+{
+	enum iroce_placement placement = IROCE_PLACE_ANY;
+	struct iroce_place_facts facts;
+	enum iroce_place_reason reason;
+	struct bond_view b;
+	int err;
+
+	*pairs = 1;
+	if (!t->is_bond)
+		return 0;
+	view_read_bond(s, t->dev, &b);
+	if (!b.is_known)
+		return setup_fail(s, -EIO, "%s", b.why);
+	err = facts_read(s, t, &b, &facts);
+	if (err)
+		return err;
+	reason = iroce_place(&facts, &placement);
+	if (reason)
+		return setup_fail(s, -EOPNOTSUPP, "%s: %s", t->dev, iroce_place_text(reason));
+	err = check_ports(s, t, &b);
+	if (!err)
+		say_choice(t, &b, placement);
+	return err;
+}
