@@ -16,7 +16,7 @@ import pytest
 from kit import Flow, Moved, Protection, each, local_ip, ping, poll, xfrm_stat
 from lab import CommandFailed, adapter
 
-pytestmark = pytest.mark.lab(scenario="bond")
+pytestmark = pytest.mark.lab(scenario="bond-plain")
 
 STREAMS = 16
 UNLOAD = "rmmod ipsec_roce"
@@ -287,7 +287,7 @@ def test_netlink_refuses_what_makes_no_sense_with_words(lab):
     assert helper(lab.a, "bonds") == [bond]
 
 
-@pytest.mark.lab(scenario="bond", spoils=True)
+@pytest.mark.lab(scenario="bond-plain", spoils=True)
 @pytest.mark.parametrize("order", [
     (UNLOAD, "ip link del bond0", "modprobe -r iroce"),
     ("ip link del bond0", "modprobe -r iroce", UNLOAD),
@@ -306,7 +306,7 @@ def test_unloading_in_any_order_under_traffic_leaks_nothing(lab, wire, order):
     check_only_esp(lab, wire)
 
 
-@pytest.mark.lab(scenario="bond", spoils=True)
+@pytest.mark.lab(scenario="bond-plain", spoils=True)
 def test_without_the_helper_the_kernel_has_no_policies_on_bonds(lab):
     lab.a.run(UNLOAD)
     with pytest.raises(CommandFailed):
@@ -315,7 +315,7 @@ def test_without_the_helper_the_kernel_has_no_policies_on_bonds(lab):
     Flow(lab.a, lab.b).add_policy(lab.a)
 
 
-@pytest.mark.lab(scenario="bond", spoils=True)
+@pytest.mark.lab(scenario="bond-plain", spoils=True)
 def test_a_netns_goes_with_a_bond_and_its_sas_in_it(lab, wire):
     host, (one, two) = lab.a, ports(lab.a)
     sealed = Protection(lab, wire, window=WINDOW)
@@ -345,7 +345,7 @@ def independent(lab):
     return [vf.netdev for vf in vfs]
 
 
-@pytest.mark.lab(scenario="bond", spoils=True)
+@pytest.mark.lab(scenario="bond-plain", spoils=True)
 def test_one_key_on_independent_adapters_that_both_send_is_refused(lab):
     adapter.make_bond(lab.a, "bond0", independent(lab))
     said = refusal(lab.a, Flow(lab.a, lab.b))
@@ -358,7 +358,7 @@ def activate(host, port):
     poll(lambda: not host.run(command, check=False).rc, 10, command)
 
 
-@pytest.mark.lab(scenario="bond", spoils=True)
+@pytest.mark.lab(scenario="bond-plain", spoils=True)
 def test_on_independent_adapters_the_active_port_owns_the_sa_and_hands_it_over(lab, wire):
     """I3: the new port sends on at numbers the old one cannot have used.  I4: nor takes any."""
     devs = independent(lab)

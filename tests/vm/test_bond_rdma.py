@@ -17,7 +17,7 @@ from lab import adapter
 from lab.perftest import bandwidth, pingpong
 from test_bond import WINDOW, carried, check_only_esp, ports, unprotect_bond
 
-pytestmark = pytest.mark.lab(scenario="bond")
+pytestmark = pytest.mark.lab(scenario="bond-plain")
 
 PAIRS, MOST_PAIRS = 3, 20
 MIIMON = 0.1
@@ -124,6 +124,16 @@ def test_pingpong_and_writes_over_the_bond_are_sealed(lab, wire, six):
         unprotect_bond(lab)
 
 
+@pytest.mark.lab(scenario="bond")
+def test_what_one_command_has_protected_carries_rdma_over_both_cables(lab, wire):
+    """The lab's contract: names from the env, an unmodified ibv_rc_pingpong."""
+    wire.learn()
+    pingpong(end(lab.b), end(lab.a), iters=50)
+    poll(lambda: bandwidth("ib_write_bw", end(lab.b), end(lab.a), 4096, 10, ["-q", "8"])
+         and all(count > 20 for count in carried(wire)), 60, "eight flows on one cable")
+    check_only_esp(lab, wire)
+
+
 def test_64_queue_pairs_spread_over_both_cables(lab, wire, sealed, record_property):
     moved = [Moved(lab.a, lambda host, dev=dev: {"n": int(host.run(
         f"ethtool -S {dev} | sed -n 's/ *sent_pkts: //p'").stdout)}) for dev in ports(lab.a)]
@@ -218,7 +228,7 @@ def test_queue_pairs_stay_closed_when_the_bonds_sas_go(lab, wire, sealed, progra
         check_only_esp(lab, wire)
 
 
-@pytest.mark.lab(scenario="bond", spoils=True)
+@pytest.mark.lab(scenario="bond-plain", spoils=True)
 def test_a_bond_that_goes_gives_each_function_its_device_back(lab, wire, programs):
     Protection(lab, wire, window=WINDOW).up()
     ping(lab.a)
@@ -236,7 +246,7 @@ def test_a_bond_that_goes_gives_each_function_its_device_back(lab, wire, program
     check_only_esp(lab, wire)
 
 
-@pytest.mark.lab(scenario="bond", spoils=True)
+@pytest.mark.lab(scenario="bond-plain", spoils=True)
 def test_unplugging_a_function_leaves_rdma_to_the_others(lab, wire):
     """With the function whose device it is the bond's device goes; the other function has its own,
     with the bond's addresses."""
@@ -258,7 +268,7 @@ def test_unplugging_a_function_leaves_rdma_to_the_others(lab, wire):
     check_only_esp(lab, wire)
 
 
-@pytest.mark.lab(scenario="bond", spoils=True)
+@pytest.mark.lab(scenario="bond-plain", spoils=True)
 def test_functions_of_different_adapters_keep_a_device_each_with_the_bonds_addresses(lab):
     host = lab.a
     host.run("ip link del bond0; modprobe -r iroce", timeout=60)

@@ -20,10 +20,12 @@ STEP = 13
 FAILS, UNANSWERED, KILLED = ("sendto:error=ENOBUFS", "recvmsg:error=ENOBUFS",
                              "sendto:signal=SIGKILL")
 
-# $1 device, $2 peer, $3 the other family's peer, $4 first N, $5 step, $6 how.  snap: what the tool
-# may have changed, without the kernel's own counting.
+# $1 device, $2 peer, $3 the other family's peer, $4 first N, $5 step, $6 how, $7.. ports of the
+# device, if it is a bond.  snap: what the tool may have changed, without the kernel's own counting.
 HEAD = f"""
 dev=$1 peer=$2 beside=$3 first=$4 step=$5 how=$6
+shift 6
+devs="$dev $*"
 tool() {{ verb=$1; shift; roce-ipsec-setup $verb --dev $dev --peer $peer "$@"; }}
 up="roce-ipsec-setup up --dev $dev --peer $peer --key-file {KEY} --generation next"
 rekey="roce-ipsec-setup rekey --dev $dev --peer $peer --key-file {KEY} --generation next"
@@ -38,20 +40,22 @@ snap() {{
 	{{
 		ip xfrm state list nokeys
 		ip xfrm policy
-		tc qdisc show dev $dev
-		tc filter show dev $dev egress
-		tc filter show dev $dev ingress
-		ethtool -k $dev
-		ethtool --show-priv-flags $dev
+		for d in $devs; do
+			tc qdisc show dev $d
+			tc filter show dev $d egress
+			tc filter show dev $d ingress
+			ethtool -k $d
+			ethtool --show-priv-flags $d
+		done
 	}} 2>&1 | grep -E "^src|spi|offload|sel |dir |tmpl|clsact|handle|_ip|hw-tc|closed"
 	head -v -n99 /run/roce-ipsec/* 2>/dev/null
 }}
 bad() {{
 	echo "BAD at $n: $*: $(tr '\\n' ' ' < /tmp/said)"
 	diff /tmp/base /tmp/now
-	ethtool --set-priv-flags $dev ipsec-fail-closed on
+	for d in $devs; do ethtool --set-priv-flags $d ipsec-fail-closed on; done
 }}
-ethtool -K $dev hw-tc-offload off
+for d in $devs; do ethtool -K $d hw-tc-offload off; done
 roce-ipsec-setup up --dev $dev --peer $beside --key-file {KEY} --generation next || exit 9
 """
 LOOP = f"""
@@ -95,6 +99,15 @@ REKEY = HEAD + "$up || exit 9\n" + LOOP + """
 """ + TAIL
 
 
+def run_all(host, script, how, first, step, ports=()):
+    """The script with each N-th request hurt, from the first, every step-th."""
+    done = host.run(["sh", "-c", script, "sh", host.env["NETDEV"], local_ip(host.peer, False),
+                     local_ip(host.peer, True), str(first), str(step), how, *ports], check=False,
+                    timeout=1800)
+    assert done.rc == 0 and "BAD" not in done.stdout, done.output
+    assert "went through" in done.stdout, done.output
+
+
 @pytest.fixture
 def try_all(lab, kernel, request):
     host = lab.a
@@ -104,11 +117,7 @@ def try_all(lab, kernel, request):
     def run(script, how):
         # Not the same requests on both kernels.
         first, step = (1, 1) if request.config.getoption("--all") else (1 + (kernel != "6.12"), STEP)
-        done = host.run(["sh", "-c", script, "sh", host.env["NETDEV"], local_ip(lab.b, False),
-                         local_ip(lab.b, True), str(first), str(step), how], check=False,
-                        timeout=1800)
-        assert done.rc == 0 and "BAD" not in done.stdout, done.output
-        assert "went through" in done.stdout, done.output
+        run_all(host, script, how, first, step)
 
     yield run
     host.run(["roce-ipsec-setup", "down", "--dev", host.env["NETDEV"], "--all"], check=False)

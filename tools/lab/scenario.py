@@ -7,9 +7,11 @@
 vf      iroce on both cables, one VF per port with these addresses
 ipsec   the same, each VF protected towards its peer by roce-ipsec-setup
 rxe     host a as ipsec; host b has rdma_rxe on the cables themselves and software xfrm
-bond    the two VFs are ports of bond0 (balance-xor, layer3+4), whose offload ipsec_roce replicates:
+bond    the two VFs are ports of bond0 (balance-xor, layer3+4), protected by roce-ipsec-setup:
 
             bond0: 192.168.202.1, fd00:202::1 -- cables 0 and 1 -- 192.168.202.2, fd00:202::2
+
+bond-plain  the same, not protected: for SAs that are typed by hand
 
 What a host got is in its /run/roce-ipsec-lab.env: NETDEV RDMADEV GIDX GIDX6 LOCAL_IP PEER_IP
 LOCAL_IP6 PEER_IP6 for port 0, and the same names with 1 behind them (NETDEV1 ...) for port 1.
@@ -28,6 +30,8 @@ PREFIX4, PREFIX6 = 24, 64
 RXE_REPLAY_WINDOW = 128
 RXE_PRIORITY = 100
 BOND, BOND_NET = "bond0", 2
+BONDS = ("bond", "bond-plain")
+PLAIN = ("vf", "bond-plain")
 
 _ADDRESS = '''
 set -e
@@ -46,14 +50,14 @@ def address(host: str, port: int, six: bool = False) -> str:
 def prepare(lab, progress) -> None:
     if lab.scenario == "bare":
         return
-    if lab.scenario == "bond":
+    stock = lab.b if lab.scenario == "rxe" else None
+    if lab.scenario in BONDS:
         with progress.step("bonding the VFs"):
             _on_both(lab, _devices_bond)
-        return
-    stock = lab.b if lab.scenario == "rxe" else None
-    with progress.step("bringing up the RDMA devices"):
-        _on_both(lab, lambda host: (_devices_rxe if host is stock else _devices_iroce)(host))
-    if lab.scenario == "vf":
+    else:
+        with progress.step("bringing up the RDMA devices"):
+            _on_both(lab, lambda host: (_devices_rxe if host is stock else _devices_iroce)(host))
+    if lab.scenario in PLAIN:
         return
     with progress.step("protecting the traffic"):
         lab.a.run(["roce-ipsec-setup", "genkey", KEY_FILE])
@@ -131,7 +135,8 @@ def _port(host, port: int, netdev: str, rdmadev: str) -> dict[str, object]:
 
 
 def _protect(host) -> None:
-    for port in CABLES:
+    ports = (0,) if host.lab.scenario in BONDS else CABLES
+    for port in ports:
         for six in ("", "6"):
             host.run(["roce-ipsec-setup", "up", "--dev", host.env[f"NETDEV{port or ''}"],
                       "--peer", host.env[f"PEER_IP{six}{port or ''}"], "--key-file", KEY_FILE])
