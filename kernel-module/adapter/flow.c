@@ -500,3 +500,24 @@ void iroce_flow_flush(struct iroce_qp *iqp, bool forget)
 	}
 	spin_unlock_irqrestore(&iqp->flow_lock, flags);
 }
+
+static void drop_if_dead(struct iroce_flow __rcu **slot)
+{
+	struct iroce_flow *flow = rcu_dereference_protected(*slot, true);
+
+	if (flow && flow->sa && !iroce_sa_is_live(flow->sa))
+		flow_put(rcu_replace_pointer(*slot, NULL, true));
+}
+
+void iroce_flow_drop_dead(struct iroce_qp *iqp)
+{
+	unsigned long flags;
+	int i;
+
+	spin_lock_irqsave(&iqp->flow_lock, flags);
+	WRITE_ONCE(iqp->n_flushes, iqp->n_flushes + 1);
+	drop_if_dead(&iqp->flow);
+	for (i = 0; i < IROCE_UD_FLOWS; i++)
+		drop_if_dead(&iqp->ud_flow[i]);
+	spin_unlock_irqrestore(&iqp->flow_lock, flags);
+}

@@ -31,6 +31,7 @@
 #include <linux/refcount.h>
 #include <linux/skbuff.h>
 #include <linux/uio.h>
+#include <linux/workqueue.h>
 
 #include "core/spd.h"
 #include "stats.h"
@@ -70,6 +71,7 @@ struct iroce_port {
  * @is_wanted: between init and fini
  * @may_send: the bond says so
  * @err: why it could not get a device
+ * @sa_gone_work: queue pairs that send nothing let go of SAs that are deleted
  */
 struct iroce_rdma {
 	struct list_head entry;
@@ -79,6 +81,7 @@ struct iroce_rdma {
 	bool is_wanted;
 	bool may_send;
 	int err;
+	struct work_struct sa_gone_work;
 };
 
 /*
@@ -271,6 +274,16 @@ void iroce_roce_module_exit(void);
 int iroce_rdma_init(struct iroce_func *f);
 /* Before unregister_netdev(); disassociates users, errors and frees all QPs. */
 void iroce_rdma_fini(struct iroce_func *f);
+
+/* Before the function has a netdev that could be in a bond; after it has none. */
+void iroce_rdma_prepare(struct iroce_func *f);
+void iroce_rdma_cleanup(struct iroce_func *f);
+
+/*
+ * An outbound SA is deleted: I6, no flow keeps its key, not even of a QP that never
+ * sends again. Any context but hard irq; it happens a little later.
+ */
+void iroce_rdma_sa_gone(struct iroce_func *f);
 
 /* Carrier, MTU or address of the netdev changed: port events, active MTU. RTNL. */
 void iroce_rdma_netdev_event(struct iroce_func *f, unsigned long event);

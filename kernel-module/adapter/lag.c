@@ -513,7 +513,41 @@ static void settle_work_fn(struct work_struct *work)
 	settle();
 }
 
+/* ---- SAs that go ------------------------------------------------------- */
+
+static void drop_dead_sas(struct rvt_qp *qp, u64 unused)
+{
+	iroce_flow_drop_dead(iroce_qp(qp));
+}
+
+static void sa_gone_work_fn(struct work_struct *work)
+{
+	struct iroce_func *f = container_of(work, struct iroce_func, rdma.sa_gone_work);
+
+	/* A device that a function names is not destroyed before RTNL is free again. */
+	rtnl_lock();
+	if (f->roce)
+		rvt_qp_iter(&f->roce->rdi, 0, drop_dead_sas);
+	rtnl_unlock();
+}
+
+void iroce_rdma_sa_gone(struct iroce_func *f)
+{
+	queue_work(system_long_wq, &f->rdma.sa_gone_work);
+}
+
 /* ---- life ------------------------------------------------------------- */
+
+void iroce_rdma_prepare(struct iroce_func *f)
+{
+	f->rdma.slot = -1;
+	INIT_WORK(&f->rdma.sa_gone_work, sa_gone_work_fn);
+}
+
+void iroce_rdma_cleanup(struct iroce_func *f)
+{
+	cancel_work_sync(&f->rdma.sa_gone_work);
+}
 
 int iroce_rdma_init(struct iroce_func *f)
 {

@@ -435,7 +435,7 @@ struct net_device *iroce_netdev_create(struct iroce_port *port, struct pci_dev *
 	f->netdev = netdev;
 	f->vf = vf;
 	atomic_set(&f->flow_gen, 0);
-	f->rdma.slot = -1;
+	iroce_rdma_prepare(f);
 
 	f->stats = alloc_percpu(struct iroce_stats);
 	if (!f->stats)
@@ -484,6 +484,7 @@ void iroce_netdev_destroy(struct net_device *netdev)
 	rtnl_unlock();
 	/* The switch, the cable's softirq and QPs' last frames look at f under RCU. */
 	synchronize_net();
+	iroce_rdma_cleanup(f);
 	iroce_tc_fini(f);
 	destroy_queues(f->host);
 	gro_cells_destroy(&f->host->gro);

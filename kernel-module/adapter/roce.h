@@ -415,6 +415,8 @@ struct iroce_flow *iroce_flow_ud(struct iroce_qp *iqp, const struct rdma_ah_attr
 bool iroce_flow_takes_plain(struct iroce_qp *iqp, const struct in6_addr *saddr);
 /* @forget: also that it was ever protected (reset, destruction) */
 void iroce_flow_flush(struct iroce_qp *iqp, bool forget);
+/* Lets go of flows whose SA is deleted. */
+void iroce_flow_drop_dead(struct iroce_qp *iqp);
 
 /* ---- gid.c ----------------------------------------------------------------- */
 int iroce_gid_module_init(void);

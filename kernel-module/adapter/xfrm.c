@@ -365,6 +365,8 @@ static void state_free(struct net_device *dev, struct xfrm_state *x)
 	/* Nobody queues it from here on; xfrm frees x when we return. */
 	cancel_delayed_work_sync(&sa->expire_work);
 	iroce_sa_put(sa);
+	if (x->xso.dir == XFRM_DEV_OFFLOAD_OUT)
+		iroce_rdma_sa_gone(iroce_func(dev));
 }
 
 /* ---- from the SA to xfrm ---------------------------------------------- */

@@ -6,6 +6,7 @@
                   +--- a frame of a's a second time, or one that a never sent
 """
 
+import re
 import time
 
 import pytest
@@ -174,3 +175,25 @@ def test_a_drained_queue_says_so_and_goes_on(pair):
         a.ask("modify rts")
         poll(lambda: a.done() > done + 10, 20, "traffic after SQD")
     assert a.state() == "RTS"
+
+
+def ciphers_held(host):
+    """References to the cipher that SAs use, but its own: some for each key that is in memory."""
+    text = host.run(["cat", "/proc/crypto"]).stdout
+    found = re.findall(r"^name +: rfc4106\(gcm\(aes\)\)\n(?:.+\n)*?refcnt +: (\d+)", text, re.M)
+    return sum(int(n) - 1 for n in found)
+
+
+def test_an_idle_queue_pair_keeps_no_key_of_a_deleted_sa(lab, wire, programs):
+    """I6: the flow of a queue pair that never sends again lets go of the SA, and so of its key."""
+    before = ciphers_held(lab.a)
+    sealed = Protection(lab, wire).up()
+    try:
+        with queue_pairs(lab, programs) as (a, b):
+            a.ask(f"write 3 512 {b.target()}")
+            assert ciphers_held(lab.a) > before
+            for flow in sealed.flows:
+                flow.delete_state(lab.a)
+            poll(lambda: ciphers_held(lab.a) <= before, 20, "both keys are gone")
+    finally:
+        unprotect(lab)
