@@ -335,16 +335,32 @@ static void resolve_ipsec(struct resolve *r)
 		flow->is_provisional = true;
 }
 
-static int resolve_path(struct resolve *r)
+/*
+ * The GID's netdev. When the active port of a bond changes the core takes the bond's GIDs
+ * away and gives them back as new ones: who holds an old one is not to lose its
+ * connections over that. An address that is really gone has no route any more.
+ */
+static int resolve_netdev(struct resolve *r)
 {
 	const struct ib_gid_attr *sgid = r->grh->sgid_attr;
+	const struct iroce_qp *iqp = r->iqp;
+
+	r->ndev = rdma_read_gid_attr_ndev_rcu(sgid);
+	if (!IS_ERR(r->ndev))
+		return rdma_read_gid_l2_fields(sgid, &r->vlan, NULL);
+	if (iroce_qp_is_ud(iqp->qp))
+		return PTR_ERR(r->ndev);
+	r->ndev = dev_get_by_index_rcu(dev_net(iqp->roce->netdev), READ_ONCE(iqp->peer.ifindex));
+	r->vlan = READ_ONCE(iqp->peer.vlan);
+	return r->ndev && netif_running(r->ndev) ? 0 : -ENODEV;
+}
+
+static int resolve_path(struct resolve *r)
+{
 	struct dst_entry *dst;
 	int err;
 
-	r->ndev = rdma_read_gid_attr_ndev_rcu(sgid);
-	if (IS_ERR(r->ndev))
-		return PTR_ERR(r->ndev);
-	err = rdma_read_gid_l2_fields(sgid, &r->vlan, NULL);
+	err = resolve_netdev(r);
 	if (err)
 		return err;
 	dst = r->flow->is_v6 ? route6(r) : route4(r);

@@ -244,6 +244,24 @@ static int check_modify_qp(struct rvt_qp *qp, struct ib_qp_attr *attr, int mask,
 	return 0;
 }
 
+/* r_lock and s_lock held. */
+static void set_peer(struct iroce_qp *iqp)
+{
+	const struct ib_global_route *grh = rdma_ah_read_grh(&iqp->qp->remote_ah_attr);
+	const struct ib_gid_attr *sgid = grh->sgid_attr;
+	struct net_device *ndev;
+
+	memcpy(&iqp->peer.saddr, sgid->gid.raw, sizeof(iqp->peer.saddr));
+	memcpy(&iqp->peer.daddr, grh->dgid.raw, sizeof(iqp->peer.daddr));
+	iqp->peer.ifindex = 0;
+	rcu_read_lock();
+	ndev = rdma_read_gid_attr_ndev_rcu(sgid);
+	if (!IS_ERR(ndev) && !rdma_read_gid_l2_fields(sgid, &iqp->peer.vlan, NULL))
+		iqp->peer.ifindex = ndev->ifindex;
+	rcu_read_unlock();
+	iqp->peer.is_set = true;
+}
+
 /* r_lock, s_hlock and s_lock held: after the core of rdmavt took the attributes over. */
 static void modify_qp(struct rvt_qp *qp, struct ib_qp_attr *attr, int mask,
 		      struct ib_udata *udata)
@@ -253,11 +271,7 @@ static void modify_qp(struct rvt_qp *qp, struct ib_qp_attr *attr, int mask,
 	if (mask & IB_QP_SQ_PSN)
 		iqp->sent_psn = qp->s_next_psn;
 	if (mask & IB_QP_AV) {
-		const struct ib_global_route *grh = rdma_ah_read_grh(&qp->remote_ah_attr);
-
-		memcpy(&iqp->peer.saddr, grh->sgid_attr->gid.raw, sizeof(iqp->peer.saddr));
-		memcpy(&iqp->peer.daddr, grh->dgid.raw, sizeof(iqp->peer.daddr));
-		iqp->peer.is_set = true;
+		set_peer(iqp);
 		iroce_flow_flush(iqp, false);
 	}
 	if (mask & IB_QP_STATE) {

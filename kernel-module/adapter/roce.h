@@ -268,6 +268,8 @@ struct iroce_qp {
 	struct {
 		struct in6_addr saddr;	/* ours; IPv4 mapped */
 		struct in6_addr daddr;
+		int ifindex;		/* of our GID's netdev, 0: not known */
+		u16 vlan;		/* 0xffff: none */
 		bool is_set;
 	} peer;
 
