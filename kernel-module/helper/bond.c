@@ -168,6 +168,8 @@ static void hook(struct net_device *dev)
 	INIT_LIST_HEAD(&bond->policies);
 	hash_init(bond->by_spi);
 	hash_init(bond->by_key);
+	hash_init(bond->by_flow);
+	INIT_LIST_HEAD(&bond->homes);
 	init_waitqueue_head(&bond->wait);
 	INIT_DELAYED_WORK(&bond->poll, ipsec_roce_sa_poll);
 	bond->wish = IROCE_PLACE_ANY;

@@ -76,6 +76,8 @@ struct ipsec_roce_port {
  * @is_on: NETIF_F_HW_ESP as last seen; RTNL
  * @is_going: to be unhooked; nothing new
  * @wish: enum iroce_placement for SAs to come
+ * @by_flow: SAs per port, see home.c
+ * @homes, @n_homes: ports that were named for SAs to come
  * @n_walked: SAs that are not shared by all ports: each is asked when a port changes
  * @generation: counts SAs that came or went; not 0
  * @n_handovers: times that an SA moved to another port
@@ -98,11 +100,21 @@ struct ipsec_roce_bond {
 	struct list_head policies;
 	DECLARE_HASHTABLE(by_spi, IPSEC_ROCE_SA_HASH_BITS);
 	DECLARE_HASHTABLE(by_key, IPSEC_ROCE_SA_HASH_BITS);
+	DECLARE_HASHTABLE(by_flow, IPSEC_ROCE_SA_HASH_BITS);
+	struct list_head homes;
+	u32 n_homes;
 	u32 n_walked;
 	u32 generation;
 	u64 n_handovers;
 	wait_queue_head_t wait;
 	struct delayed_work poll;
+};
+
+/* What the wire knows an SA by. */
+struct ipsec_roce_sa_id {
+	xfrm_address_t daddr;
+	__be32 spi;
+	u16 family;
 };
 
 /*
@@ -125,7 +137,9 @@ struct ipsec_roce_shadow {
  * @is_twin: xfrm adds a second state with the identity of the first before it looks
  *	whether there is one: a mistake that it takes back, or an update of the
  *	first one's lifetimes. A twin is at no port.
+ * @id: of @x, which readers under RCU alone must not look at
  * @key: hash of the key
+ * @armed_at: port that it was handed to last, or IROCE_REPL_NO_PORT
  * @lock: @is_deleted, @shadow[], @gone
  * @gone: what shadows that are no more have counted
  */
@@ -133,11 +147,14 @@ struct ipsec_roce_sa {
 	struct list_head link;
 	struct hlist_node spi_link;
 	struct hlist_node key_link;
+	struct hlist_node flow_link;	/* per port only */
 	struct ipsec_roce_bond *bond;
 	struct xfrm_state *x;
+	struct ipsec_roce_sa_id id;
 	u64 key;
 	u8 placement;
 	u8 dir;
+	u8 armed_at;
 	bool is_twin;
 	u64 first_start;		/* what xfrm said was used already */
 	struct iroce_repl_sa repl;
@@ -235,6 +252,25 @@ int ipsec_roce_state_add(struct net_device *dev, struct xfrm_state *x,
 			 struct netlink_ext_ack *extack);
 void ipsec_roce_state_delete(struct net_device *dev, struct xfrm_state *x);
 void ipsec_roce_state_free(struct net_device *dev, struct xfrm_state *x);
+
+/* ---- home.c: bond.lock ------------------------------------------------ */
+
+/*
+ * The next SA of this identity belongs to @port; NULL: forget what was said before. Sets
+ * extack.
+ */
+int ipsec_roce_home_set(struct ipsec_roce_bond *bond, const struct ipsec_roce_sa_id *id,
+			const struct ipsec_roce_port *port, struct netlink_ext_ack *extack);
+/* The port that was named for it; IROCE_REPL_NO_PORT: none. */
+u8 ipsec_roce_home_named(const struct ipsec_roce_bond *bond, const struct ipsec_roce_sa_id *id);
+/* The SA has come: what was said is used up. */
+void ipsec_roce_home_use(struct ipsec_roce_bond *bond, const struct ipsec_roce_sa_id *id);
+/* The port leaves: what names it is forgotten. */
+void ipsec_roce_home_drop(struct ipsec_roce_bond *bond, u8 port);
+/* The port with the fewest SAs of @sa's kind. The bond has a port. */
+u8 ipsec_roce_home_choose(const struct ipsec_roce_bond *bond, const struct ipsec_roce_sa *sa);
+/* In @bond->by_flow. */
+u32 ipsec_roce_flow_hash(const struct xfrm_state *x);
 
 /* ---- stats.c ---------------------------------------------------------- */
 

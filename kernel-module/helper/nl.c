@@ -113,13 +113,24 @@ static int put_sa_port(struct sk_buff *msg, struct ipsec_roce_sa *sa, u8 port)
 	return 0;
 }
 
+static int put_home(struct sk_buff *msg, const struct ipsec_roce_sa *sa)
+{
+	const struct ipsec_roce_port *port;
+
+	if (sa->placement != IROCE_PLACE_PER_PORT)
+		return 0;
+	port = sa->bond->ports[sa->repl.target];
+	return port ? nla_put_u32(msg, IPSEC_ROCE_A_SA_HOME_IFINDEX, port->dev->ifindex) : 0;
+}
+
 static int put_sa(struct sk_buff *msg, struct ipsec_roce_sa *sa)
 {
 	u8 i;
 
 	if (put_sa_id(msg, sa) || nla_put_u8(msg, IPSEC_ROCE_A_PLACEMENT, sa->placement) ||
 	    nla_put_u64_64bit(msg, IPSEC_ROCE_A_SA_START, sa->repl.start, IPSEC_ROCE_A_PAD) ||
-	    (sa->repl.is_dead && nla_put_flag(msg, IPSEC_ROCE_A_SA_IS_DEAD)))
+	    (sa->repl.is_dead && nla_put_flag(msg, IPSEC_ROCE_A_SA_IS_DEAD)) ||
+	    put_home(msg, sa))
 		return -EMSGSIZE;
 	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
 		if (sa->bond->ports[i] && sa->repl.cell[i] != IROCE_REPL_ABSENT &&
@@ -302,6 +313,72 @@ static int set_bond(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
+static int get_sa_id(struct genl_info *info, struct ipsec_roce_sa_id *id)
+{
+	const struct nlattr *daddr = info->attrs[IPSEC_ROCE_A_SA_DADDR];
+
+	memset(id, 0, sizeof(*id));
+	id->family = nla_get_u16(info->attrs[IPSEC_ROCE_A_SA_FAMILY]);
+	id->spi = nla_get_be32(info->attrs[IPSEC_ROCE_A_SA_SPI]);
+	if (id->family != AF_INET && id->family != AF_INET6) {
+		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[IPSEC_ROCE_A_SA_FAMILY],
+				    "SAs are IPv4 or IPv6");
+		return -EAFNOSUPPORT;
+	}
+	if (nla_len(daddr) != (id->family == AF_INET ? sizeof(id->daddr.a4) :
+						       sizeof(id->daddr.a6))) {
+		NL_SET_ERR_MSG_ATTR(info->extack, daddr, "The address is not of this family");
+		return -EINVAL;
+	}
+	memcpy(&id->daddr, nla_data(daddr), nla_len(daddr));
+	return 0;
+}
+
+/* RTNL, bond.lock. */
+static int set_home_of(struct ipsec_roce_bond *bond, const struct ipsec_roce_sa_id *id,
+		       struct genl_info *info)
+{
+	struct nlattr *asked = info->attrs[IPSEC_ROCE_A_PORT_IFINDEX];
+	struct ipsec_roce_port *port = NULL;
+	struct net_device *dev;
+
+	if (nla_get_u32(asked)) {
+		dev = __dev_get_by_index(genl_info_net(info), nla_get_u32(asked));
+		port = dev ? ipsec_roce_port_find(bond, dev) : NULL;
+		if (!port) {
+			NL_SET_ERR_MSG_ATTR(info->extack, asked, "The bond has no such port");
+			return -ENODEV;
+		}
+	}
+	return ipsec_roce_home_set(bond, id, port, info->extack);
+}
+
+static int set_home(struct sk_buff *skb, struct genl_info *info)
+{
+	struct ipsec_roce_sa_id id;
+	struct ipsec_roce_bond *bond;
+	int err;
+
+	if (GENL_REQ_ATTR_CHECK(info, IPSEC_ROCE_A_SA_FAMILY) ||
+	    GENL_REQ_ATTR_CHECK(info, IPSEC_ROCE_A_SA_DADDR) ||
+	    GENL_REQ_ATTR_CHECK(info, IPSEC_ROCE_A_SA_SPI) ||
+	    GENL_REQ_ATTR_CHECK(info, IPSEC_ROCE_A_PORT_IFINDEX))
+		return -EINVAL;
+	err = get_sa_id(info, &id);
+	if (err)
+		return err;
+	rtnl_lock();
+	err = -ENODEV;
+	bond = bond_asked_for(info);
+	if (bond) {
+		mutex_lock(&bond->lock);
+		err = set_home_of(bond, &id, info);
+		mutex_unlock(&bond->lock);
+	}
+	rtnl_unlock();
+	return err;
+}
+
 /* ---- events ----------------------------------------------------------- */
 
 static struct sk_buff *event_begin(u8 cmd, void **hdr)
@@ -390,6 +467,14 @@ static const struct nla_policy set_policy[] = {
 	[IPSEC_ROCE_A_PLACEMENT] = NLA_POLICY_MAX(NLA_U8, IPSEC_ROCE_PLACEMENT_OWNER),
 };
 
+static const struct nla_policy home_policy[] = {
+	[IPSEC_ROCE_A_IFINDEX] = NLA_POLICY_MIN(NLA_U32, 1),
+	[IPSEC_ROCE_A_PORT_IFINDEX] = { .type = NLA_U32 },
+	[IPSEC_ROCE_A_SA_FAMILY] = { .type = NLA_U16 },
+	[IPSEC_ROCE_A_SA_DADDR] = NLA_POLICY_RANGE(NLA_BINARY, 4, 16),
+	[IPSEC_ROCE_A_SA_SPI] = { .type = NLA_BE32 },
+};
+
 static const struct genl_split_ops ops[] = {
 	{
 		.cmd = IPSEC_ROCE_CMD_GET_BOND,
@@ -416,6 +501,13 @@ static const struct genl_split_ops ops[] = {
 		.policy = bond_policy,
 		.maxattr = ARRAY_SIZE(bond_policy) - 1,
 		.dumpit = dump_sas,
+	},
+	{
+		.cmd = IPSEC_ROCE_CMD_SET_HOME,
+		.flags = GENL_CMD_CAP_DO | GENL_UNS_ADMIN_PERM,
+		.policy = home_policy,
+		.maxattr = ARRAY_SIZE(home_policy) - 1,
+		.doit = set_home,
 	},
 };
 

@@ -77,6 +77,7 @@ static void give_back(struct ipsec_roce_bond *bond, struct ipsec_roce_port *port
 			ipsec_roce_sa_step(sa, &ev, NULL);
 	list_for_each_entry(policy, &bond->policies, link)
 		ipsec_roce_policy_leave(policy, port);
+	ipsec_roce_home_drop(bond, port->index);
 	iroce_repl_group_down(&bond->group, port->index);
 	bond->ports[port->index] = NULL;
 }

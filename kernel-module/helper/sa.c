@@ -99,10 +99,12 @@ static void do_activate(struct ipsec_roce_sa *sa, const struct iroce_repl_todo *
 		push(q, IROCE_REPL_FAIL, todo->live_port);
 		return;
 	}
-	if (sa->placement != IROCE_PLACE_SHARED && sa->repl.start != sa->first_start) {
+	if (sa->placement != IROCE_PLACE_SHARED && sa->armed_at != IROCE_REPL_NO_PORT &&
+	    sa->armed_at != todo->live_port) {
 		sa->bond->n_handovers++;
 		ipsec_roce_nl_handover(sa, todo->live_port, todo->start);
 	}
+	sa->armed_at = todo->live_port;
 	push(q, IROCE_REPL_OK, todo->live_port);
 }
 
@@ -186,9 +188,9 @@ int ipsec_roce_sa_join(struct ipsec_roce_sa *sa, const struct ipsec_roce_port *p
 
 /* ---- what is taken ---------------------------------------------------- */
 
-static u32 spi_hash(const struct xfrm_state *x)
+static u32 spi_hash(const struct ipsec_roce_sa_id *id, u8 dir)
 {
-	return jhash_1word((__force u32)x->id.spi, x->xso.dir);
+	return jhash_1word((__force u32)id->spi, dir);
 }
 
 /* Stands for the key; xfrm frees that before it calls state_free. */
@@ -199,15 +201,14 @@ static u64 key_hash(const struct xfrm_state *x)
 }
 
 static struct ipsec_roce_sa *find_same(const struct ipsec_roce_bond *bond,
-				       const struct xfrm_state *x)
+				       const struct ipsec_roce_sa_id *id, u8 dir)
 {
 	struct ipsec_roce_sa *sa;
 
-	hash_for_each_possible(bond->by_spi, sa, spi_link, spi_hash(x))
-		if (!READ_ONCE(sa->is_deleted) && sa->x->id.spi == x->id.spi &&
-		    sa->x->xso.dir == x->xso.dir &&
-		    sa->x->props.family == x->props.family &&
-		    xfrm_addr_equal(&sa->x->id.daddr, &x->id.daddr, x->props.family))
+	hash_for_each_possible(bond->by_spi, sa, spi_link, spi_hash(id, dir))
+		if (!READ_ONCE(sa->is_deleted) && sa->dir == dir && sa->id.spi == id->spi &&
+		    sa->id.family == id->family &&
+		    xfrm_addr_equal(&sa->id.daddr, &id->daddr, id->family))
 			return sa;
 	return NULL;
 }
@@ -244,35 +245,44 @@ static int validate(const struct xfrm_state *x, struct netlink_ext_ack *extack)
 	return 0;
 }
 
+/* Where nothing else would do, an SA has a home, which we choose if nobody has. */
+static bool needs_home(const struct iroce_place_facts *facts)
+{
+	if (facts->wish == IROCE_PLACE_ANY)
+		return !facts->is_one_engine && facts->mode != IROCE_BOND_ACTIVE_BACKUP;
+	return facts->wish == IROCE_PLACE_PER_PORT;
+}
+
 /* Where may it live? Refuses what would repeat a nonce or accept a packet twice. */
-static int place(const struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
+static int place(const struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa, u8 *home,
 		 struct netlink_ext_ack *extack)
 {
 	struct iroce_place_facts facts = {};
 	enum iroce_place_reason reason;
 	enum iroce_placement placement;
 
+	*home = ipsec_roce_home_named(bond, &sa->id);
 	ipsec_roce_bond_facts(bond, &facts);
 	facts.dir = sa->dir;
+	facts.has_home = *home != IROCE_REPL_NO_PORT || needs_home(&facts);
 	facts.is_key_taken = sa->dir == IROCE_DIR_OUT && is_key_taken(bond, sa->key);
 	reason = iroce_place(&facts, &placement);
 	if (reason) {
 		ipsec_roce_say(extack, iroce_place_text(reason));
 		return -EOPNOTSUPP;
 	}
-	if (placement == IROCE_PLACE_PER_PORT) {
-		NL_SET_ERR_MSG_MOD(extack, "SAs per port cannot be placed yet: use ports of one adapter, or active-backup");
-		return -EOPNOTSUPP;
-	}
 	sa->placement = placement;
+	if (placement == IROCE_PLACE_PER_PORT && *home == IROCE_REPL_NO_PORT)
+		*home = ipsec_roce_home_choose(bond, sa);
 	return 0;
 }
 
-static int init_repl(struct ipsec_roce_sa *sa, struct netlink_ext_ack *extack)
+static int init_repl(struct ipsec_roce_sa *sa, u8 home, struct netlink_ext_ack *extack)
 {
 	const struct iroce_repl_cfg cfg = {
 		.placement = sa->placement,
 		.dir = sa->dir,
+		.home = home,
 		.is_esn = sa->x->props.flags & XFRM_STATE_ESN,
 		.gap = sa->dir == IROCE_DIR_OUT ? GAP_OUT : 0,
 		.last = ipsec_roce_last(sa->x, sa->dir),
@@ -294,8 +304,10 @@ static void sa_link(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 	if (sa->is_twin)
 		return;
 	bond->n_walked += sa->placement != IROCE_PLACE_SHARED;
-	hash_add(bond->by_spi, &sa->spi_link, spi_hash(sa->x));
+	hash_add(bond->by_spi, &sa->spi_link, spi_hash(&sa->id, sa->dir));
 	hash_add(bond->by_key, &sa->key_link, sa->key);
+	if (sa->placement == IROCE_PLACE_PER_PORT)
+		hash_add(bond->by_flow, &sa->flow_link, ipsec_roce_flow_hash(sa->x));
 }
 
 static void sa_unlink(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
@@ -304,6 +316,7 @@ static void sa_unlink(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 		bond->n_walked -= sa->placement != IROCE_PLACE_SHARED;
 		hash_del(&sa->spi_link);
 		hash_del(&sa->key_link);
+		hash_del(&sa->flow_link);
 	}
 	list_del(&sa->link);
 	bond->generation = bond->generation + 1 ?: 1;
@@ -344,6 +357,7 @@ static int sa_install(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 	       struct netlink_ext_ack *extack)
 {
+	u8 home;
 	int err;
 
 	if (bond->is_going) {
@@ -354,9 +368,9 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 		NL_SET_ERR_MSG_MOD(extack, "Switch it on first: ethtool -K BOND esp-hw-offload on");
 		return -EOPNOTSUPP;
 	}
-	sa->is_twin = find_same(bond, sa->x);
+	sa->is_twin = find_same(bond, &sa->id, sa->dir);
 	if (!sa->is_twin) {
-		err = place(bond, sa, extack) ?: init_repl(sa, extack);
+		err = place(bond, sa, &home, extack) ?: init_repl(sa, home, extack);
 		if (err)
 			return err;
 	}
@@ -371,6 +385,7 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 		sa_unlink(bond, sa);
 		return err;
 	}
+	ipsec_roce_home_use(bond, &sa->id);
 	queue_delayed_work(ipsec_roce_wq, &bond->poll, IPSEC_ROCE_POLL_INTERVAL);
 	return 0;
 }
@@ -399,7 +414,13 @@ int ipsec_roce_state_add(struct net_device *dev, struct xfrm_state *x,
 	sa->bond = bond;
 	sa->x = x;
 	sa->dir = x->xso.dir == XFRM_DEV_OFFLOAD_IN ? IROCE_DIR_IN : IROCE_DIR_OUT;
+	sa->id = (struct ipsec_roce_sa_id) {
+		.daddr = x->id.daddr,
+		.spi = x->id.spi,
+		.family = x->props.family,
+	};
 	sa->key = key_hash(x);
+	sa->armed_at = IROCE_REPL_NO_PORT;
 	spin_lock_init(&sa->lock);
 
 	mutex_lock(&bond->lock);

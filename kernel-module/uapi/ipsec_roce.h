@@ -23,6 +23,16 @@
  * SET_BOND	request: IFINDEX, PLACEMENT. Refused with words if no SA could be
  *	placed so. SAs that are there stay as they are.
  *
+ * SET_HOME	request: IFINDEX (bond), SA_FAMILY, SA_DADDR, SA_SPI, PORT_IFINDEX.
+ *	The SA of this identity that is added next belongs to this port, for SAs with an SPI
+ *	and key of their own per port (RFC 9611). An outbound SA is used there alone; an inbound
+ *	one is expected there first. A second SET_HOME replaces the first, PORT_IFINDEX 0
+ *	takes it back; it is gone when the SA has come, or the port has left. Refused if the bond's
+ *	placement is set to another, and for more than 256 SAs of a bond at a time.
+ *	SAs that nobody names a port for, and that need one, go to the port with the fewest
+ *	SAs of the same direction, addresses, reqid, mark and if_id (those past their soft
+ *	lifetime do not count).
+ *
  * GET_SA	dump: IFINDEX of a bond, or nothing for all. For each SA
  *	IFINDEX		u32	the bond
  *	SA_DIR		u8	0 in, 1 out
@@ -32,6 +42,8 @@
  *	PLACEMENT	u8
  *	SA_START	u64	numbers up to it were used when it was last handed to a port
  *	SA_IS_DEAD	flag	never used again; waits to be deleted
+ *	SA_HOME_IFINDEX	u32	per port only: out: the port it belongs to; in: the port where
+ *				its traffic is expected now. Absent while that port is no member
  *	SA_PORT		nest, one for each port that has something of it
  *		SA_PORT_IFINDEX	u32
  *		SA_PORT_STATE	string	see core/repl.h: "standby", "live", "failed", ...
@@ -46,7 +58,7 @@
  * EV_TROUBLE		IFINDEX SA_DIR SA_FAMILY SA_DADDR SA_SPI PORT_IFINDEX REASON (string)
  *
  * Integers are in the host's byte order, addresses and SPI in the network's. Any user may
- * ask; SET_BOND needs CAP_NET_ADMIN. No keys are ever in here.
+ * ask; SET_BOND and SET_HOME need CAP_NET_ADMIN. No keys are ever in here.
  */
 #ifndef IPSEC_ROCE_UAPI_H
 #define IPSEC_ROCE_UAPI_H
@@ -66,6 +78,7 @@ enum ipsec_roce_cmd {
 	IPSEC_ROCE_CMD_EV_PORT_GONE,
 	IPSEC_ROCE_CMD_EV_HANDOVER,
 	IPSEC_ROCE_CMD_EV_TROUBLE,
+	IPSEC_ROCE_CMD_SET_HOME,
 };
 
 enum ipsec_roce_placement {
@@ -105,6 +118,7 @@ enum ipsec_roce_attr {
 	IPSEC_ROCE_A_SA_PORT_BYTES,
 	IPSEC_ROCE_A_SA_PORT_LAST,
 	IPSEC_ROCE_A_REASON,
+	IPSEC_ROCE_A_SA_HOME_IFINDEX,
 	IPSEC_ROCE_N_ATTRS,
 };
 

@@ -4,6 +4,8 @@
     helper_nl.py bonds                      all bonds
     helper_nl.py sas                        all SAs
     helper_nl.py place IFINDEX PLACEMENT    sets the placement of SAs to come (a number)
+    helper_nl.py home IFINDEX DADDR SPI PORT [N]
+                                            the SA (the N SAs from SPI on) added next belongs to PORT
     helper_nl.py raw CMD HEX                one request with these attributes, whatever they are
 
 A request that is refused prints {"error": errno, "text": what the kernel says}.
@@ -20,11 +22,11 @@ GENERIC, SOL_NETLINK, EXT_ACK, CAP_ACK = 16, 270, 11, 10
 REQUEST, ACK, DUMP, CAPPED, TLVS = 1, 4, 0x300, 0x100, 0x200
 ERROR, DONE = 2, 3
 CTRL, GETFAMILY, FAMILY_ID, FAMILY_NAME = 16, 3, 1, 2
-GET_BOND, SET_BOND, GET_SA = 1, 2, 3
+GET_BOND, SET_BOND, GET_SA, SET_HOME = 1, 2, 3, 10
 NAMES = ("unspec pad ifindex ifname placement n_sas n_policies n_handovers port port_ifindex "
          "port_ifname port_index port_engine port_can_offload port_running port_active sa_dir "
          "sa_family sa_daddr sa_spi sa_start sa_is_dead sa_port sa_port_ifindex sa_port_state "
-         "sa_port_packets sa_port_bytes sa_port_last reason").split()
+         "sa_port_packets sa_port_bytes sa_port_last reason sa_home_ifindex").split()
 NESTS = {"port", "sa_port"}
 STRINGS = {"ifname", "port_ifname", "sa_port_state", "reason"}
 FLAGS = {"port_can_offload", "port_running", "port_active", "sa_is_dead"}
@@ -105,6 +107,14 @@ def main():
     elif what == "place":
         call(sock, family, SET_BOND, ACK, attr(2, struct.pack("=I", int(args[0])))
              + attr(4, bytes([int(args[1])])))
+        result = "ok"
+    elif what == "home":
+        bond, daddr, spi, port = int(args[0]), args[1], int(args[2], 0), int(args[3])
+        kind = socket.AF_INET6 if ":" in daddr else socket.AF_INET
+        for n in range(int(args[4]) if len(args) > 4 else 1):
+            call(sock, family, SET_HOME, ACK, attr(2, struct.pack("=I", bond))
+                 + attr(17, struct.pack("=H", kind)) + attr(18, socket.inet_pton(kind, daddr))
+                 + attr(19, struct.pack("!I", spi + n)) + attr(9, struct.pack("=I", port)))
         result = "ok"
     else:
         result = [tree(a) for a in call(sock, family, int(args[0]), ACK, bytes.fromhex(args[1]))]
