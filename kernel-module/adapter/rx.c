@@ -5,8 +5,8 @@
  *
  *	ESP of an SA of ours:  replay look -> open -> trailer -> replay commit
  *	                       -> SA selector -> policy -> deliver with its SA
- *	ESP of another SA:     to the stack, if it has it in software or nobody has it
- *	                       and no policy of ours asks for it: see is_orphan()
+ *	ESP of another SA:     to the stack, if it has it in software, or our bond has it, or
+ *	                       nobody and no policy of ours asks for it: see is_orphan()
  *	cleartext:             policy (I2) -> deliver
  *
  * The table of policy verdicts is in spd.c. The core does not check cleartext
@@ -24,6 +24,7 @@
 #include <linux/udp.h>
 #include <net/ipv6.h>
 
+#include "engine/ipsec_roce_engine.h"
 #include "ipsec.h"
 
 /* ---- delivery --------------------------------------------------------- */
@@ -295,6 +296,15 @@ static bool is_sealed_pair(const struct iroce_func *f, const struct iroce_flow_k
 	}
 }
 
+/* An SA of the bond that we are a port of: its helper wants to see it, and lets nobody open it. */
+static bool is_bonds(const struct iroce_func *f, const struct xfrm_state *x)
+{
+	const struct net_device *dev = READ_ONCE(x->xso.dev);
+
+	return dev && dev == netdev_master_upper_dev_get_rcu(f->netdev) &&
+	       ipsec_roce_engine_is_helped(dev);
+}
+
 /*
  * ESP of an SPI that we don't have. The stack may have it in software. Where it has
  * not, and a policy of ours seals something between these addresses, this is traffic
@@ -311,7 +321,7 @@ static bool is_orphan(struct iroce_func *f, const struct iroce_flow_key *key, __
 			      IPPROTO_ESP, key->family);
 	if (!x)
 		return is_sealed_pair(f, key);
-	is_offloaded = x->xso.type == XFRM_DEV_OFFLOAD_PACKET;
+	is_offloaded = x->xso.type == XFRM_DEV_OFFLOAD_PACKET && !is_bonds(f, x);
 	xfrm_state_put(x);
 	return is_offloaded;
 }

@@ -4,6 +4,7 @@
  * SA's numbers, and where the helper of bonds asks for it. See the header.
  */
 #include <linux/module.h>
+#include <linux/netdevice.h>
 #include <linux/netlink.h>
 #include <linux/rwsem.h>
 
@@ -64,6 +65,22 @@ int ipsec_roce_engine_state_add(struct net_device *dev, struct xfrm_state *x,
 	return err;
 }
 EXPORT_SYMBOL_GPL(ipsec_roce_engine_state_add);
+
+static const struct xfrmdev_ops *helper_ops;	/* compared alone */
+
+void ipsec_roce_engine_set_helper(const struct xfrmdev_ops *ops)
+{
+	WRITE_ONCE(helper_ops, ops);
+}
+EXPORT_SYMBOL_GPL(ipsec_roce_engine_set_helper);
+
+bool ipsec_roce_engine_is_helped(const struct net_device *dev)
+{
+	const struct xfrmdev_ops *ops = READ_ONCE(helper_ops);
+
+	return ops && READ_ONCE(dev->xfrmdev_ops) == ops;
+}
+EXPORT_SYMBOL_GPL(ipsec_roce_engine_is_helped);
 
 MODULE_DESCRIPTION("Which network devices share the sequence numbers of IPsec SAs");
 MODULE_AUTHOR("roce-ipsec");

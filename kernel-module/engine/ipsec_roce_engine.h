@@ -21,6 +21,7 @@ struct module;
 struct net_device;
 struct netlink_ext_ack;
 struct xfrm_state;
+struct xfrmdev_ops;
 
 /*
  * struct ipsec_roce_engine - what a driver says of its devices
@@ -45,6 +46,17 @@ struct ipsec_roce_engine {
 /* Module init and exit of the driver: before its first, after its last device. */
 void ipsec_roce_engine_register(struct ipsec_roce_engine *engine);
 void ipsec_roce_engine_unregister(struct ipsec_roce_engine *engine);
+
+/*
+ * Frames of an SA of a bond may come to a port that does not have the SA: see helper/ingress.c.
+ * A driver that drops ESP of SAs that are not its own lets those through to the stack,
+ * where the helper sees them; it has closed the stack's own way to open them.
+ *
+ * ipsec_roce_engine_set_helper: the ops of the helper's bonds; NULL: there are none
+ * ipsec_roce_engine_is_helped: is @dev such a bond? RCU read side, or @dev otherwise kept.
+ */
+void ipsec_roce_engine_set_helper(const struct xfrmdev_ops *ops);
+bool ipsec_roce_engine_is_helped(const struct net_device *dev);
 
 /* NULL: nobody speaks for @dev. Sleeps. */
 const void *ipsec_roce_engine_of(const struct net_device *dev);

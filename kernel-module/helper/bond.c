@@ -33,7 +33,6 @@ const struct xfrmdev_ops ipsec_roce_xfrmdev_ops = {
 	.xdo_dev_state_delete = iroce_compat_xdo(ipsec_roce_state_delete),
 	.xdo_dev_state_free = iroce_compat_xdo(ipsec_roce_state_free),
 	.xdo_dev_offload_ok = ipsec_roce_offload_ok,
-	.xdo_dev_state_advance_esn = ipsec_roce_state_advance_esn,
 	.xdo_dev_state_update_stats = ipsec_roce_state_update_stats,
 	.xdo_dev_policy_add = ipsec_roce_policy_add,
 	.xdo_dev_policy_delete = ipsec_roce_policy_delete,
@@ -69,6 +68,18 @@ struct ipsec_roce_bond *ipsec_roce_bond_of(const struct net_device *dev)
 	}
 	rcu_read_unlock();
 	return found;
+}
+
+bool ipsec_roce_bond_is_guarded(const struct net *net)
+{
+	const struct ipsec_roce_bond *bond;
+
+	/* Policies come without RTNL, but only while it is on; those there are outlive that. */
+	list_for_each_entry(bond, &bonds, link)
+		if (net_eq(dev_net(bond->dev), net) &&
+		    (bond->dev->features & NETIF_F_HW_ESP || !list_empty(&bond->policies)))
+			return true;
+	return false;
 }
 
 /* ---- what it is ------------------------------------------------------- */
@@ -172,6 +183,9 @@ static void hook(struct net_device *dev)
 	INIT_LIST_HEAD(&bond->homes);
 	init_waitqueue_head(&bond->wait);
 	INIT_DELAYED_WORK(&bond->poll, ipsec_roce_sa_poll);
+	spin_lock_init(&bond->seen_lock);
+	INIT_LIST_HEAD(&bond->seen);
+	INIT_DELAYED_WORK(&bond->seen_work, ipsec_roce_ingress_seen);
 	bond->wish = IROCE_PLACE_ANY;
 	list_add_tail_rcu(&bond->link, &bonds);
 	take_ports(bond);
@@ -211,6 +225,7 @@ static void unhook(struct ipsec_roce_bond *bond)
 	wait_event(bond->wait, list_empty_careful(&bond->sas) &&
 			       list_empty_careful(&bond->policies));
 	cancel_delayed_work_sync(&bond->poll);
+	cancel_delayed_work_sync(&bond->seen_work);
 	drop_ports(bond);
 	WRITE_ONCE(dev->xfrmdev_ops, bond->stock_ops);
 	if (dev->reg_state == NETREG_REGISTERED && mode_of(netdev_priv(dev)) !=

@@ -29,11 +29,12 @@
  *	RTNL			notifier: ports come, go, change. Flushes of xfrm come under it too.
  *	ipsec_roce_bond.lock	mutex: lists, ports, all steps of the state machine.
  *				state_add, state_free, policy_add; notifier; works.
- *	xfrm_state.lock (of x)	the kernel's: state_delete, advance_esn; atomic
+ *	xfrm_state.lock (of x)	the kernel's: state_delete; atomic
  *	ipsec_roce_sa.lock	spinlock, BH disabled: which shadows a driver has. state_delete
  *	ipsec_roce_policy.lock	and policy_delete reach the ports under it, at once: when
  *				they return, no port begins to use the SA any more.
  *	xfrm_state.lock (of a shadow)	as the kernel's own calls hold it (delete, update_stats)
+ *	ipsec_roce_bond.seen_lock	spinlock, BH disabled, innermost: what ingress.c notes
  *
  * A driver's state_add and state_free are called under bond.lock, and perhaps RTNL, as
  * the stock bond calls them too: they may sleep, but not take RTNL.
@@ -45,6 +46,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/netdevice.h>
+#include <linux/netfilter.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -55,13 +57,17 @@
 
 #define IPSEC_ROCE_SA_HASH_BITS	10
 
+struct ipsec_roce_bond;
+
 /*
- * struct ipsec_roce_port - a lower device of a bond; bond.lock
+ * struct ipsec_roce_port - a lower device of a bond; bond.lock, readers RCU
  * @index: its bit and cell in the state machine
  * @engine: who counts its SAs, see ipsec_roce_engine.h; NULL: it alone
+ * @nf: looks at what its stack gets, see ingress.c
  */
 struct ipsec_roce_port {
-	struct list_head link;
+	struct ipsec_roce_bond *bond;
+	struct nf_hook_ops nf;
 	struct net_device *dev;
 	netdevice_tracker tracker;
 	const void *engine;
@@ -81,6 +87,8 @@ struct ipsec_roce_port {
  * @n_walked: SAs that are not shared by all ports: each is asked when a port changes
  * @generation: counts SAs that came or went; not 0
  * @n_handovers: times that an SA moved to another port
+ * @seen_lock: @seen, and sa->missed, seen_link, seen_port, is_unlinked
+ * @seen: SAs whose frames came to a port that does not have them; @seen_work steps them
  * @wait: woken when the last SA or policy of the bond is gone
  */
 struct ipsec_roce_bond {
@@ -108,6 +116,10 @@ struct ipsec_roce_bond {
 	u64 n_handovers;
 	wait_queue_head_t wait;
 	struct delayed_work poll;
+
+	spinlock_t seen_lock;
+	struct list_head seen;
+	struct delayed_work seen_work;
 };
 
 /* What the wire knows an SA by. */
@@ -140,6 +152,10 @@ struct ipsec_roce_shadow {
  * @id: of @x, which readers under RCU alone must not look at
  * @key: hash of the key
  * @armed_at: port that it was handed to last, or IROCE_REPL_NO_PORT
+ * @type: what x->type was before ingress.c closed it
+ * @encap: UDP port that it comes to, or 0
+ * @missed: frames that came to a port's stack unopened, by port
+ * @seen_port: the last of these ports
  * @lock: @is_deleted, @shadow[], @gone
  * @gone: what shadows that are no more have counted
  */
@@ -158,6 +174,14 @@ struct ipsec_roce_sa {
 	bool is_twin;
 	u64 first_start;		/* what xfrm said was used already */
 	struct iroce_repl_sa repl;
+
+	const struct xfrm_type *type;
+	__be16 encap;
+
+	struct list_head seen_link;
+	u64 missed[IROCE_REPL_PORTS_MAX];
+	u8 seen_port;
+	bool is_unlinked;
 
 	spinlock_t lock;
 	bool is_deleted;
@@ -207,6 +231,8 @@ void ipsec_roce_bond_facts(const struct ipsec_roce_bond *bond, struct iroce_plac
 void ipsec_roce_bond_scan(void);
 /* Unhooks all, hooks none any more. Process context, no lock held. */
 void ipsec_roce_bond_exit(void);
+/* May a bond of this netns have policies that a device that joins has not got? RTNL. */
+bool ipsec_roce_bond_is_guarded(const struct net *net);
 /* Notifier; RTNL. */
 int ipsec_roce_bond_event(struct net_device *dev, unsigned long event);
 /* Walk; RTNL. */
@@ -240,6 +266,9 @@ static inline struct ipsec_roce_sa *ipsec_roce_sa_of(const struct xfrm_state *x)
 /* ---- sa.c ------------------------------------------------------------- */
 
 void ipsec_roce_sa_init(void);
+/* An inbound SA of this identity; NULL. RCU read side. */
+struct ipsec_roce_sa *ipsec_roce_sa_find_in(const struct ipsec_roce_bond *bond,
+					    const struct ipsec_roce_sa_id *id);
 /* An event for one SA, and all that follows from it. bond.lock. */
 void ipsec_roce_sa_step(struct ipsec_roce_sa *sa, const struct iroce_repl_event *ev,
 			struct netlink_ext_ack *extack);
@@ -272,6 +301,33 @@ u8 ipsec_roce_home_choose(const struct ipsec_roce_bond *bond, const struct ipsec
 /* In @bond->by_flow. */
 u32 ipsec_roce_flow_hash(const struct xfrm_state *x);
 
+/* ---- ingress.c -------------------------------------------------------- */
+
+/* Lets nobody but its ports open what @sa protects, and takes that back. bond.lock. */
+void ipsec_roce_ingress_close(struct ipsec_roce_sa *sa);
+void ipsec_roce_ingress_reopen(struct ipsec_roce_sa *sa);
+/* Begins and ends to look at what the port's stack gets; readers may run on. bond.lock. */
+int ipsec_roce_ingress_watch(struct ipsec_roce_port *port, struct netlink_ext_ack *extack);
+void ipsec_roce_ingress_unwatch(struct ipsec_roce_port *port);
+/* SAs seen where they are not. Work item. */
+void ipsec_roce_ingress_seen(struct work_struct *work);
+/* The port's index may be another's next. bond.lock. */
+void ipsec_roce_ingress_left(struct ipsec_roce_sa *sa, const struct ipsec_roce_port *port);
+/* @sa is found no more: nothing is noted on it from here on. bond.lock. */
+void ipsec_roce_ingress_forget(struct ipsec_roce_sa *sa);
+
+/*
+ * Guards: between becoming a bond's port and having its policies, a device would hand
+ * cleartext to the bond (I2). A guard drops all it gets meanwhile. RTNL.
+ */
+/* @dev is about to join something. */
+void ipsec_roce_guard_add(struct net_device *dev);
+bool ipsec_roce_guard_has(const struct net_device *dev);
+/* It has what it needs, or needs nothing. */
+void ipsec_roce_guard_drop(struct net_device *dev);
+/* No notifier any more. Process context. */
+void ipsec_roce_guard_exit(void);
+
 /* ---- stats.c ---------------------------------------------------------- */
 
 #define IPSEC_ROCE_POLL_INTERVAL HZ
@@ -280,7 +336,6 @@ u32 ipsec_roce_flow_hash(const struct xfrm_state *x);
 void ipsec_roce_sa_poll(struct work_struct *work);
 
 void ipsec_roce_state_update_stats(struct xfrm_state *x);
-void ipsec_roce_state_advance_esn(struct xfrm_state *x);
 bool ipsec_roce_offload_ok(struct sk_buff *skb, struct xfrm_state *x);
 
 /* ---- shadow.c --------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 
+#include "engine/ipsec_roce_engine.h"
 #include "helper.h"
 #include "nl.h"
 
@@ -46,8 +47,10 @@ static int port_changed(struct net_device *dev,
 	struct ipsec_roce_port *port;
 	int err = 0;
 
-	if (!bond)
+	if (!bond) {
+		ipsec_roce_guard_drop(dev);
 		return NOTIFY_DONE;
+	}
 	mutex_lock(&bond->lock);
 	port = ipsec_roce_port_find(bond, dev);
 	if (info->linking && !port)
@@ -57,6 +60,9 @@ static int port_changed(struct net_device *dev,
 		ipsec_roce_port_leave(bond, port);
 	ipsec_roce_port_set_active(bond);
 	mutex_unlock(&bond->lock);
+	/* One that did not make it is kept closed until the bond has let go of it. */
+	if (!err)
+		ipsec_roce_guard_drop(dev);
 	return notifier_from_errno(err);
 }
 
@@ -83,14 +89,21 @@ static int netdev_event(struct notifier_block *nb, unsigned long event, void *pt
 	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
 
 	switch (event) {
+	case NETDEV_JOIN:
+		/* Whose port it will be is not known yet. */
+		if (ipsec_roce_bond_is_guarded(dev_net(dev)))
+			ipsec_roce_guard_add(dev);
+		break;
 	case NETDEV_PRECHANGEUPPER:
 		return port_will_change(dev, ptr);
 	case NETDEV_CHANGEUPPER:
 		return port_changed(dev, ptr);
 	case NETDEV_CHANGELOWERSTATE:
 		return port_state_changed(dev, ptr);
-	case NETDEV_REGISTER:
 	case NETDEV_UNREGISTER:
+		ipsec_roce_guard_drop(dev);
+		fallthrough;
+	case NETDEV_REGISTER:
 	case NETDEV_FEAT_CHANGE:
 	case NETDEV_CHANGEINFODATA:
 	case NETDEV_CHANGE:
@@ -124,6 +137,7 @@ static int __init ipsec_roce_init(void)
 	err = register_netdevice_notifier(&notifier);
 	if (err)
 		goto err_nl;
+	ipsec_roce_engine_set_helper(&ipsec_roce_xfrmdev_ops);
 	return 0;
 
 err_nl:
@@ -137,7 +151,9 @@ static void __exit ipsec_roce_exit(void)
 {
 	/* While bonds are ours we must hear of their ports. */
 	ipsec_roce_bond_exit();
+	ipsec_roce_engine_set_helper(NULL);
 	unregister_netdevice_notifier(&notifier);
+	ipsec_roce_guard_exit();
 	ipsec_roce_nl_exit();
 	ipsec_roce_shadow_exit();
 	destroy_workqueue(ipsec_roce_wq);

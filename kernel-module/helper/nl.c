@@ -89,7 +89,7 @@ static int put_sa_id(struct sk_buff *msg, const struct ipsec_roce_sa *sa)
 static int put_sa_port(struct sk_buff *msg, struct ipsec_roce_sa *sa, u8 port)
 {
 	struct nlattr *nest = nla_nest_start(msg, IPSEC_ROCE_A_SA_PORT);
-	u64 packets = 0, bytes = 0, last = 0;
+	u64 packets = 0, bytes = 0, last = 0, missed;
 
 	spin_lock_bh(&sa->lock);
 	if (sa->shadow[port]) {
@@ -101,13 +101,17 @@ static int put_sa_port(struct sk_buff *msg, struct ipsec_roce_sa *sa, u8 port)
 		last = ipsec_roce_last(x, sa->dir);
 	}
 	spin_unlock_bh(&sa->lock);
+	spin_lock_bh(&sa->bond->seen_lock);
+	missed = sa->missed[port];
+	spin_unlock_bh(&sa->bond->seen_lock);
 	if (!nest ||
 	    nla_put_u32(msg, IPSEC_ROCE_A_SA_PORT_IFINDEX, sa->bond->ports[port]->dev->ifindex) ||
 	    nla_put_string(msg, IPSEC_ROCE_A_SA_PORT_STATE,
 			   iroce_repl_state_name(sa->repl.cell[port])) ||
 	    nla_put_u64_64bit(msg, IPSEC_ROCE_A_SA_PORT_PACKETS, packets, IPSEC_ROCE_A_PAD) ||
 	    nla_put_u64_64bit(msg, IPSEC_ROCE_A_SA_PORT_BYTES, bytes, IPSEC_ROCE_A_PAD) ||
-	    nla_put_u64_64bit(msg, IPSEC_ROCE_A_SA_PORT_LAST, last, IPSEC_ROCE_A_PAD))
+	    nla_put_u64_64bit(msg, IPSEC_ROCE_A_SA_PORT_LAST, last, IPSEC_ROCE_A_PAD) ||
+	    nla_put_u64_64bit(msg, IPSEC_ROCE_A_SA_PORT_MISSED, missed, IPSEC_ROCE_A_PAD))
 		return -EMSGSIZE;
 	nla_nest_end(msg, nest);
 	return 0;

@@ -48,6 +48,10 @@ int ipsec_roce_port_check(const struct ipsec_roce_bond *bond, struct net_device 
 		ipsec_roce_say(extack, iroce_place_text(IROCE_PLACE_NO_OFFLOAD));
 		return -EOPNOTSUPP;
 	}
+	if (!ipsec_roce_guard_has(dev)) {
+		NL_SET_ERR_MSG_MOD(extack, "The port cannot be kept closed until it has the bond's policies");
+		return -ENOMEM;
+	}
 	list_for_each_entry(sa, &bond->sas, link) {
 		if (sa->is_twin || sa->placement != IROCE_PLACE_SHARED)
 			continue;
@@ -72,39 +76,52 @@ static void give_back(struct ipsec_roce_bond *bond, struct ipsec_roce_port *port
 	struct ipsec_roce_sa *sa;
 
 	/* SAs first: what is left closes the flow, not opens it. */
-	list_for_each_entry(sa, &bond->sas, link)
+	list_for_each_entry(sa, &bond->sas, link) {
 		if (!sa->is_twin)
 			ipsec_roce_sa_step(sa, &ev, NULL);
+		ipsec_roce_ingress_left(sa, port);
+	}
 	list_for_each_entry(policy, &bond->policies, link)
 		ipsec_roce_policy_leave(policy, port);
 	ipsec_roce_home_drop(bond, port->index);
 	iroce_repl_group_down(&bond->group, port->index);
-	bond->ports[port->index] = NULL;
+	WRITE_ONCE(bond->ports[port->index], NULL);
 }
 
 static void destroy(struct ipsec_roce_port *port)
 {
+	ipsec_roce_ingress_unwatch(port);
 	netdev_put(port->dev, &port->tracker);
 	kfree_rcu_mightsleep(port);
 }
 
-static struct ipsec_roce_port *create(struct ipsec_roce_bond *bond, struct net_device *dev)
+static struct ipsec_roce_port *create(struct ipsec_roce_bond *bond, struct net_device *dev,
+				      struct netlink_ext_ack *extack)
 {
 	struct ipsec_roce_port *port;
+	int err;
 	u32 i;
 
 	for (i = 0; i < IROCE_REPL_PORTS_MAX && bond->ports[i]; i++)
 		;
-	if (i == IROCE_REPL_PORTS_MAX)
+	if (i == IROCE_REPL_PORTS_MAX) {
+		NL_SET_ERR_MSG_MOD(extack, "No room for another port");
 		return ERR_PTR(-ENOSPC);
+	}
 	port = kzalloc(sizeof(*port), GFP_KERNEL);
 	if (!port)
 		return ERR_PTR(-ENOMEM);
+	port->bond = bond;
 	port->dev = dev;
 	port->index = i;
 	port->engine = ipsec_roce_engine_of(dev);
+	err = ipsec_roce_ingress_watch(port, extack);
+	if (err) {
+		kfree(port);
+		return ERR_PTR(err);
+	}
 	netdev_hold(dev, &port->tracker, GFP_KERNEL);
-	bond->ports[i] = port;
+	smp_store_release(&bond->ports[i], port);
 	return port;
 }
 
@@ -116,11 +133,9 @@ int ipsec_roce_port_join(struct ipsec_roce_bond *bond, struct net_device *dev,
 	struct ipsec_roce_sa *sa;
 	int err;
 
-	port = create(bond, dev);
-	if (IS_ERR(port)) {
-		NL_SET_ERR_MSG_MOD(extack, "No room for another port");
+	port = create(bond, dev, extack);
+	if (IS_ERR(port))
 		return PTR_ERR(port);
-	}
 	/* Policies first: a flow is closed before it can be sealed, never open. */
 	list_for_each_entry(policy, &bond->policies, link) {
 		err = ipsec_roce_policy_join(policy, port, extack);

@@ -200,17 +200,25 @@ static u64 key_hash(const struct xfrm_state *x)
 		       &key_secret);
 }
 
+/* bond.lock, or RCU read side. */
 static struct ipsec_roce_sa *find_same(const struct ipsec_roce_bond *bond,
 				       const struct ipsec_roce_sa_id *id, u8 dir)
 {
 	struct ipsec_roce_sa *sa;
 
-	hash_for_each_possible(bond->by_spi, sa, spi_link, spi_hash(id, dir))
+	hash_for_each_possible_rcu(bond->by_spi, sa, spi_link, spi_hash(id, dir),
+				   lockdep_is_held(&bond->lock))
 		if (!READ_ONCE(sa->is_deleted) && sa->dir == dir && sa->id.spi == id->spi &&
 		    sa->id.family == id->family &&
 		    xfrm_addr_equal(&sa->id.daddr, &id->daddr, id->family))
 			return sa;
 	return NULL;
+}
+
+struct ipsec_roce_sa *ipsec_roce_sa_find_in(const struct ipsec_roce_bond *bond,
+					    const struct ipsec_roce_sa_id *id)
+{
+	return find_same(bond, id, IROCE_DIR_IN);
 }
 
 static bool is_key_taken(const struct ipsec_roce_bond *bond, u64 key)
@@ -304,7 +312,7 @@ static void sa_link(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 	if (sa->is_twin)
 		return;
 	bond->n_walked += sa->placement != IROCE_PLACE_SHARED;
-	hash_add(bond->by_spi, &sa->spi_link, spi_hash(&sa->id, sa->dir));
+	hash_add_rcu(bond->by_spi, &sa->spi_link, spi_hash(&sa->id, sa->dir));
 	hash_add(bond->by_key, &sa->key_link, sa->key);
 	if (sa->placement == IROCE_PLACE_PER_PORT)
 		hash_add(bond->by_flow, &sa->flow_link, ipsec_roce_flow_hash(sa->x));
@@ -314,10 +322,11 @@ static void sa_unlink(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 {
 	if (!sa->is_twin) {
 		bond->n_walked -= sa->placement != IROCE_PLACE_SHARED;
-		hash_del(&sa->spi_link);
+		hash_del_rcu(&sa->spi_link);
 		hash_del(&sa->key_link);
 		hash_del(&sa->flow_link);
 	}
+	ipsec_roce_ingress_forget(sa);
 	list_del(&sa->link);
 	bond->generation = bond->generation + 1 ?: 1;
 	if (list_empty(&bond->sas))
@@ -385,6 +394,7 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 		sa_unlink(bond, sa);
 		return err;
 	}
+	ipsec_roce_ingress_close(sa);
 	ipsec_roce_home_use(bond, &sa->id);
 	queue_delayed_work(ipsec_roce_wq, &bond->poll, IPSEC_ROCE_POLL_INTERVAL);
 	return 0;
@@ -419,7 +429,9 @@ int ipsec_roce_state_add(struct net_device *dev, struct xfrm_state *x,
 		.spi = x->id.spi,
 		.family = x->props.family,
 	};
+	sa->encap = x->encap ? x->encap->encap_dport : 0;
 	sa->key = key_hash(x);
+	INIT_LIST_HEAD(&sa->seen_link);
 	sa->armed_at = IROCE_REPL_NO_PORT;
 	spin_lock_init(&sa->lock);
 
@@ -427,7 +439,8 @@ int ipsec_roce_state_add(struct net_device *dev, struct xfrm_state *x,
 	err = add(bond, sa, extack);
 	mutex_unlock(&bond->lock);
 	if (err) {
-		kfree(sa);
+		/* A port's stack may have seen it. */
+		kfree_rcu(sa, rcu);
 		return err;
 	}
 	WRITE_ONCE(x->xso.offload_handle, (unsigned long)sa);
@@ -452,14 +465,19 @@ void ipsec_roce_state_delete(struct net_device *dev, struct xfrm_state *x)
 
 void ipsec_roce_state_free(struct net_device *dev, struct xfrm_state *x)
 {
-	struct ipsec_roce_sa *sa = ipsec_roce_sa_of(x);
-	struct ipsec_roce_bond *bond;
+	struct ipsec_roce_bond *bond = ipsec_roce_bond_of(dev);
+	struct ipsec_roce_sa *sa;
 
-	if (!sa)
+	if (!bond)
 		return;
-	bond = sa->bond;
 	mutex_lock(&bond->lock);
+	sa = ipsec_roce_sa_of(x);
+	if (!sa) {
+		mutex_unlock(&bond->lock);
+		return;
+	}
 	WRITE_ONCE(x->xso.offload_handle, 0);
+	ipsec_roce_ingress_reopen(sa);
 	sa_remove(sa);
 	/* The last word to whoever waits for the list to be empty: bond may go after it. */
 	sa_unlink(bond, sa);

@@ -129,8 +129,10 @@ static int copy_pointers(struct xfrm_state *x, const struct xfrm_state *orig)
 	return 0;
 }
 
-static void copy_values(struct xfrm_state *x, const struct xfrm_state *orig)
+static void copy_values(struct xfrm_state *x, const struct ipsec_roce_sa *sa)
 {
+	const struct xfrm_state *orig = sa->x;
+
 	x->id = orig->id;
 	x->sel = orig->sel;
 	/* The port is implied, and the bond is none of its business. */
@@ -148,7 +150,7 @@ static void copy_values(struct xfrm_state *x, const struct xfrm_state *orig)
 	x->inner_mode_iaf = orig->inner_mode_iaf;
 	x->outer_mode = orig->outer_mode;
 	/* The original keeps them from going while we ask; x keeps them by itself then. */
-	x->type = orig->type;
+	x->type = sa->type ?: orig->type;
 	__module_get(x->type->owner);
 	x->type_offload = orig->type_offload;
 	__module_get(x->type_offload->owner);
@@ -176,7 +178,7 @@ struct ipsec_roce_shadow *ipsec_roce_shadow_create(const struct ipsec_roce_sa *s
 	iroce_compat_hrtimer_setup(&x->mtimer, expired, CLOCK_BOOTTIME, HRTIMER_MODE_ABS_SOFT);
 	if (copy_pointers(x, sa->x))
 		goto err_state;
-	copy_values(x, sa->x);
+	copy_values(x, sa);
 	x->xso.dev = port->dev;
 	x->xso.real_dev = port->dev;
 	netdev_hold(port->dev, &x->xso.dev_tracker, GFP_KERNEL);

@@ -74,33 +74,6 @@ out:
 	rcu_read_unlock();
 }
 
-/* The stack itself opened a packet of this SA: no port must take it again (I4). Under x->lock. */
-void ipsec_roce_state_advance_esn(struct xfrm_state *x)
-{
-	struct ipsec_roce_sa *sa = ipsec_roce_sa_of(x);
-	u32 i;
-
-	if (!sa || sa->is_twin || sa->dir != IROCE_DIR_IN || !x->replay_esn)
-		return;
-	spin_lock_bh(&sa->lock);
-	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++) {
-		struct ipsec_roce_shadow *shadow = sa->shadow[i];
-		const struct xfrmdev_ops *ops;
-
-		if (!shadow || !shadow->is_on || shadow->is_stopped)
-			continue;
-		ops = shadow->port->dev->xfrmdev_ops;
-		if (!ops->xdo_dev_state_advance_esn)
-			continue;
-		spin_lock_nested(&shadow->x->lock, SINGLE_DEPTH_NESTING);
-		shadow->x->replay_esn->seq = x->replay_esn->seq;
-		shadow->x->replay_esn->seq_hi = x->replay_esn->seq_hi;
-		ops->xdo_dev_state_advance_esn(shadow->x);
-		spin_unlock(&shadow->x->lock);
-	}
-	spin_unlock_bh(&sa->lock);
-}
-
 /* Which port will send it is not known yet: it must suit each. */
 bool ipsec_roce_offload_ok(struct sk_buff *skb, struct xfrm_state *x)
 {

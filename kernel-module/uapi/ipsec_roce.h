@@ -50,6 +50,8 @@
  *		SA_PORT_PACKETS	u64	since it came to this port, as xfrm counts
  *		SA_PORT_BYTES	u64
  *		SA_PORT_LAST	u64	last number sent, or the top of the window
+ *		SA_PORT_MISSED	u64	frames of it that came to the stack of this port unopened,
+ *					and were dropped
  *
  * Events, multicast group "events":
  * EV_BOND, EV_BOND_GONE	IFINDEX IFNAME
@@ -119,6 +121,7 @@ enum ipsec_roce_attr {
 	IPSEC_ROCE_A_SA_PORT_LAST,
 	IPSEC_ROCE_A_REASON,
 	IPSEC_ROCE_A_SA_HOME_IFINDEX,
+	IPSEC_ROCE_A_SA_PORT_MISSED,
 	IPSEC_ROCE_N_ATTRS,
 };
 

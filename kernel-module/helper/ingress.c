@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What comes in unopened: ESP of an SA at a port that does not have it, and cleartext
+ * at a device that is becoming a port.
+ *
+ *	cable -> port's engine: has the SA? -> opened, with its secpath
+ *	           | no
+ *	           v
+ *	         GRO -> esp_gro_receive -> xfrm_input -> x->type->input: closed() \
+ *	           | or                                                            > dropped,
+ *	           v                                                              /  counted,
+ *	         netfilter ingress: look() ---------------------------------------   noted
+ *	           |
+ *	           v
+ *	         bond -> IP -> xfrm_input -> closed(): dropped
+ *
+ * The fence. The kernel has the key as well, and would open such a frame in software with
+ * a replay window of its own, beside the live one (I4). A state has its ESP code in
+ * x->type; ours has a copy with an input of our own, which opens nothing, wherever the
+ * frame came from.
+ *
+ * The eye. An inbound SA per port follows its traffic: a frame at the wrong port is
+ * noted on its SA, and a work item steps the state machine. The work runs at most once
+ * an interval, so that is what the live window has to stand still for before the SA moves.
+ */
+#include <linux/if_vlan.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/netfilter_netdev.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+#include <linux/udp.h>
+#include <net/ipv6.h>
+
+#include "helper.h"
+
+#define SEEN_INTERVAL	max(HZ / 50, 1)
+#define MAX_TAGS	2
+
+/* ---- notes ------------------------------------------------------------ */
+
+/* Softirq, RCU read side. */
+static void miss(struct ipsec_roce_sa *sa, const struct ipsec_roce_port *port)
+{
+	struct ipsec_roce_bond *bond = sa->bond;
+
+	spin_lock_bh(&bond->seen_lock);
+	sa->missed[port->index]++;
+	sa->seen_port = port->index;
+	if (!sa->is_unlinked && list_empty(&sa->seen_link)) {
+		list_add_tail(&sa->seen_link, &bond->seen);
+		/* Under the lock: once no SA is linked, nobody queues it any more. */
+		queue_delayed_work(ipsec_roce_wq, &bond->seen_work, SEEN_INTERVAL);
+	}
+	spin_unlock_bh(&bond->seen_lock);
+}
+
+void ipsec_roce_ingress_left(struct ipsec_roce_sa *sa, const struct ipsec_roce_port *port)
+{
+	spin_lock_bh(&sa->bond->seen_lock);
+	sa->missed[port->index] = 0;
+	spin_unlock_bh(&sa->bond->seen_lock);
+}
+
+void ipsec_roce_ingress_forget(struct ipsec_roce_sa *sa)
+{
+	spin_lock_bh(&sa->bond->seen_lock);
+	sa->is_unlinked = true;
+	list_del_init(&sa->seen_link);
+	spin_unlock_bh(&sa->bond->seen_lock);
+}
+
+/* What moves with each packet that the live window takes. bond.lock. */
+static u64 progress(struct ipsec_roce_sa *sa)
+{
+	const struct xfrm_state *x;
+	u64 last = 0;
+
+	spin_lock_bh(&sa->lock);
+	if (sa->repl.holder < IROCE_REPL_PORTS_MAX && sa->shadow[sa->repl.holder]) {
+		ipsec_roce_shadow_update(sa, sa->shadow[sa->repl.holder]);
+		x = sa->shadow[sa->repl.holder]->x;
+		/* Without a window there is no top of it. */
+		last = ipsec_roce_last(x, sa->dir) ?: x->curlft.packets;
+	}
+	spin_unlock_bh(&sa->lock);
+	return last;
+}
+
+static struct ipsec_roce_sa *take_seen(struct ipsec_roce_bond *bond, struct list_head *from,
+				       u8 *port)
+{
+	struct ipsec_roce_sa *sa;
+
+	spin_lock_bh(&bond->seen_lock);
+	sa = list_first_entry_or_null(from, struct ipsec_roce_sa, seen_link);
+	if (sa) {
+		list_del_init(&sa->seen_link);
+		*port = sa->seen_port;
+	}
+	spin_unlock_bh(&bond->seen_lock);
+	return sa;
+}
+
+void ipsec_roce_ingress_seen(struct work_struct *work)
+{
+	struct ipsec_roce_bond *bond = container_of(to_delayed_work(work),
+						    struct ipsec_roce_bond, seen_work);
+	struct iroce_repl_event ev = { .type = IROCE_REPL_SEEN };
+	struct ipsec_roce_sa *sa;
+	LIST_HEAD(seen);
+
+	mutex_lock(&bond->lock);
+	/* What is seen from here on waits for the next interval. */
+	spin_lock_bh(&bond->seen_lock);
+	list_splice_init(&bond->seen, &seen);
+	spin_unlock_bh(&bond->seen_lock);
+	while ((sa = take_seen(bond, &seen, &ev.port))) {
+		if (READ_ONCE(sa->is_deleted))
+			continue;
+		ev.last = progress(sa);
+		ipsec_roce_sa_step(sa, &ev, NULL);
+	}
+	mutex_unlock(&bond->lock);
+}
+
+/* ---- the fence -------------------------------------------------------- */
+
+static const struct ipsec_roce_port *port_of(const struct ipsec_roce_bond *bond,
+					     const struct net_device *dev)
+{
+	u32 i;
+
+	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++) {
+		const struct ipsec_roce_port *port = READ_ONCE(bond->ports[i]);
+
+		if (port && port->dev == dev)
+			return port;
+	}
+	return NULL;
+}
+
+/* Instead of esp_input(). GRO runs before netfilter sees the frame: then it is a port's. */
+static int closed(struct xfrm_state *x, struct sk_buff *skb)
+{
+	const struct ipsec_roce_port *port;
+	struct ipsec_roce_sa *sa;
+
+	rcu_read_lock();
+	sa = ipsec_roce_sa_of(x);
+	port = sa ? port_of(sa->bond, skb->dev) : NULL;
+	if (port)
+		miss(sa, port);
+	rcu_read_unlock();
+	/* xfrm counts XfrmInStateProtoError and drops. */
+	return -EPERM;
+}
+
+/*
+ * ESP over IPv4 and IPv6, closed. Not the SA's own: xfrm may still read x->type while, on
+ * another CPU, state_free is done with the SA.
+ */
+static struct {
+	const struct xfrm_type *orig;
+	struct xfrm_type type;
+} closed_types[2];
+static DEFINE_MUTEX(closed_lock);
+
+void ipsec_roce_ingress_close(struct ipsec_roce_sa *sa)
+{
+	u32 i = sa->id.family == AF_INET6;
+
+	if (sa->dir != IROCE_DIR_IN)
+		return;
+	sa->type = sa->x->type;
+	mutex_lock(&closed_lock);
+	/* A module that came anew: of what the old one had, no state is left. */
+	if (closed_types[i].orig != sa->type) {
+		closed_types[i].orig = sa->type;
+		closed_types[i].type = *sa->type;
+		closed_types[i].type.input = closed;
+	}
+	mutex_unlock(&closed_lock);
+	WRITE_ONCE(sa->x->type, &closed_types[i].type);
+}
+
+/* x may outlive us, dead. */
+void ipsec_roce_ingress_reopen(struct ipsec_roce_sa *sa)
+{
+	if (sa->type)
+		WRITE_ONCE(sa->x->type, sa->type);
+}
+
+/* ---- the eye ---------------------------------------------------------- */
+
+/* What is behind the tags, and where. The first one is out of the frame already. */
+static __be16 find_ip(const struct sk_buff *skb, int *off)
+{
+	__be16 proto = skb->protocol;
+	const struct vlan_hdr *tag;
+	struct vlan_hdr buf;
+	u32 n;
+
+	*off = skb_network_offset(skb);
+	for (n = 0; n < MAX_TAGS && eth_type_vlan(proto); n++) {
+		tag = skb_header_pointer(skb, *off, sizeof(buf), &buf);
+		if (!tag)
+			return 0;
+		proto = tag->h_vlan_encapsulated_proto;
+		*off += VLAN_HLEN;
+	}
+	return proto;
+}
+
+/* The protocol in the IP packet at @off, which becomes where it begins; 0: none to be seen. */
+static u8 find_payload(const struct sk_buff *skb, __be16 proto, int *off,
+		       struct ipsec_roce_sa_id *id)
+{
+	const struct ipv6hdr *ip6;
+	const struct iphdr *ip;
+	struct ipv6hdr buf6;
+	struct iphdr buf;
+	__be16 frag_off;
+	u8 next;
+
+	if (proto == htons(ETH_P_IP)) {
+		ip = skb_header_pointer(skb, *off, sizeof(buf), &buf);
+		/* Behind the first fragment there is no SPI, and nothing is opened without it. */
+		if (!ip || ip->frag_off & htons(IP_OFFSET))
+			return 0;
+		id->family = AF_INET;
+		id->daddr.a4 = ip->daddr;
+		*off += ip->ihl * 4;
+		return ip->protocol;
+	}
+	if (proto != htons(ETH_P_IPV6))
+		return 0;
+	ip6 = skb_header_pointer(skb, *off, sizeof(buf6), &buf6);
+	if (!ip6)
+		return 0;
+	id->family = AF_INET6;
+	id->daddr.in6 = ip6->daddr;
+	next = ip6->nexthdr;
+	*off = ipv6_skip_exthdr(skb, *off + sizeof(*ip6), &next, &frag_off);
+	return *off < 0 ? 0 : next;
+}
+
+/* ESP, or perhaps ESP in UDP: to which SA? @encap: the UDP port, or 0. */
+static bool find_esp(const struct sk_buff *skb, struct ipsec_roce_sa_id *id, __be16 *encap)
+{
+	const struct udphdr *udp;
+	struct udphdr buf;
+	__be32 *spi, spi_buf;
+	int off;
+	u8 proto;
+
+	proto = find_payload(skb, find_ip(skb, &off), &off, id);
+	*encap = 0;
+	if (proto == IPPROTO_UDP) {
+		udp = skb_header_pointer(skb, off, sizeof(buf), &buf);
+		if (!udp)
+			return false;
+		*encap = udp->dest;
+		off += sizeof(*udp);
+	} else if (proto != IPPROTO_ESP) {
+		return false;
+	}
+	spi = skb_header_pointer(skb, off, sizeof(spi_buf), &spi_buf);
+	if (!spi)
+		return false;
+	id->spi = *spi;
+	return true;
+}
+
+/* Softirq, RCU read side. */
+static unsigned int look(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	const struct ipsec_roce_port *port = priv;
+	struct ipsec_roce_sa_id id = {};
+	struct ipsec_roce_sa *sa;
+	__be16 encap;
+
+	if (list_empty(&port->bond->sas) || !find_esp(skb, &id, &encap))
+		return NF_ACCEPT;
+	sa = ipsec_roce_sa_find_in(port->bond, &id);
+	if (!sa || sa->encap != encap)
+		return NF_ACCEPT;
+	miss(sa, port);
+	return NF_DROP;
+}
+
+int ipsec_roce_ingress_watch(struct ipsec_roce_port *port, struct netlink_ext_ack *extack)
+{
+	int err;
+
+	port->nf = (struct nf_hook_ops) {
+		.hook = look,
+		.priv = port,
+		.dev = port->dev,
+		.pf = NFPROTO_NETDEV,
+		.hooknum = NF_NETDEV_INGRESS,
+		.priority = INT_MIN,
+	};
+	err = nf_register_net_hook(dev_net(port->dev), &port->nf);
+	if (err)
+		NL_SET_ERR_MSG_MOD(extack, "No netfilter hook at the port: the kernel needs CONFIG_NETFILTER_INGRESS");
+	return err;
+}
+
+void ipsec_roce_ingress_unwatch(struct ipsec_roce_port *port)
+{
+	nf_unregister_net_hook(dev_net(port->dev), &port->nf);
+}
+
+/* ---- guards, RTNL ----------------------------------------------------- */
+
+struct guard {
+	struct list_head link;
+	struct nf_hook_ops nf;
+};
+
+static LIST_HEAD(guards);
+
+static unsigned int drop_all(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	return NF_DROP;
+}
+
+static struct guard *guard_find(const struct net_device *dev)
+{
+	struct guard *guard;
+
+	list_for_each_entry(guard, &guards, link)
+		if (guard->nf.dev == dev)
+			return guard;
+	return NULL;
+}
+
+static void guard_destroy(struct guard *guard)
+{
+	nf_unregister_net_hook(dev_net(guard->nf.dev), &guard->nf);
+	list_del(&guard->link);
+	kfree_rcu_mightsleep(guard);
+}
+
+static void guard_drop_all(struct work_struct *work)
+{
+	struct guard *guard, *next;
+
+	rtnl_lock();
+	list_for_each_entry_safe(guard, next, &guards, link)
+		guard_destroy(guard);
+	rtnl_unlock();
+}
+
+static DECLARE_WORK(guard_work, guard_drop_all);
+
+void ipsec_roce_guard_add(struct net_device *dev)
+{
+	struct guard *guard;
+
+	if (guard_find(dev))
+		return;
+	/* Without one, a bond that has policies refuses the port. */
+	guard = kzalloc(sizeof(*guard), GFP_KERNEL);
+	if (!guard)
+		return;
+	guard->nf = (struct nf_hook_ops) {
+		.hook = drop_all,
+		.dev = dev,
+		.pf = NFPROTO_NETDEV,
+		.hooknum = NF_NETDEV_INGRESS,
+		.priority = INT_MIN,
+	};
+	if (nf_register_net_hook(dev_net(dev), &guard->nf)) {
+		kfree(guard);
+		return;
+	}
+	list_add(&guard->link, &guards);
+	/* Runs when whoever has RTNL is through, joined or not. */
+	queue_work(ipsec_roce_wq, &guard_work);
+}
+
+bool ipsec_roce_guard_has(const struct net_device *dev)
+{
+	return guard_find(dev);
+}
+
+void ipsec_roce_guard_drop(struct net_device *dev)
+{
+	struct guard *guard = guard_find(dev);
+
+	if (guard)
+		guard_destroy(guard);
+}
+
+void ipsec_roce_guard_exit(void)
+{
+	flush_work(&guard_work);
+}
