@@ -331,9 +331,11 @@ static void flee(struct iroce_repl_sa *sa, const struct iroce_repl_group *group,
 		sa->target = __builtin_ctz(others);
 }
 
+/* While no port runs, the SA waits where it is at home. */
 static void come_back(struct iroce_repl_sa *sa, const struct iroce_repl_group *group, u8 port)
 {
-	if (sa->follow == IROCE_REPL_THE_TRAFFIC && !(group->running & port_bit(sa->target)))
+	if (sa->follow == IROCE_REPL_THE_TRAFFIC && group->running & port_bit(port) &&
+	    !(group->running & port_bit(sa->target)))
 		sa->target = port;
 }
 

@@ -387,6 +387,23 @@ static void inbound_window_finds_a_port_that_runs(void **state)
 	assert_int_equal(todo.live_port, P1);
 }
 
+static void inbound_window_waits_at_home_while_no_port_runs(void **state)
+{
+	(void)state;
+	begin(&roaming_in);
+	event(IROCE_REPL_JOIN, P0);
+	event(IROCE_REPL_JOIN, P1);
+	assert_int_equal(event(IROCE_REPL_OK, P0), IROCE_REPL_DO_ACTIVATE);
+	assert_int_equal(todo.live_port, P0);
+	assert_int_equal(event(IROCE_REPL_OK, P0), 0);
+	/* The one that was installed last does not pull it over, .. */
+	assert_int_equal(event(IROCE_REPL_OK, P1), 0);
+	assert_int_equal(sa.target, P0);
+	/* .. the first one that runs does. */
+	assert_int_equal(event(IROCE_REPL_UP, P1), IROCE_REPL_DO_FENCE);
+	assert_int_equal(sa.target, P1);
+}
+
 static void outbound_sa_of_a_port_stays_at_home(void **state)
 {
 	(void)state;
@@ -735,6 +752,7 @@ int main(void)
 		cmocka_unit_test(refused_activation_uses_no_number),
 		cmocka_unit_test(inbound_window_follows_its_traffic),
 		cmocka_unit_test(inbound_window_finds_a_port_that_runs),
+		cmocka_unit_test(inbound_window_waits_at_home_while_no_port_runs),
 		cmocka_unit_test(outbound_sa_of_a_port_stays_at_home),
 		cmocka_unit_test(shared_fail_over_touches_no_sa),
 		cmocka_unit_test(shared_port_waits_while_the_engine_may_forget),
