@@ -134,6 +134,7 @@ struct ipsec_roce_sa_id {
  * @x: what the driver of the port sees
  * @start: numbers up to it were used when the driver got it
  * @is_on: the driver has it; @is_stopped: and was told that it is deleted
+ * @is_quiet: and no packet is on its way through it any more; bond.lock
  */
 struct ipsec_roce_shadow {
 	struct ipsec_roce_port *port;
@@ -141,6 +142,7 @@ struct ipsec_roce_shadow {
 	u64 start;
 	bool is_on;
 	bool is_stopped;
+	bool is_quiet;
 };
 
 /*
@@ -272,6 +274,8 @@ struct ipsec_roce_sa *ipsec_roce_sa_find_in(const struct ipsec_roce_bond *bond,
 /* An event for one SA, and all that follows from it. bond.lock. */
 void ipsec_roce_sa_step(struct ipsec_roce_sa *sa, const struct iroce_repl_event *ev,
 			struct netlink_ext_ack *extack);
+/* What this event is about to stop, stopped; one wait for all SAs of the bond. bond.lock. */
+void ipsec_roce_sa_quiesce(struct ipsec_roce_bond *bond, const struct iroce_repl_event *ev);
 /* The same event for each SA whose placement is walked; bond.lock. */
 void ipsec_roce_sa_step_all(struct ipsec_roce_bond *bond, u8 type, u8 port);
 /* Puts an SA at a port that joined. -EXXX: the port refused. bond.lock. */
@@ -349,6 +353,9 @@ void ipsec_roce_shadow_destroy(struct ipsec_roce_sa *sa, struct ipsec_roce_shado
 /* Hands it to the driver, numbers up to @start used. bond.lock. */
 int ipsec_roce_shadow_start(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *shadow, u64 start,
 			    struct netlink_ext_ack *extack);
+/* A stop has to wait for packets on their way. bond.lock. */
+bool ipsec_roce_shadow_is_busy(const struct ipsec_roce_sa *sa,
+			       const struct ipsec_roce_shadow *shadow);
 /*
  * Takes it from the driver. @answer: STOPPED with the last number it has used, or GONE if
  * the driver cannot say. bond.lock.

@@ -76,6 +76,7 @@ static void give_back(struct ipsec_roce_bond *bond, struct ipsec_roce_port *port
 	struct ipsec_roce_sa *sa;
 
 	/* SAs first: what is left closes the flow, not opens it. */
+	ipsec_roce_sa_quiesce(bond, &ev);
 	list_for_each_entry(sa, &bond->sas, link) {
 		if (!sa->is_twin)
 			ipsec_roce_sa_step(sa, &ev, NULL);

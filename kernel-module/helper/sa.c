@@ -159,11 +159,48 @@ void ipsec_roce_sa_step(struct ipsec_roce_sa *sa, const struct iroce_repl_event 
 	}
 }
 
+/* The shadow that @ev would stop; NULL. The machine itself is asked, a copy of it. */
+static struct ipsec_roce_shadow *would_stop(const struct ipsec_roce_sa *sa,
+					    const struct iroce_repl_event *ev)
+{
+	struct iroce_repl_sa copy = sa->repl;
+	struct iroce_repl_todo todo;
+
+	if (sa->is_twin || iroce_repl_step(&copy, &sa->bond->group, ev, &todo))
+		return NULL;
+	if (todo.mask & IROCE_REPL_DO_FENCE)
+		return sa->shadow[todo.live_port];
+	return todo.mask & IROCE_REPL_DO_REMOVE ? sa->shadow[todo.port] : NULL;
+}
+
+/* A grace period for each of ten thousand SAs would be minutes in which none of them works. */
+void ipsec_roce_sa_quiesce(struct ipsec_roce_bond *bond, const struct iroce_repl_event *ev)
+{
+	struct ipsec_roce_shadow *shadow;
+	struct ipsec_roce_sa *sa;
+	bool is_any = false;
+
+	list_for_each_entry(sa, &bond->sas, link) {
+		shadow = would_stop(sa, ev);
+		if (!shadow || !ipsec_roce_shadow_is_busy(sa, shadow))
+			continue;
+		spin_lock_bh(&sa->lock);
+		ipsec_roce_shadow_delete(shadow);
+		spin_unlock_bh(&sa->lock);
+		/* It will be, when whoever steps gets to it. */
+		shadow->is_quiet = true;
+		is_any = true;
+	}
+	if (is_any)
+		synchronize_net();
+}
+
 void ipsec_roce_sa_step_all(struct ipsec_roce_bond *bond, u8 type, u8 port)
 {
 	const struct iroce_repl_event ev = { .type = type, .port = port };
 	struct ipsec_roce_sa *sa;
 
+	ipsec_roce_sa_quiesce(bond, &ev);
 	list_for_each_entry(sa, &bond->sas, link)
 		if (!sa->is_twin && sa->placement != IROCE_PLACE_SHARED)
 			ipsec_roce_sa_step(sa, &ev, NULL);

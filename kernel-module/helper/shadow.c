@@ -282,6 +282,7 @@ int ipsec_roce_shadow_start(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *
 	spin_lock_bh(&sa->lock);
 	shadow->is_on = true;
 	shadow->is_stopped = false;
+	shadow->is_quiet = false;
 	/* Deleted while the driver was busy: it has not been told yet. */
 	if (sa->is_deleted)
 		ipsec_roce_shadow_delete(shadow);
@@ -327,6 +328,17 @@ static bool is_telling(const struct ipsec_roce_sa *sa, const struct ipsec_roce_s
 	       ipsec_roce_last(shadow->x, sa->dir) >= shadow->start + shadow->x->curlft.packets;
 }
 
+/*
+ * A packet may still be on its way through the SA. Outbound the gap is for it. Inbound it
+ * may move the window, and the one who inherits that must know.
+ */
+bool ipsec_roce_shadow_is_busy(const struct ipsec_roce_sa *sa,
+			       const struct ipsec_roce_shadow *shadow)
+{
+	return sa->dir == IROCE_DIR_IN && shadow->is_on && !shadow->is_quiet &&
+	       !find_first(sa, shadow) && !READ_ONCE(sa->is_deleted);
+}
+
 void ipsec_roce_shadow_stop(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *shadow,
 			    struct iroce_repl_event *answer)
 {
@@ -335,11 +347,7 @@ void ipsec_roce_shadow_stop(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *
 	spin_lock_bh(&sa->lock);
 	ipsec_roce_shadow_delete(shadow);
 	spin_unlock_bh(&sa->lock);
-	/*
-	 * A packet may still be on its way through the SA. Outbound the gap is for it.
-	 * Inbound it may move the window, and the one who inherits that must know.
-	 */
-	if (sa->dir == IROCE_DIR_IN && !find_first(sa, shadow) && !READ_ONCE(sa->is_deleted))
+	if (ipsec_roce_shadow_is_busy(sa, shadow))
 		synchronize_net();
 
 	spin_lock_bh(&sa->lock);
