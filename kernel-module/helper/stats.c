@@ -99,6 +99,28 @@ bool ipsec_roce_offload_ok(struct sk_buff *skb, struct xfrm_state *x)
 }
 
 /*
+ * Without ESN the numbers come to an end, and a port that has used them up closes the flow
+ * (I3): the key daemon hears of it while a quarter is left. bond.lock.
+ */
+static void check_numbers(struct ipsec_roce_sa *sa)
+{
+	struct iroce_repl_event ev = { .type = IROCE_REPL_LOW, .port = sa->repl.holder };
+	u64 last = 0;
+
+	if (sa->is_twin || sa->dir != IROCE_DIR_OUT || sa->repl.limit != U32_MAX ||
+	    sa->repl.has_asked || ev.port >= IROCE_REPL_PORTS_MAX)
+		return;
+	spin_lock_bh(&sa->lock);
+	if (sa->shadow[ev.port]) {
+		ipsec_roce_shadow_update(sa, sa->shadow[ev.port]);
+		last = ipsec_roce_last(sa->shadow[ev.port]->x, sa->dir);
+	}
+	spin_unlock_bh(&sa->lock);
+	if (last > U32_MAX / 4 * 3)
+		ipsec_roce_sa_step(sa, &ev, NULL);
+}
+
+/*
  * Ports know their own count only, and tell their own shadow: once a second, and
  * when a port reports a limit, xfrm compares the sum with the lifetimes.
  */
@@ -113,6 +135,7 @@ void ipsec_roce_sa_poll(struct work_struct *work)
 		struct xfrm_state *x = sa->x;
 		const struct xfrm_lifetime_cfg *lft = &x->lft;
 
+		check_numbers(sa);
 		if (lft->soft_packet_limit == XFRM_INF && lft->hard_packet_limit == XFRM_INF &&
 		    lft->soft_byte_limit == XFRM_INF && lft->hard_byte_limit == XFRM_INF)
 			continue;
