@@ -30,7 +30,7 @@ from lab.progress import Progress  # noqa: E402
 from kit import Wire  # noqa: E402
 
 KERNELS = ("6.12", "7.2")
-SCENARIO_ORDER = ("vf", "ipsec", "bond", "bond-plain", "rxe", "bare")
+SCENARIO_ORDER = ("vf", "ipsec", "bond", "bond-plain", "adapters", "rxe", "bare")
 CABLE_MTU = 9000
 LAB_NAME = os.environ.get("ROCE_IPSEC_LAB_NAME") or "test"
 

@@ -345,13 +345,6 @@ def independent(lab):
     return [vf.netdev for vf in vfs]
 
 
-@pytest.mark.lab(scenario="bond-plain", spoils=True)
-def test_one_key_on_independent_adapters_that_both_send_is_refused(lab):
-    adapter.make_bond(lab.a, "bond0", independent(lab))
-    said = refusal(lab.a, Flow(lab.a, lab.b))
-    assert "would repeat nonces" in said and "own SPI and key per port" in said
-
-
 def activate(host, port):
     """Refused until the bond has seen the port's link."""
     command = f"ip link set bond0 type bond active_slave {ports(host)[port]}"

@@ -19,7 +19,7 @@ from pathlib import Path
 KERNELS = ("6.12", "7.2")
 HOSTS = ("a", "b")
 CABLES = (0, 1)
-SCENARIOS = ("bare", "vf", "ipsec", "bond", "bond-plain", "rxe")
+SCENARIOS = ("bare", "vf", "ipsec", "bond", "bond-plain", "adapters", "rxe")
 MTUS = (1500, 9000)
 
 # A unix socket's path has 108 bytes; "agent23.sock" and a host's folder must still fit.

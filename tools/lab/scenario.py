@@ -13,9 +13,12 @@ bond    the two VFs are ports of bond0 (balance-xor, layer3+4), protected by roc
 
 bond-plain  the same, not protected: for SAs that are typed by hand
 
+adapters  as bond-plain, but each cable has an adapter of its own: they count SAs by themselves
+
 What a host got is in its /run/roce-ipsec-lab.env: NETDEV RDMADEV GIDX GIDX6 LOCAL_IP PEER_IP
 LOCAL_IP6 PEER_IP6 for port 0, and the same names with 1 behind them (NETDEV1 ...) for port 1.
-In bond, all of these are the bond's, which has one RDMA device; PORT PORT1 are its ports.
+In bond, all of these are the bond's, which has one RDMA device, and PORT PORT1 are its ports; in
+adapters each port has its RDMA device, RDMADEV and RDMADEV1.
 """
 
 from __future__ import annotations
@@ -30,8 +33,8 @@ PREFIX4, PREFIX6 = 24, 64
 RXE_REPLAY_WINDOW = 128
 RXE_PRIORITY = 100
 BOND, BOND_NET = "bond0", 2
-BONDS = ("bond", "bond-plain")
-PLAIN = ("vf", "bond-plain")
+BONDS = ("bond", "bond-plain", "adapters")
+PLAIN = ("vf", "bond-plain", "adapters")
 
 _ADDRESS = '''
 set -e
@@ -81,7 +84,8 @@ def _on_both(lab, call) -> None:
 
 
 def _vfs(host) -> list[adapter.Function]:
-    pfs = adapter.load(host, ",".join(f"cable{c}" for c in CABLES))
+    between = "/" if host.lab.scenario == "adapters" else ","
+    pfs = adapter.load(host, between.join(f"cable{c}" for c in CABLES))
     if len(pfs) != len(CABLES):
         raise LabError(f"host {host.name}: iroce has {len(pfs)} PFs instead of {len(CABLES)}")
     return [adapter.devices(host, adapter.make_vfs(host, pf, 1)[0]) for pf in pfs]
@@ -102,11 +106,12 @@ def _devices_bond(host) -> None:
     peer = host.peer.name
     host.run(["sh", "-c", _ADDRESS, "sh", BOND, str(host.lab.mtu), f"{ip}/{PREFIX4}",
               f"{ip6}/{PREFIX6}"])
-    rdmadev = adapter.rdma_of(host, BOND)
-    host.set_env({"NETDEV": BOND, "RDMADEV": rdmadev,
-                  "GIDX": adapter.gid_index(host, rdmadev, ip),
-                  "GIDX6": adapter.gid_index(host, rdmadev, ip6),
-                  "LOCAL_IP": ip, "PEER_IP": address(peer, BOND_NET),
+    devs = [vf.rdmadev for vf in vfs] if host.lab.scenario == "adapters" else \
+        [adapter.rdma_of(host, BOND)]
+    rdma = {f"{name}{port or ''}": value for port, dev in enumerate(devs) for name, value in
+            (("RDMADEV", dev), ("GIDX", adapter.gid_index(host, dev, ip)),
+             ("GIDX6", adapter.gid_index(host, dev, ip6)))}
+    host.set_env({"NETDEV": BOND, **rdma, "LOCAL_IP": ip, "PEER_IP": address(peer, BOND_NET),
                   "LOCAL_IP6": ip6, "PEER_IP6": address(peer, BOND_NET, six=True),
                   **{f"PORT{n or ''}": vf.netdev for n, vf in enumerate(vfs)}})
 

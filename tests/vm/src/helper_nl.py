@@ -26,7 +26,7 @@ GET_BOND, SET_BOND, GET_SA, SET_HOME = 1, 2, 3, 10
 NAMES = ("unspec pad ifindex ifname placement n_sas n_policies n_handovers port port_ifindex "
          "port_ifname port_index port_engine port_can_offload port_running port_active sa_dir "
          "sa_family sa_daddr sa_spi sa_start sa_is_dead sa_port sa_port_ifindex sa_port_state "
-         "sa_port_packets sa_port_bytes sa_port_last reason sa_home_ifindex").split()
+         "sa_port_packets sa_port_bytes sa_port_last reason sa_home_ifindex sa_port_missed").split()
 NESTS = {"port", "sa_port"}
 STRINGS = {"ifname", "port_ifname", "sa_port_state", "reason"}
 FLAGS = {"port_can_offload", "port_running", "port_active", "sa_is_dead"}
