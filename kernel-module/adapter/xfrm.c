@@ -280,7 +280,6 @@ static int sa_set_numbers(struct iroce_sa *sa, const struct xfrm_state *x,
 static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_state *first,
 	       struct netlink_ext_ack *extack)
 {
-	struct iroce_ipsec *ipsec = iroce_func(dev)->ipsec;
 	struct iroce_sa *sa;
 	int err;
 
@@ -292,6 +291,11 @@ static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_s
 	if (x->xso.flags & XFRM_DEV_OFFLOAD_FLAG_ACQ)
 		return 0;
 
+	/* 6.12's own bonding calls its port while the state still names the bond as real_dev. */
+	if (!iroce_is_func(dev)) {
+		NL_SET_ERR_MSG_MOD(extack, "Bonds need ipsec_roce.ko to offload: modprobe ipsec_roce");
+		return -EINVAL;
+	}
 	err = validate_state(dev, x, extack);
 	if (err)
 		return err;
@@ -312,7 +316,7 @@ static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_s
 	 * there is one: a mistake, which it takes back, or an update of the first
 	 * one's lifetimes. Such a twin is never found and never used.
 	 */
-	err = iroce_sad_insert(ipsec, sa);
+	err = iroce_sad_insert(iroce_func(dev)->ipsec, sa);
 	if (err && err != -EEXIST) {
 		NL_SET_ERR_MSG_MOD(extack, "The SA database refuses this selector");
 		goto err_key;
