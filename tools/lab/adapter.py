@@ -72,10 +72,10 @@ def devices(host, pci: str) -> Function:
 
 _BOND = """
 set -e
-bond=$1 mode=$2; shift 2
+bond=$1 mode=$2 miimon=$3 more=$4; shift 4
 # By itself it would make a bond0 of its own.
 modprobe bonding max_bonds=0
-ip link add $bond type bond mode $mode xmit_hash_policy layer3+4 miimon 100
+ip link add $bond type bond mode $mode xmit_hash_policy layer3+4 miimon $miimon $more
 for port in "$@"; do ip link set $port down; ip link set $port master $bond; done
 # Not there without the helper, which takes a bond a moment after it has appeared.
 for i in $(seq 50); do
@@ -86,9 +86,13 @@ done
 ip link set $bond up"""
 
 
-def make_bond(host, name: str, ports: list[str], mode: str = "balance-xor") -> None:
-    """A bond of network devices, its IPsec offload switched on, no address."""
-    host.run(["sh", "-c", _BOND, "sh", name, mode, *ports], timeout=60)
+def make_bond(host, name: str, ports: list[str], mode: str = "balance-xor", miimon: int = 100,
+              more: str = "") -> None:
+    """A bond of network devices, its IPsec offload switched on if there is one; no address.
+
+    more: further options of `ip link add type bond`.
+    """
+    host.run(["sh", "-c", _BOND, "sh", name, mode, str(miimon), more, *ports], timeout=60)
 
 
 # Two functions of one adapter give up their own RDMA devices for the bond's, a moment later.
