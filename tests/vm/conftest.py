@@ -32,6 +32,7 @@ from kit import Wire  # noqa: E402
 KERNELS = ("6.12", "7.2")
 SCENARIO_ORDER = ("vf", "ipsec", "bond", "bond-plain", "adapters", "rxe", "bare")
 CABLE_MTU = 9000
+FIGURES: list[str] = []
 LAB_NAME = os.environ.get("ROCE_IPSEC_LAB_NAME") or "test"
 
 
@@ -208,6 +209,20 @@ def wire(lab, keeper):
 def programs():
     """Folder with the programs of tests/vm/src, built for the hosts."""
     return guestbuild.programs(image.find())
+
+
+@pytest.fixture
+def figures(request):
+    """figures("64 flows: ...") puts a line into the report: what was measured, not judged."""
+    name = request.node.name
+    return lambda text: FIGURES.append(f"{name}: {text}")
+
+
+def pytest_terminal_summary(terminalreporter):
+    if FIGURES:
+        terminalreporter.section("figures")
+        for line in FIGURES:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Bonds for tests that make their own, on hosts that have nothing loaded: scenario bare.
+
+    shape                  mode           ports            count SAs
+    8023ad-pf              802.3ad        the two PFs      together, one adapter
+    xor-vf                 balance-xor    a VF of each PF  together, one adapter
+    backup-two-adapters    active-backup  a VF of each PF  each by itself, two adapters
+    xor-two-adapters       balance-xor    a VF of each PF  each by itself, two adapters
+    stock                  balance-xor    the cables       in software: no adapter, no helper
+
+    a: bond0 10.46.N.1 = port 0 ---- cable 0 ---- port 0 = 10.46.N.2 bond0 :b
+                         port 1 ---- cable 1 ---- port 1
+
+N is another one each time: a socket that an earlier test left behind has nothing to say here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from kit import CABLES, Moved, Protection, each, local_ip, poll, xfrm_stat
+from lab import adapter
+
+BOND = "bond0"
+# One SA over two cables: the window must span what one of them may lag behind.
+WINDOW = 2048
+# Spread over both cables by their ports; nobody listens there.
+KNOCK_PORTS = range(20000, 20016)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    name: str
+    mode: str
+    adapters: int = 1
+    is_pf: bool = False
+    more: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def cables(self) -> str:
+        return "cable0/cable1" if self.adapters == 2 else "cable0,cable1"
+
+
+LACP = Shape("8023ad-pf", "802.3ad", is_pf=True, more="lacp_rate fast")
+XOR = Shape("xor-vf", "balance-xor")
+BACKUP = Shape("backup-two-adapters", "active-backup", adapters=2)
+APART = Shape("xor-two-adapters", "balance-xor", adapters=2)
+STOCK = Shape("stock", "balance-xor", adapters=0)
+
+
+def both(lab, call) -> None:
+    with ThreadPoolExecutor(max_workers=len(lab.hosts)) as pool:
+        for job in [pool.submit(call, host) for host in lab.hosts.values()]:
+            job.result()
+
+
+# ---- made and taken down -------------------------------------------------------------------------
+
+def functions(host, shape: Shape) -> list[adapter.Function]:
+    """Loads the adapter; what is to become ports, in the order of the cables."""
+    pfs = adapter.load(host, shape.cables)
+    pcis = pfs if shape.is_pf else [adapter.make_vfs(host, pf, 1)[0] for pf in pfs]
+    return [adapter.devices(host, pci) for pci in pcis]
+
+
+_nets = itertools.count(1)
+
+
+def make(host, shape: Shape, net: int, miimon: int = 100) -> None:
+    if shape is STOCK:
+        ports, rdmadev = [f"cable{c}" for c in CABLES], "rxe0"
+    else:
+        found = functions(host, shape)
+        ports, rdmadev = [f.netdev for f in found], found[0].rdmadev
+        host.run("modprobe ipsec_roce")
+    adapter.make_bond(host, BOND, ports, shape.mode, miimon, shape.more)
+    ip = address(host, net)
+    host.run(f"ip addr add {ip}/24 dev {BOND}")
+    host.set_env({"NETDEV": BOND, "LOCAL_IP": ip, "PEER_IP": address(host.peer, net),
+                  "RDMADEV": rdmadev, "PORT": ports[0], "PORT1": ports[1]})
+
+
+def address(host, net: int) -> str:
+    return f"10.46.{net}.{1 if host.name == 'a' else 2}"
+
+
+TAKE_DOWN = """
+ip xfrm policy flush; ip xfrm state flush
+ip link del bond0 2>/dev/null
+for module in ipsec_roce iroce ipsec_roce_engine bonding; do
+	for i in $(seq 50); do
+		grep -q "^$module " /proc/modules || break
+		rmmod $module 2>/dev/null || sleep 0.2
+	done
+done
+ip link set cable0 up; ip link set cable1 up
+grep -E "^(ipsec_roce|ipsec_roce_engine|iroce|bonding) " /proc/modules
+ip xfrm state; ip xfrm policy
+grep -h iroce /proc/slabinfo"""
+
+
+def take_down(lab) -> None:
+    """All of it is gone afterwards; what is not is a fault."""
+    for name, left in each(lab, TAKE_DOWN, check=False).items():
+        assert not left, f"host {name}: left behind:\n{left}"
+    for host in lab.hosts.values():
+        host.set_env({})
+
+
+@contextlib.contextmanager
+def bonded(lab, wire, shape: Shape, peer: Shape | None = None, miimon: int = 100):
+    """Both hosts with a bond while the block runs; after a failure the lab is of no use."""
+    shapes = {"a": shape, "b": peer or shape}
+    net = next(_nets)
+    both(lab, lambda host: make(host, shapes[host.name], net, miimon))
+    wire.learn()
+    wait_whole(lab)
+    yield
+    # MAC addresses and keys tell the oracle whose frames are whose.
+    wire.learn()
+    for cable in CABLES:
+        lab.plug(cable)
+    take_down(lab)
+
+
+# ---- looked at -----------------------------------------------------------------------------------
+
+def ports(host) -> list[str]:
+    return [host.env["PORT"], host.env["PORT1"]]
+
+
+def bond_text(host) -> str:
+    return host.run(f"cat /proc/net/bonding/{BOND}", check=False).stdout
+
+
+def is_whole(host, wanted) -> bool:
+    """Do these ports carry traffic, and no others?"""
+    text = bond_text(host)
+    up = re.findall(r"Slave Interface: (\S+)\nMII Status: up", text)
+    if sorted(up) != sorted(wanted):
+        return False
+    # 0x3f: active, fast, aggregated, in sync, collecting, distributing; ours and the partner's.
+    return "802.3ad" not in text or text.count("port state: 63") == 2 * len(wanted)
+
+
+def wait_whole(lab, cables=CABLES) -> None:
+    """Until both bonds carry traffic on these cables' ports and on no others."""
+    for host in lab.hosts.values():
+        poll(lambda: is_whole(host, [ports(host)[c] for c in cables]), 30,
+             f"host {host.name}: ports {list(cables)} run")
+
+
+def link_failures(host) -> int:
+    return sum(map(int, re.findall(r"Link Failure Count: (\d+)", bond_text(host))))
+
+
+def helper(host, *args):
+    """The helper's own netlink family, asked byte by byte."""
+    host.put(Path(__file__).parent / "src/helper_nl.py", "/tmp/helper_nl.py")
+    return json.loads(host.run(["python3", "/tmp/helper_nl.py", *map(str, args)]).stdout)
+
+
+def bond_seen(host) -> dict:
+    """What the helper says of bond0."""
+    (bond,) = [bond for bond in helper(host, "bonds") if bond["ifname"] == BOND]
+    return bond
+
+
+def addresses(lab) -> list[str]:
+    return [local_ip(host) for host in lab.hosts.values()]
+
+
+def esp(wire, cable, host="a", spi=None):
+    return [f for f in wire.frames(cable, host)
+            if f.kind == "esp" and spi in (None, f.spi)]
+
+
+# ---- traffic -------------------------------------------------------------------------------------
+
+def knock(host, rounds: int = 1) -> int:
+    """UDP to ports where nobody listens: what is delivered moves UdpNoPorts there."""
+    host.run(["python3", "-c", f"""
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range({rounds}):
+    for port in range({KNOCK_PORTS.start}, {KNOCK_PORTS.stop}):
+        s.sendto(b'knock' * 10, ('{local_ip(host.peer)}', port))"""])
+    return rounds * len(KNOCK_PORTS)
+
+
+def udp_no_ports(host) -> int:
+    text = host.run("cat /proc/net/snmp").stdout
+    names, values = [line.split() for line in text.splitlines() if line.startswith("Udp:")]
+    return int(values[names.index("NoPorts")])
+
+
+def no_ports(host) -> dict[str, int]:
+    return {"UdpNoPorts": udp_no_ports(host)}
+
+
+def reasons(host) -> dict[str, int]:
+    """The ipsec_rx_drop_* of all ports, each with its port."""
+    return {f"{dev}: {name}": int(value) for dev in ports(host) for name, value in
+            re.findall(r"(ipsec_rx_drop_(?!pkts|bytes)\S+): (\d+)",
+                       host.run(f"ethtool -S {dev}").stdout)}
+
+
+class Load:
+    """TCP streams and pings, from a to b, while the block runs."""
+
+    # So many that both cables have some, so slow that an emulated host has time for other things.
+    STREAMS, RATE = 6, "500K"
+
+    def __init__(self, lab, wire, sealed: Protection, figures):
+        self.lab, self.wire, self.sealed, self.figures = lab, wire, sealed, figures
+
+    def __enter__(self) -> "Load":
+        lab = self.lab
+        self.server = lab.b.spawn(["iperf3", "-s", "-1", "-B", local_ip(lab.b)])
+        lab.b.wait_port(5201)
+        self.client = lab.a.spawn(["iperf3", "-c", local_ip(lab.b), "-t", "600", "-P",
+                                   str(self.STREAMS), "-b", self.RATE])
+        self.pings = lab.a.spawn(["ping", "-i", "0.02", "-q", local_ip(lab.b)])
+        self.goes_on("the beginning")
+        return self
+
+    def __exit__(self, *_) -> None:
+        for proc in (self.client, self.pings, self.server):
+            proc.__exit__()
+
+    def received(self) -> dict[str, int]:
+        """Bytes of each stream that b has taken; the one that controls the others is left out."""
+        text = self.lab.b.run("ss -tinH state established '( sport = :5201 )'").stdout
+        found = re.findall(r":(\d+)\s*\n.*bytes_received:(\d+)", text)
+        return {port: int(count) for port, count in found if int(count) > 2000}
+
+    def goes_on(self, what: str) -> None:
+        """Waits until each of the streams has moved on."""
+        assert self.client.poll() is None, self.client.result().output
+        start = self.received()
+
+        def has_moved():
+            now = self.received()
+            return len(now) >= self.STREAMS and all(
+                count > start.get(port, 0) for port, count in now.items())
+
+        poll(has_moved, 60, f"all TCP streams go on after: {what}")
+
+    def look(self, what: str) -> float:
+        """Was all of it sealed?  Tells the longest time in which nothing came to b."""
+        self.wire.check_no_cleartext(addresses(self.lab))
+        times = sorted(f.time for c in CABLES for f in esp(self.wire, c, "b", self.sealed.out.spi))
+        counts = [len(esp(self.wire, c)) for c in CABLES]
+        self.wire.forget()
+        gap = max((b - a for a, b in zip(times, times[1:])), default=float("inf"))
+        self.figures(f"{what}: {counts[0]} + {counts[1]} frames on the cables, longest gap "
+                     f"{gap * 1000:.0f} ms")
+        return gap
+
+
+class Delivery:
+    """Counts on b what arrives and what is refused, and by which name.
+
+    Each packet that an adapter or the stack drops moves one counter of xfrm_stat; an adapter's
+    reason moves as well.
+    """
+
+    def __init__(self, lab):
+        self.before = udp_no_ports(lab.b)
+        self.lab = lab
+        self.refused, self.reasons = Moved(lab.b, xfrm_stat), Moved(lab.b, reasons)
+
+    def check_none_delivered(self, n_sent: int, what: str) -> str:
+        counted: dict[str, int] = {}
+
+        def all_counted():
+            counted.clear()
+            counted.update((name, n) for name, n in self.refused.now().items()
+                           if name.startswith("XfrmIn"))
+            return sum(counted.values()) >= n_sent
+
+        poll(all_counted, 15, f"{what}: {n_sent} refused and counted; counted: {counted}")
+        assert udp_no_ports(self.lab.b) == self.before, f"{what}: delivered"
+        return ", ".join(f"{name} {n}" for name, n in (self.reasons.now() or counted).items())
