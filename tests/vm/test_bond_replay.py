@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""I4 on bonds: what came on one cable is a replay on either, whatever happened since.
+
+    a: UDP to ports where nobody listens ---> bond0 ---- cables 0 and 1 ----> bond0 :b
+                                                 ^
+                                                 +--- the test sends recorded frames again
+
+b's UdpNoPorts says what was delivered, its drop counters by which name the rest was refused.
+"""
+
+import pytest
+
+from bondkit import (BACKUP, KNOCK_PORTS, WINDOW, XOR, Delivery, addresses, bonded, esp, knock,
+                     no_ports, wait_whole)
+from kit import CABLES, Moved, Protection, ping, poll
+from lab import frames, judge
+
+pytestmark = pytest.mark.lab(scenario="bare")
+
+N_REPLAYED = 12
+
+
+@pytest.mark.parametrize("shape", [XOR, BACKUP], ids=str)
+def test_a_recorded_frame_is_never_delivered_again(lab, wire, figures, shape):
+    with bonded(lab, wire, shape):
+        sealed = Protection(lab, wire, window=WINDOW).up()
+        ping(lab.a)
+        old = record(lab, wire, sealed.out)
+        assert all(old.values()) if shape is XOR else old[0] and not old[1]
+        check_that_fresh_frames_arrive(lab, old, sealed)
+        replay(lab, figures, old, CABLES, "at once")
+
+        lab.cut(0)
+        wait_whole(lab, (1,))
+        newer = record(lab, wire, sealed.out)
+        assert newer[1] and not newer[0]
+        replay(lab, figures, old, (1,), "after fail-over")
+        replay(lab, figures, newer, (1,), "after fail-over, from after it")
+        lab.plug(0)
+        wait_whole(lab)
+        replay(lab, figures, {**old, 1: old[1] + newer[1]}, CABLES, "after the cable is back")
+
+        rekey(lab, sealed)
+        record(lab, wire, sealed.out)
+        replay(lab, figures, {**old, 1: old[1] + newer[1]}, CABLES, "after rekey")
+        wire.check_no_cleartext(addresses(lab))
+
+
+def record(lab, wire, flow):
+    """Fresh traffic to b, all of it delivered; some of its frames by the cable they came on."""
+    wire.forget()
+    moved = Moved(lab.b, no_ports)
+    knocks = knock(lab.a)
+    moved.wait("UdpNoPorts", knocks)
+    return {c: [f for f in esp(wire, c, "b", flow.spi)][-N_REPLAYED:] for c in CABLES}
+
+
+def replay(lab, figures, recorded, to, when):
+    for source, seen in recorded.items():
+        for cable in to if seen else ():
+            delivery = Delivery(lab)
+            for frame in seen:
+                lab.inject("b", cable, frame.raw)
+            names = delivery.check_none_delivered(len(seen), f"{when}, cable {source} to {cable}")
+            figures(f"{when}: {len(seen)} frames of cable {source} sent again on {cable}: {names}")
+
+
+def check_that_fresh_frames_arrive(lab, recorded, sealed):
+    """The counter-proof: a frame that the test makes itself is delivered, once."""
+    flow = sealed.out
+    raw = recorded[0][0].raw
+    packet = frames.ip_packet(flow.src_ip, flow.dst_ip, 17,
+                              frames.udp(1, KNOCK_PORTS.start, b"fresh"))
+    # Ahead of what a has sent, and within what a will not reach in this test before it is rekeyed.
+    fresh = raw[:14] + judge.seal(packet, flow.spi, 1500, flow.key, esn=True)
+    moved = Moved(lab.b, no_ports)
+    lab.inject("b", 0, fresh)
+    moved.wait("UdpNoPorts")
+    delivery = Delivery(lab)
+    lab.inject("b", 0, fresh)
+    delivery.check_none_delivered(1, "a frame of the test's own, again")
+
+
+def rekey(lab, sealed):
+    """Make before break, both directions."""
+    for old in (sealed.out, sealed.back):
+        fresh = sealed.fresh(old)
+        fresh.add_state(fresh.dst)
+        fresh.add_state(fresh.src)
+        old.delete_state(old.src)
+        old.delete_state(old.dst)
+    poll(lambda: not ping(lab.a, check=False).rc, 20, "an answer through the new SAs")
