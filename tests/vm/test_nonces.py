@@ -7,31 +7,19 @@ Every test of this folder passes the oracle.  Here a module is built whose nonce
 works, both ends are happy, and only the oracle can tell.
 """
 
-import shutil
-
 import pytest
 
-from lab import adapter, guestbuild, judge, perftest
+import mistakes
+from lab import adapter, judge, perftest
 from lab.adapter import gid_index
 from lab.bench import xfrm_script
-from lab.config import source_root
 from lab.perftest import End
-
-RIGHT = "sa->num->iv_base + seq"
-WRONG = "sa->num->iv_base + (seq & ~1ull)"
 
 
 @pytest.fixture
 def broken_module(tmp_path, guest_image, kernel):
     """iroce.ko from a copy of the sources in which one line is wrong."""
-    tree = tmp_path / "kernel-module"
-    shutil.copytree(source_root() / "kernel-module", tree,
-                    ignore=shutil.ignore_patterns(".*", "*.o", "*.ko", "*.mod*", "*.order"))
-    seal = tree / "adapter/esp.c"
-    text = seal.read_text()
-    assert text.count(RIGHT) == 1, "where the IV is made has moved: adapt this test"
-    seal.write_text(text.replace(RIGHT, WRONG))
-    return guestbuild.module(guest_image, kernel, tree, "iroce")
+    return mistakes.modules(guest_image, kernel, tmp_path) / "iroce.ko"
 
 
 @pytest.mark.lab(scenario="bare")
