@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Host b is a stock Linux: its bonding driver over two virtio NICs, ESP in software.
+
+    a: bond0 = VF 0 + VF 1, ipsec_roce ---- cable 0 ---- cable0 + cable1 = bond0, software ESP :b
+                                       ---- cable 1 ----
+"""
+
+import json
+
+import pytest
+
+from bondkit import STOCK, WINDOW, XOR, addresses, bonded, esp
+from kit import CABLES, Protection, local_ip, ping
+
+pytestmark = pytest.mark.lab(scenario="bare")
+
+
+def test_a_stock_bond_with_software_esp_understands_us_and_we_it(lab, wire, figures):
+    with bonded(lab, wire, XOR, peer=STOCK):
+        sealed = Protection(lab, wire, window=WINDOW).up()
+        ping(lab.a)
+        assert not sealed.out.state(lab.b)["mode"], "b is to open it in software"
+        for way in ([], ["-R"]):
+            with lab.b.spawn(["iperf3", "-s", "-1", "-B", local_ip(lab.b)]):
+                lab.b.wait_port(5201)
+                done = lab.a.run(["iperf3", "-c", local_ip(lab.b), "-t", "2", "-P", "8", "-b",
+                                  "1M", "-J", *way], timeout=120)
+            moved = json.loads(done.stdout)["end"]["sum_received"]["bytes"]
+            assert moved > 100000, done.stdout
+            figures(f"TCP {'from' if way else 'to'} a stock bond: {moved >> 10} KB in 2 s")
+        wire.check_no_cleartext(addresses(lab))
+        counts = [len(esp(wire, c, "a", sealed.out.spi)) for c in CABLES]
+        assert min(counts) > 20, counts
+        for cable in CABLES:
+            report = wire.examine(cable)
+            assert not report.unopened and not report.disagree
+        # One window in software for what came over two cables: nothing was too old for it.
+        assert not sealed.out.state(lab.b)["replay"] and not sealed.out.state(lab.b)["failed"]
