@@ -86,12 +86,12 @@ static int on_features(struct ipsec_roce *h, struct nlmsghdr *nlh, void *arg)
 {
 	struct nlattr *tb[ETHTOOL_A_FEATURES_MAX + 1];
 	struct bit_search *s = arg;
-	bool ignored;
+	bool can_change;
 
 	if (nlmsg_parse(nlh, GENL_HDRLEN, tb, ETHTOOL_A_FEATURES_MAX, NULL))
 		return fail(h, -EBADMSG, "%s: the kernel's answer does not parse", h->what);
-	/* HW: what can be changed; ACTIVE: what is on; NOCHANGE: what never changes. */
-	s->is_changeable = bit_find(tb[ETHTOOL_A_FEATURES_HW], s->name, &ignored);
+	/* HW: what can be changed, of all there are; ACTIVE: what is on, and nothing else. */
+	s->is_changeable = bit_find(tb[ETHTOOL_A_FEATURES_HW], s->name, &can_change) && can_change;
 	if (bit_find(tb[ETHTOOL_A_FEATURES_ACTIVE], s->name, &s->is_on))
 		s->is_known = true;
 	if (s->is_changeable)

@@ -233,6 +233,11 @@ static void features_are_known_by_name(void **state)
 						&is_fixed), 0);
 	assert_int_equal(ipsec_roce_feature_get(*state, "lo", "tx-nonsense", &is_on, NULL),
 			 -EOPNOTSUPP);
+	/* A name that the kernel knows, of something that lo neither does nor can be made to do. */
+	assert_int_equal(ipsec_roce_feature_get(*state, "lo", "rx-vlan-filter", &is_on, NULL),
+			 -EOPNOTSUPP);
+	assert_int_equal(ipsec_roce_feature_get(*state, "lo", "highdma", &is_on, &is_fixed), 0);
+	assert_true(is_on && is_fixed);
 	assert_true(ipsec_roce_feature_set(*state, "lo", "tx-nonsense", true) < 0);
 	assert_true(ipsec_roce_privflag_get(*state, "lo", "nonsense", &is_on) < 0);
 }
