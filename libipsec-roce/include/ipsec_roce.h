@@ -91,6 +91,8 @@ struct ipsec_roce_flow {
 	struct ipsec_roce_addr src, dst;
 	uint32_t generation;	/* 1 and up */
 	unsigned int key_bits;	/* 128 or 256 */
+	/* 1 and up: of a set with a key and SPI per port of a bond (RFC 9611); 0: of no set */
+	unsigned int port;
 };
 
 /* The SPI is above 255. */
@@ -332,6 +334,9 @@ struct ipsec_roce_bond_sa {
 	enum ipsec_roce_place placement;
 	uint64_t start;		/* numbers up to it were used when a port last got the SA */
 	bool is_dead;		/* never used again; waits to be deleted */
+	/* Per port: out: the port it belongs to; in: where its traffic is expected; else, or if
+	 * that port has left: 0 */
+	unsigned int home_ifindex;
 };
 
 /* An SA at a port. */
@@ -366,6 +371,12 @@ int ipsec_roce_bond_sa_list(struct ipsec_roce *h, const char *dev, ipsec_roce_bo
  * SAs that are there stay as they are.
  */
 int ipsec_roce_bond_place(struct ipsec_roce *h, const char *dev, enum ipsec_roce_place placement);
+/*
+ * The SA of this identity, to be added next, belongs to this port (0: takes that back): where
+ * each port has SAs of its own. The source is not looked at.
+ */
+int ipsec_roce_bond_home(struct ipsec_roce *h, const char *dev, const struct ipsec_roce_sa_id *id,
+			 unsigned int port_ifindex);
 
 /* ---- routes and RDMA devices: ipsec_roce_link_get(3) ---- */
 

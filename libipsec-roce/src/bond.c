@@ -145,6 +145,7 @@ static bool sa_parse(struct nlmsghdr *nlh, struct ipsec_roce_bond_sa *sa)
 	sa->placement = get_number(tb, IPSEC_ROCE_A_PLACEMENT);
 	sa->start = get_number(tb, IPSEC_ROCE_A_SA_START);
 	sa->is_dead = tb[IPSEC_ROCE_A_SA_IS_DEAD];
+	sa->home_ifindex = get_number(tb, IPSEC_ROCE_A_SA_HOME_IFINDEX);
 	return true;
 }
 
@@ -277,5 +278,25 @@ int ipsec_roce_bond_place(struct ipsec_roce *h, const char *dev, enum ipsec_roce
 	if (err)
 		return err;
 	put_u8(h, IPSEC_ROCE_A_PLACEMENT, placement);
+	return request_call(h, NULL, NULL);
+}
+
+int ipsec_roce_bond_home(struct ipsec_roce *h, const char *dev,
+			 const struct ipsec_roce_sa_id *caller_id, unsigned int port_ifindex)
+{
+	struct ipsec_roce_sa_id id;
+	int err;
+
+	err = OPTS_IMPORT(h, &id, caller_id);
+	if (err)
+		return err;
+	request_name(h, "name the port of the SA 0x%08x on %s", id.spi, dev);
+	err = bond_begin(h, IPSEC_ROCE_CMD_SET_HOME, 0, dev);
+	if (err)
+		return err;
+	put_u16(h, IPSEC_ROCE_A_SA_FAMILY, id.dst.family);
+	put_addr(h, IPSEC_ROCE_A_SA_DADDR, &id.dst);
+	put_u32(h, IPSEC_ROCE_A_SA_SPI, htonl(id.spi));
+	put_u32(h, IPSEC_ROCE_A_PORT_IFINDEX, port_ifindex);
 	return request_call(h, NULL, NULL);
 }

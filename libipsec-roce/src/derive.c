@@ -3,10 +3,12 @@
  * What both hosts derive from the pre-shared key without talking: one cipher
  * key, salt and SPI per direction and generation, by HKDF-SHA256 (RFC 5869).
  * Different inputs never share output: each label, address pair (ordered),
- * generation and key size has an info string of its own.
+ * generation, key size and port has an info string of its own.
  *
  *   info = label NUL | family 1 | source 16 | destination 16 |
- *          generation 8 | key bits 2 | try 1          (integers big-endian)
+ *          generation 8 | key bits 2 | try 1 [ | port 2 ]    (integers big-endian)
+ *
+ * port is there, and not 0, in a set of SAs with one for each port of a bond.
  */
 #include <string.h>
 
@@ -19,7 +21,8 @@
 #include "key.h"
 
 #define LABEL_MAX	16
-#define INFO_MAX	(LABEL_MAX + 1 + 16 + 16 + 8 + 2 + 1)
+#define INFO_MAX	(LABEL_MAX + 1 + 16 + 16 + 8 + 2 + 1 + 2)
+#define PORT_MAX	0xffff
 
 static const unsigned char hkdf_salt[] = "roce-ipsec key schedule 1";
 
@@ -69,6 +72,10 @@ static size_t info_build(unsigned char info[INFO_MAX], const char *label,
 	info[n++] = flow->key_bits >> 8;
 	info[n++] = flow->key_bits;
 	info[n++] = try;
+	if (flow->port) {
+		info[n++] = flow->port >> 8;
+		info[n++] = flow->port;
+	}
 	return n;
 }
 
@@ -94,6 +101,8 @@ static int flow_check(struct ipsec_roce *h, const struct ipsec_roce_flow *flow)
 		return fail(h, -EINVAL, "generations count from 1");
 	if (flow->key_bits != 128 && flow->key_bits != 256)
 		return fail(h, -EINVAL, "a key has 128 or 256 bits, not %u", flow->key_bits);
+	if (flow->port > PORT_MAX)
+		return fail(h, -EINVAL, "no bond has a port %u", flow->port);
 	return 0;
 }
 

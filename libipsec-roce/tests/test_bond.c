@@ -215,6 +215,7 @@ static void put_sa_head(struct nl_msg *msg)
 	nla_put_u32(msg, IPSEC_ROCE_A_SA_SPI, htonl(0x1234));
 	nla_put_u8(msg, IPSEC_ROCE_A_PLACEMENT, IPSEC_ROCE_PLACEMENT_SHARED);
 	nla_put_u64(msg, IPSEC_ROCE_A_SA_START, 99);
+	nla_put_u32(msg, IPSEC_ROCE_A_SA_HOME_IFINDEX, 23);
 }
 
 static void put_sa(struct nl_msg *msg)
@@ -346,6 +347,7 @@ static int keep_sa(const struct ipsec_roce_bond_sa *sa, const struct ipsec_roce_
 	assert_string_equal(ipsec_roce_addr_text(&sa->dst, text), "10.0.0.2");
 	assert_int_equal(sa->placement, IPSEC_ROCE_PLACE_SHARED);
 	assert_int_equal(sa->start, 99);
+	assert_int_equal(sa->home_ifindex, 23);
 	if (!port) {
 		assert_true(sa->is_dead);
 		seen.without_port++;
@@ -390,6 +392,23 @@ static void placement_is_set_and_refused_in_the_helpers_words(void **state)
 	assert_non_null(strstr(ipsec_roce_message(*state), "bond0"));
 }
 
+static void home_is_named_by_the_sas_identity(void **state)
+{
+	struct ipsec_roce_sa_id id = { .size = sizeof(id), .spi = 0x1234 };
+
+	play(put_nothing, 0);
+	ipsec_roce_addr_parse("2001:db8::2", &id.dst);
+	assert_int_equal(ipsec_roce_bond_home(*state, "bond0", &id, 23), 0);
+	assert_int_equal(kernel.cmd, IPSEC_ROCE_CMD_SET_HOME);
+	assert_int_equal(nla_get_u32(kernel.tb[IPSEC_ROCE_A_IFINDEX]), BOND_IFINDEX);
+	assert_int_equal(nla_get_u16(kernel.tb[IPSEC_ROCE_A_SA_FAMILY]), AF_INET6);
+	assert_int_equal(nla_len(kernel.tb[IPSEC_ROCE_A_SA_DADDR]), sizeof(id.dst.v6));
+	assert_memory_equal(nla_data(kernel.tb[IPSEC_ROCE_A_SA_DADDR]), &id.dst.v6,
+			    sizeof(id.dst.v6));
+	assert_int_equal(nla_get_u32(kernel.tb[IPSEC_ROCE_A_SA_SPI]), htonl(0x1234));
+	assert_int_equal(nla_get_u32(kernel.tb[IPSEC_ROCE_A_PORT_IFINDEX]), 23);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -400,6 +419,7 @@ int main(void)
 		cmocka_unit_test(ports_are_listed_with_what_they_can),
 		cmocka_unit_test(sas_are_listed_port_by_port),
 		cmocka_unit_test(placement_is_set_and_refused_in_the_helpers_words),
+		cmocka_unit_test(home_is_named_by_the_sas_identity),
 	};
 
 	return cmocka_run_group_tests(tests, handle_open, handle_close);

@@ -81,6 +81,26 @@ static void derivation_never_changes_between_releases(void **state)
 	assert_int_equal(spi, 0x7706d3e7);
 }
 
+static void derivation_for_a_port_never_changes_either(void **state)
+{
+	/* Computed by another implementation, as above. */
+	static const unsigned char want[20] = {
+		0x35, 0xb8, 0x91, 0x86, 0xf4, 0xc1, 0x2f, 0xef, 0x99, 0x7c,
+		0x7b, 0x0e, 0x52, 0x3a, 0x53, 0xfe, 0x6a, 0x4c, 0x24, 0x55,
+	};
+	struct ipsec_roce_flow f = flow_of("192.0.2.1", "192.0.2.2", 7, 128);
+	unsigned char got[AEAD_KEY_MAX];
+	uint32_t spi;
+
+	f.port = 2;
+	assert_int_equal(flow_key(*state, &key, &f, got), 20);
+	assert_memory_equal(got, want, sizeof(want));
+	assert_int_equal(ipsec_roce_flow_spi(*state, &key, &f, &spi), 0);
+	assert_int_equal(spi, 0x246b77f2);
+	f.port = 0x10000;
+	assert_int_equal(ipsec_roce_flow_spi(*state, &key, &f, &spi), -EINVAL);
+}
+
 static void flows_that_differ_in_anything_share_no_key(void **state)
 {
 	struct ipsec_roce_flow flows[] = {
@@ -90,10 +110,16 @@ static void flows_that_differ_in_anything_share_no_key(void **state)
 		flow_of("192.0.2.1", "192.0.2.2", 1, 256),	/* another size */
 		flow_of("192.0.2.1", "192.0.2.3", 1, 128),	/* another peer */
 		flow_of("c000:201::", "c000:202::", 1, 128),	/* the same leading bytes */
+		flow_of("192.0.2.1", "192.0.2.2", 1, 128),	/* another port: below */
+		flow_of("192.0.2.1", "192.0.2.2", 1, 128),
+		flow_of("192.0.2.1", "192.0.2.2", 1, 128),
 	};
 	enum { N = sizeof(flows) / sizeof(flows[0]) };
 	unsigned char keys[N][AEAD_KEY_MAX];
 
+	flows[N - 3].port = 1;
+	flows[N - 2].port = 2;
+	flows[N - 1].port = 256;
 	for (int i = 0; i < N; i++)
 		assert_int_equal(flow_key(*state, &key, &flows[i], keys[i]),
 				 (int)flows[i].key_bits / 8 + SALT_LEN);
@@ -148,6 +174,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hkdf_gives_the_vectors_of_rfc_5869),
 		cmocka_unit_test(derivation_never_changes_between_releases),
+		cmocka_unit_test(derivation_for_a_port_never_changes_either),
 		cmocka_unit_test(flows_that_differ_in_anything_share_no_key),
 		cmocka_unit_test(spi_is_never_a_reserved_one),
 		cmocka_unit_test(flow_without_sense_is_refused),
