@@ -72,6 +72,7 @@ int bond_find_functions(struct setup *s, struct tunnel *t)
 	t->is_bond = !strcmp(link.kind, "bond");
 	if (!t->is_bond) {
 		t->replay_window = t->replay_window ?: WINDOW;
+		t->func_now = 1;
 		return function_add(s, t, t->dev);
 	}
 	err = wait_for_helper(s, t, &b.info);
@@ -85,6 +86,7 @@ int bond_find_functions(struct setup *s, struct tunnel *t)
 				  b.info.n_ports, PORTS_MAX);
 	for (unsigned int i = 0; !err && i < b.port_count; i++)
 		err = function_add(s, t, b.port[i].name);
+	t->func_now = t->func_count;
 	if (!t->replay_window)
 		t->replay_window = b.port_count > 1 && is_one_engine(&b) ? WINDOW_SHARED : WINDOW;
 	return err;
@@ -174,7 +176,7 @@ static int check_ports(struct setup *s, const struct tunnel *t, const struct bon
 }
 
 static void say_choice(const struct tunnel *t, const struct bond_view *b,
-		       enum iroce_placement placement)
+		       enum iroce_placement placement, bool is_asked)
 {
 	static const char *const why[] = {
 		[IROCE_PLACE_ANY] = "",
@@ -192,18 +194,38 @@ static void say_choice(const struct tunnel *t, const struct bond_view *b,
 		say("%s: one port, %s: one SA pair", t->dev, ports);
 	else
 		say("%s: placement %s: the ports %s %s", t->dev, iroce_placement_name(placement),
-		    ports, why[placement]);
+		    ports, is_asked ? "have an SA pair each, as --ports asks" : why[placement]);
 }
 
-int bond_choose(struct setup *s, const struct tunnel *t, unsigned int *pairs)
+/*
+ * An SA per port is what is left where one key for all would repeat nonces. A peer that is so
+ * hears each SA at one of its ports at a time: it must not be sent on all of ours.
+ */
+static enum iroce_place_reason place(const struct tunnel *t, struct iroce_place_facts *facts,
+				     enum iroce_placement *placement, bool *is_asked)
+{
+	enum iroce_place_reason reason;
+
+	*is_asked = t->pairs > 1 && facts->n_ports > 1 && facts->mode != IROCE_BOND_ACTIVE_BACKUP &&
+		    facts->is_one_engine;
+	facts->has_home = *is_asked;
+	reason = iroce_place(facts, placement);
+	if (reason != IROCE_PLACE_NO_HOME)
+		return reason;
+	facts->has_home = true;
+	return iroce_place(facts, placement);
+}
+
+int bond_choose(struct setup *s, const struct tunnel *t, unsigned int *count)
 {
 	enum iroce_placement placement = IROCE_PLACE_ANY;
 	struct iroce_place_facts facts;
 	enum iroce_place_reason reason;
 	struct bond_view b;
+	bool is_asked;
 	int err;
 
-	*pairs = 1;
+	*count = 1;
 	if (!t->is_bond)
 		return 0;
 	view_read_bond(s, t->dev, &b);
@@ -212,11 +234,27 @@ int bond_choose(struct setup *s, const struct tunnel *t, unsigned int *pairs)
 	err = facts_read(s, t, &b, &facts);
 	if (err)
 		return err;
-	reason = iroce_place(&facts, &placement);
+	reason = place(t, &facts, &placement, &is_asked);
 	if (reason)
 		return setup_fail(s, -EOPNOTSUPP, "%s: %s", t->dev, iroce_place_text(reason));
 	err = check_ports(s, t, &b);
-	if (!err)
-		say_choice(t, &b, placement);
-	return err;
+	if (err)
+		return err;
+	if (placement == IROCE_PLACE_PER_PORT)
+		*count = b.port_count;
+	say_choice(t, &b, placement, is_asked);
+	return 0;
+}
+
+int bond_home(struct setup *s, const struct tunnel *t, unsigned int n, unsigned int *ifindex)
+{
+	struct bond_view b;
+
+	view_read_bond(s, t->dev, &b);
+	if (!b.is_known || !b.port_count)
+		return setup_fail(s, -EIO, "%s",
+				  b.is_known ? "the bond has lost its ports" : b.why);
+	/* More SAs than ports: the peer has more. They are heard, wherever they come. */
+	*ifindex = b.port[n % b.port_count].ifindex;
+	return 0;
 }

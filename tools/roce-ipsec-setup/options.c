@@ -146,6 +146,11 @@ static int set_spi_out(struct parser *p, const char *text)
 	return number32(p, "spi-out", text, 256, UINT32_MAX, &p->opt->spi_out);
 }
 
+static int set_ports(struct parser *p, const char *text)
+{
+	return number32(p, "ports", text, 1, PORTS_MAX, &p->opt->ports);
+}
+
 static int set_priority(struct parser *p, const char *text)
 {
 	/* The fence takes the next one. */
@@ -207,6 +212,7 @@ static const struct known {
 	{ "proto", FOR(CMD_UP), VALUE(set_proto) },
 	{ "spi-in", FOR_KEYED, VALUE(set_spi_in) },
 	{ "spi-out", FOR_KEYED, VALUE(set_spi_out) },
+	{ "ports", FOR_KEYED, VALUE(set_ports) },
 	{ "priority", FOR(CMD_UP), VALUE(set_priority) },
 	{ "soft-packets", FOR(CMD_UP), VALUE(set_soft) },
 	{ "hard-packets", FOR(CMD_UP), VALUE(set_hard) },
@@ -306,6 +312,8 @@ static int check_needs(struct parser *p)
 		return fault(p, "rekey needs --generation N (or next)");
 	if (opt->command == CMD_GENKEY && opt->generation == GENERATION_NEXT)
 		return fault(p, "genkey --generation takes a number");
+	if ((opt->spi_in || opt->spi_out) && opt->ports > 1)
+		return fault(p, "--spi-in and --spi-out name one SA, --ports asks for more");
 	if (opt->soft_packets && opt->hard_packets && opt->soft_packets >= opt->hard_packets)
 		return fault(p, "--soft-packets must be below --hard-packets");
 	return 0;
@@ -367,6 +375,7 @@ void options_usage(void)
 	     "  --key-bits 128|256       AES key size, default 128\n"
 	     "  --proto any|udp          what is protected, default any\n"
 	     "  --spi-in N, --spi-out N  default: derived from the key\n"
+	     "  --ports N                SA pairs, where a bond here or there has an SA per port\n"
 	     "  --priority N             of the policies, default 0\n"
 	     "  --soft-packets N, --hard-packets N  lifetime of each SA\n"
 	     "  --no-fence               no fence at all\n"

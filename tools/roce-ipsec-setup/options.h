@@ -26,6 +26,7 @@ enum rekey_step {
 	STEP_FINISH,
 };
 
+#define PORTS_MAX	8	/* of a bond; LACP has no more in use at a time */
 #define GENERATION_FILE	0	/* what the key file says */
 #define GENERATION_NEXT	UINT64_MAX
 
@@ -40,6 +41,7 @@ struct options {
 	unsigned int key_bits;
 	uint8_t proto;
 	uint32_t spi_in, spi_out;		/* 0: derived */
+	uint32_t ports;				/* of the host that has more; 0: as the bond needs */
 	uint32_t priority;
 	uint64_t soft_packets, hard_packets;	/* 0: no limit */
 	bool no_fence, no_roce_fence;

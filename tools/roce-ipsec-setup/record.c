@@ -132,6 +132,7 @@ char *record_text(const struct tunnel *t)
 	add_bool(o, "is_bond", t->is_bond);
 	add_bool(o, "did_esp", t->did_esp);
 	add_functions(o, "functions", t);
+	add_number(o, "pairs", t->pairs);
 	add_number(o, "reqid_in", t->reqid_in);
 	add_generation(o, "now", &t->now);
 	add_generation(o, "other", &t->other);
@@ -273,7 +274,7 @@ static bool get_tunnel(struct json_object *o, struct tunnel *t)
 	       get_bool(o, "has_host_fence", &t->has_host_fence) &&
 	       get_bool(o, "has_roce_fence", &t->has_roce_fence) &&
 	       get_bool(o, "is_bond", &t->is_bond) && get_bool(o, "did_esp", &t->did_esp) &&
-	       get_functions(o, "functions", t) &&
+	       get_functions(o, "functions", t) && get_u32(o, "pairs", &t->pairs) &&
 	       get_u32(o, "reqid_in", &t->reqid_in) && get_generation(o, "now", &t->now) &&
 	       get_generation(o, "other", &t->other) &&
 	       get_bool(o, "other_is_next", &t->other_is_next);

@@ -161,6 +161,8 @@ int cmd_rekey(struct setup *s)
 		return t.other_is_next ?
 			       send_new(s, &t) :
 			       setup_fail(s, -EINVAL, "nothing is listened to: --step listen first");
+	if (s->opt->ports)
+		t.pairs = s->opt->ports;
 	err = generation_make(s, &t, &g);
 	return err ?: rekey_to(s, &t, &g, step);
 }

@@ -20,7 +20,6 @@
 #define TC_FEATURE		"hw-tc-offload"
 #define ESP_FEATURE		"esp-hw-offload"
 
-#define PORTS_MAX		8	/* of a bond; LACP has no more in use at a time */
 #define PAIRS_MAX		PORTS_MAX
 
 /* Index 0 is outbound, 1 inbound. */
@@ -51,15 +50,17 @@ struct function {
 struct tunnel {
 	char dev[16];
 	bool is_bond;
-	bool did_esp;		/* the bond's offload was switched on; the last one out puts it back */
+	bool did_esp;		/* the bond's offload was switched on: the last one out puts it back */
 	struct ipsec_roce_addr local, peer;
 	uint8_t proto;
 	uint32_t priority;
 	unsigned int replay_window, key_bits;
 	uint64_t soft_packets, hard_packets;
 	bool has_host_fence, has_roce_fence;
+	unsigned int pairs;	/* of SAs, as the hosts agreed; 0: as many as this one needs */
 	unsigned int func_count;
-	struct function func[PORTS_MAX];	/* ports that left the bond included */
+	struct function func[PORTS_MAX];	/* ports that left the bond behind the others */
+	unsigned int func_now;	/* those that it stands on now; not recorded */
 	uint32_t reqid_in;	/* of all inbound SAs: the inbound policy outlives a rekey */
 	struct generation now;	/* sends, and receives */
 	struct generation other;	/* only receives: the last one, or the next one */
@@ -72,6 +73,7 @@ struct sa_view {
 	/* At which ports of the bond, as its helper tells. */
 	bool is_dead;
 	enum ipsec_roce_place place;
+	unsigned int home;	/* ifindex, per port */
 	unsigned int at_count;
 	struct ipsec_roce_sa_port at[PORTS_MAX];
 };
@@ -186,10 +188,12 @@ int bond_find_functions(struct setup *s, struct tunnel *t);
 /* The same for a tunnel that is to go, as far as it can be told. */
 int bond_find_remains(struct setup *s, struct tunnel *t);
 /*
- * How many SA pairs the tunnel's device needs, and why, in words. Fails with the rule that the
- * bond's shape breaks; nothing was changed then.
+ * How many outbound SAs the tunnel's device needs, and why, in words. Fails with the rule that
+ * the bond's shape breaks; nothing was changed then.
  */
-int bond_choose(struct setup *s, const struct tunnel *t, unsigned int *pairs);
+int bond_choose(struct setup *s, const struct tunnel *t, unsigned int *count);
+/* Of a generation with more outbound SAs than one: the port of the n-th SA of a direction. */
+int bond_home(struct setup *s, const struct tunnel *t, unsigned int n, unsigned int *ifindex);
 const char *place_name(enum ipsec_roce_place place);
 
 /* ---- steps.c: one object each, put or taken ---- */
@@ -235,6 +239,8 @@ int key_open(struct setup *s);
 int generation_make(struct setup *s, const struct tunnel *t, struct generation *g);
 int generation_spend(struct setup *s, const struct tunnel *t, const struct generation *g);
 int find_local(struct setup *s, struct ipsec_roce_addr *local);
+/* What the keys of the n-th SA of a direction are derived for: 0 where there is but one. */
+unsigned int generation_port(const struct generation *g, unsigned int n);
 bool generation_same(const struct generation *a, const struct generation *b);
 /* rekey.c, shared with up.c */
 int rekey_to(struct setup *s, struct tunnel *t, const struct generation *g,

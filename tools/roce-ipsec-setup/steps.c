@@ -22,6 +22,24 @@ static int gone_is_good(struct setup *s, int err)
 	return err ? library_fail(s, err) : 0;
 }
 
+/* Where each port has SAs of its own: says which port the next one is for; 0 takes that back. */
+static int sa_home(struct setup *s, const struct tunnel *t, const struct generation *g,
+		   enum ipsec_roce_dir dir, unsigned int i, bool is_named)
+{
+	struct ipsec_roce_sa_id id = { .size = sizeof(id), .spi = g->spi[SIDE(dir)][i] };
+	unsigned int port = 0;
+	int err;
+
+	if (!t->is_bond || g->count[0] < 2)
+		return 0;
+	ends_set(t, dir, &id.src, &id.dst);
+	err = is_named ? bond_home(s, t, i, &port) : 0;
+	if (err)
+		return err;
+	err = ipsec_roce_bond_home(s->h, t->dev, &id, port);
+	return err ? library_fail(s, err) : 0;
+}
+
 static int sa_add(struct setup *s, const struct tunnel *t, const struct generation *g,
 		  enum ipsec_roce_dir dir, unsigned int i)
 {
@@ -32,7 +50,7 @@ static int sa_add(struct setup *s, const struct tunnel *t, const struct generati
 		.dir = dir,
 		.key = s->key,
 		.flow = { .size = sizeof(cfg.flow), .generation = g->number,
-			  .key_bits = t->key_bits },
+			  .key_bits = t->key_bits, .port = generation_port(g, i) },
 		.spi = g->spi[SIDE(dir)][i],
 		.reqid = is_out ? g->spi[0][0] : t->reqid_in,
 		.proto = t->proto,
@@ -63,11 +81,15 @@ int step_sas_add(struct setup *s, const struct tunnel *t, const struct generatio
 		 enum ipsec_roce_dir dir, bool *has_taken)
 {
 	for (unsigned int i = 0; i < g->count[SIDE(dir)]; i++) {
-		int err = sa_add(s, t, g, dir, i);
+		int err = sa_home(s, t, g, dir, i, true);
 
-		*has_taken |= !err || err == -EPROTO;
+		if (!err) {
+			err = sa_add(s, t, g, dir, i);
+			*has_taken |= !err || err == -EPROTO;
+		}
 		if (!err)
 			continue;
+		sa_home(s, t, g, dir, i, false);
 		while (i--)
 			sa_del(s, t, g, dir, i);
 		return err;

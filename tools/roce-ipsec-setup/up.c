@@ -164,6 +164,7 @@ static int spis_derive(struct setup *s, const struct tunnel *t, struct generatio
 	int err = 0;
 
 	for (unsigned int i = 0; !err && i < g->count[1]; i++) {
+		flow.port = generation_port(g, i);
 		flow.src = t->local;
 		flow.dst = t->peer;
 		err = ipsec_roce_flow_spi(s->h, s->key, &flow, &g->spi[0][i]);
@@ -174,20 +175,41 @@ static int spis_derive(struct setup *s, const struct tunnel *t, struct generatio
 	return err ? library_fail(s, err) : 0;
 }
 
+unsigned int generation_port(const struct generation *g, unsigned int n)
+{
+	return g->count[1] > 1 ? n + 1 : 0;
+}
+
+/*
+ * Outbound as many SAs as the device needs, inbound as many as either host may send with. Both
+ * derive the set by its size: a host that needs fewer leaves the rest of its outbound ones out.
+ */
+static int count_sas(struct setup *s, const struct tunnel *t, struct generation *g)
+{
+	int err = bond_choose(s, t, &g->count[0]);
+
+	if (err)
+		return err;
+	g->count[1] = t->pairs ?: g->count[0];
+	if (g->count[0] > g->count[1])
+		return setup_fail(s, -EINVAL, "--ports %u: %s has %u ports with SAs of their own",
+				  t->pairs, t->dev, g->count[0]);
+	if (g->count[1] > 1 && (s->opt->spi_in || s->opt->spi_out))
+		return setup_fail(s, -EINVAL,
+				  "--spi-in and --spi-out name one SA, %u are needed here",
+				  g->count[1]);
+	return 0;
+}
+
 int generation_make(struct setup *s, const struct tunnel *t, struct generation *g)
 {
-	unsigned int pairs;
 	int err;
 
 	*g = (struct generation){ 0 };
 	err = ipsec_roce_key_fingerprint(s->h, s->key, g->fp);
 	if (err)
 		return library_fail(s, err);
-	err = pick_number(s, t, g) ?: bond_choose(s, t, &pairs);
-	if (err)
-		return err;
-	g->count[0] = g->count[1] = pairs;
-	err = spis_derive(s, t, g);
+	err = pick_number(s, t, g) ?: count_sas(s, t, g) ?: spis_derive(s, t, g);
 	if (s->opt->spi_out)
 		g->spi[0][0] = s->opt->spi_out;
 	if (s->opt->spi_in)
@@ -243,6 +265,7 @@ static void tunnel_from_options(const struct options *opt, struct tunnel *t)
 	t->priority = opt->priority;
 	t->replay_window = opt->replay_window;
 	t->key_bits = opt->key_bits;
+	t->pairs = opt->ports;
 	t->soft_packets = opt->soft_packets;
 	t->hard_packets = opt->hard_packets;
 	t->has_host_fence = !opt->no_fence;
@@ -304,7 +327,7 @@ static int put_fence(struct setup *s, struct tunnel *t, const struct view *v, st
 			return err;
 		undo_push(u, UNDO_HOST_FENCE, dirs[i], NULL);
 	}
-	for (unsigned int i = 0; !err && t->has_roce_fence && i < t->func_count; i++)
+	for (unsigned int i = 0; !err && t->has_roce_fence && i < t->func_now; i++)
 		err = put_roce_fence(s, t, &t->func[i], &v->func[i], u);
 	return err;
 }
@@ -361,11 +384,13 @@ static int put_policies(struct setup *s, struct tunnel *t, const struct view *v,
 
 static void say_up(const struct tunnel *t)
 {
-	char ends[ENDS_TEXT];
+	char ends[ENDS_TEXT], more[32] = "";
 
-	say("%s on %s: protected%s, generation %u, SPI out 0x%08x in 0x%08x, fence: %s",
+	if (t->now.count[1] > 1)
+		snprintf(more, sizeof(more), " (the first of %u)", t->now.count[1]);
+	say("%s on %s: protected%s, generation %u, SPI out 0x%08x in 0x%08x%s, fence: %s",
 	    ends_text(t, ends, sizeof(ends)), t->dev, t->proto ? " (UDP only)" : "",
-	    t->now.number, t->now.spi[0][0], t->now.spi[1][0],
+	    t->now.number, t->now.spi[0][0], t->now.spi[1][0], more,
 	    t->has_roce_fence ? "host and RoCE" : t->has_host_fence ? "host only" : "none");
 }
 
@@ -499,14 +524,20 @@ static int up_again(struct setup *s, struct tunnel *t, const struct tunnel *old)
 	tunnel_merge(t, old);
 	if (!s->opt->replay_window)
 		t->replay_window = old->replay_window;
+	t->pairs = t->pairs ?: old->pairs;
 	err = err ?: generation_make(s, t, &g) ?: view_read(s, old, &v);
 	if (err)
 		return err;
 	if (view_settle(&before, &v))
 		tunnel_merge(t, &before);
+	if (view_is_live(old, &v) && !generation_same(&g, &old->now))
+		return rekey_to(s, t, &g, STEP_ALL);
+	if (view_is_live(old, &v) && g.count[1] > old->now.count[1])
+		return setup_fail(s, -EBUSY,
+				  "generation %u has %u SA pairs, %u are needed now: that changes with a new generation, on both hosts",
+				  g.number, old->now.count[1], g.count[1]);
 	if (view_is_live(old, &v))
-		return generation_same(&g, &old->now) ? repair(s, t, old) :
-							rekey_to(s, t, &g, STEP_ALL);
+		return repair(s, t, old);
 	if (generation_same(&g, &old->now))
 		/* Flushed: the ledger has the words for it. */
 		return generation_spend(s, t, &g) ?:

@@ -10,16 +10,9 @@
 
 #include <json-c/json.h>
 
-#include "probe.h"
-#include "setup.h"
+#include "verify.h"
 
 #define PROBE_ROUNDS	8	/* at most, of a bond */
-
-enum result {
-	RESULT_OK,
-	RESULT_NOTE,	/* worth knowing, not a fault */
-	RESULT_FAULT,
-};
 
 static const char *const result_names[] = {
 	[RESULT_OK] = "ok",
@@ -27,18 +20,7 @@ static const char *const result_names[] = {
 	[RESULT_FAULT] = "FAULT",
 };
 
-struct verify {
-	struct setup *s;
-	const struct tunnel *t;
-	struct view view;
-	struct json_object *checks;	/* NULL: text */
-	int faults;
-};
-
-static void check(struct verify *vf, enum result result, const char *name, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static void check(struct verify *vf, enum result result, const char *name, const char *fmt, ...)
+void check(struct verify *vf, enum result result, const char *name, const char *fmt, ...)
 {
 	char evidence[512];
 	va_list ap;
@@ -137,7 +119,7 @@ static void check_host_fence(struct verify *vf)
 		check(vf, RESULT_OK, "fence host", "block policies out and in, behind the others");
 }
 
-static void check_roce_fence(struct verify *vf, const struct func_view *func, const char *name)
+void check_roce_fence(struct verify *vf, const struct func_view *func, const char *name)
 {
 	const struct fence_view *f = func->roce_fence;
 
@@ -158,92 +140,6 @@ static void check_roce_fence(struct verify *vf, const struct func_view *func, co
 	if (func->has_flag && !func->is_closed)
 		check(vf, view_fence_good(func) ? RESULT_NOTE : RESULT_FAULT, name,
 		      FAIL_CLOSED_FLAG " is off: the device itself keeps nothing shut");
-}
-
-/* ---- the ports of a bond ---- */
-
-/* What is wrong with the SA at the port; NULL: nothing. */
-static const char *sa_at_port_fault(const struct verify *vf, const struct sa_view *sa,
-				    const struct ipsec_roce_port *port)
-{
-	const struct ipsec_roce_sa_port *at = view_sa_at(sa, port->ifindex);
-	bool is_live = at && !strcmp(at->state, "live");
-
-	if (!at)
-		return "is not there";
-	if (is_live)
-		return NULL;
-	if (!strcmp(at->state, "failed") || !strcmp(at->state, "lost"))
-		return at->state;
-	/* Elsewhere it is at one port at a time, and waits at the others. */
-	if (sa->place == IPSEC_ROCE_PLACE_SHARED ||
-	    (sa->place == IPSEC_ROCE_PLACE_OWNER && view_port_carries(&vf->view.bond, port)))
-		return at->state;
-	return NULL;
-}
-
-static void check_port_sas(struct verify *vf, const struct ipsec_roce_port *port, const char *name)
-{
-	const struct view *v = &vf->view;
-	const struct generation *g = &vf->t->now;
-	int faults = vf->faults;
-
-	for (int side = 0; side < SIDES; side++)
-		for (unsigned int i = 0; i < g->count[side]; i++) {
-			const char *fault = sa_at_port_fault(vf, &v->now[side][i], port);
-
-			if (fault && v->now[side][i].is_there)
-				check(vf, RESULT_FAULT, name, "SA %s 0x%08x: %s",
-				      side ? "in" : "out", g->spi[side][i], fault);
-		}
-	if (vf->faults == faults)
-		check(vf, RESULT_OK, name, "runs%s, SAs and policies are there, counts SAs %s",
-		      port->is_active ? " and is active" : "",
-		      view_engine_text(&v->bond, port));
-}
-
-static void check_port(struct verify *vf, const struct ipsec_roce_port *port)
-{
-	const struct function *f = function_find(vf->t, port->name);
-	char name[32];
-
-	snprintf(name, sizeof(name), "port %s", port->name);
-	if (!port->can_offload)
-		check(vf, RESULT_FAULT, name, "cannot offload IPsec packets (" ESP_FEATURE " is off?)");
-	else if (!port->is_running)
-		check(vf, RESULT_NOTE, name, "does not run (no carrier?): the others carry the traffic");
-	else
-		check_port_sas(vf, port, name);
-	snprintf(name, sizeof(name), "fence %s", port->name);
-	if (!f)
-		check(vf, vf->t->has_roce_fence ? RESULT_FAULT : RESULT_NOTE, name,
-		      "none: the port joined after `up`; run `up` again");
-	else
-		check_roce_fence(vf, &vf->view.func[f - vf->t->func], name);
-}
-
-static void check_bond(struct verify *vf)
-{
-	const struct bond_view *b = &vf->view.bond;
-	const struct sa_view *out = &vf->view.now[0][0];
-	unsigned int running = 0;
-
-	if (!b->is_known) {
-		check(vf, RESULT_FAULT, "bond", "%s", b->why);
-		return;
-	}
-	for (unsigned int i = 0; i < b->port_count; i++)
-		running += b->port[i].is_running;
-	/* Each policy of a bond is at all of its ports, or the helper has not taken it. */
-	if (b->info.n_policies < SIDES)
-		check(vf, RESULT_FAULT, "bond", "its ports have %u policies", b->info.n_policies);
-	else
-		check(vf, running ? RESULT_OK : RESULT_FAULT, "bond",
-		      "placement %s, %u of %u ports run, %llu hand-overs",
-		      out->place ? place_name(out->place) : "none", running, b->port_count,
-		      (unsigned long long)b->info.n_handovers);
-	for (unsigned int i = 0; i < b->port_count; i++)
-		check_port(vf, &b->port[i]);
 }
 
 static void check_route(struct verify *vf)
@@ -287,26 +183,11 @@ static void check_rdma(struct verify *vf)
 
 /* ---- what moves ---- */
 
-static const char *const drop_names[] = {
+static const char *const drop_names[DROP_COUNT] = {
 	"XfrmInError", "XfrmInNoStates", "XfrmInStateProtoError", "XfrmInStateSeqError",
 	"XfrmInStateMismatch", "XfrmInTmplMismatch", "XfrmInNoPols", "XfrmInPolBlock",
 	"XfrmOutError", "XfrmOutNoStates", "XfrmOutStateProtoError", "XfrmOutStateExpired",
 	"XfrmOutPolBlock", "XfrmOutPolError",
-};
-
-#define DROP_COUNT	(sizeof(drop_names) / sizeof(drop_names[0]))
-
-struct moment {
-	uint64_t sa[SIDES];
-	uint64_t dev[SIDES];
-	bool has_dev;	/* the driver has the ipsec counters by mlx5's names */
-	uint64_t drops[DROP_COUNT];
-	struct {
-		unsigned int ifindex;
-		bool carries;
-		uint64_t sa[SIDES];
-	} port[PORTS_MAX];	/* of a bond, as its helper counts */
-	unsigned int port_count;
 };
 
 static void drops_read(uint64_t *drops)
@@ -423,38 +304,6 @@ static void check_in_moved(struct verify *vf, const struct probe *p, const struc
 		      (unsigned long long)dev);
 }
 
-/* Has each port that carries traffic sealed some of it? */
-static bool have_ports_moved(const struct moment *a, const struct moment *b)
-{
-	for (unsigned int i = 0; i < b->port_count && i < a->port_count; i++)
-		if (b->port[i].carries && b->port[i].sa[0] <= a->port[i].sa[0])
-			return false;
-	return true;
-}
-
-static void check_ports_moved(struct verify *vf, const struct probe *p, const struct moment *a,
-			      const struct moment *b)
-{
-	char name[32];
-
-	for (unsigned int i = 0; i < b->port_count; i++) {
-		uint64_t out = b->port[i].sa[0] - a->port[i].sa[0];
-		uint64_t in = b->port[i].sa[1] - a->port[i].sa[1];
-
-		if (a->port[i].ifindex != b->port[i].ifindex) {
-			check(vf, RESULT_NOTE, "ports", "came or went while probing: verify again");
-			return;
-		}
-		snprintf(name, sizeof(name), "sealed %s", vf->view.bond.port[i].name);
-		if (b->port[i].carries && !out)
-			check(vf, RESULT_FAULT, name, "sealed none of %d %s", p->sent, p->kind);
-		else
-			/* Through which port answers come, the peer and the fabric decide. */
-			check(vf, RESULT_OK, name, "out +%llu packets, in +%llu packets",
-			      (unsigned long long)out, (unsigned long long)in);
-	}
-}
-
 static void check_drops(struct verify *vf, const struct moment *a, const struct moment *b)
 {
 	char text[400] = "";
@@ -475,7 +324,8 @@ static void check_drops(struct verify *vf, const struct moment *a, const struct 
 static int probe_rounds(struct verify *vf, struct probe *p, const struct moment *before,
 			struct moment *after)
 {
-	int err;
+	/* Where a fault was found already, one round shows what it does. */
+	int err, rounds = vf->faults ? 1 : PROBE_ROUNDS;
 
 	do {
 		err = probe_run(p);
@@ -485,7 +335,9 @@ static int probe_rounds(struct verify *vf, struct probe *p, const struct moment 
 			return err;
 		}
 		err = moment_take(vf, after);
-	} while (!err && p->is_spread && p->rounds < PROBE_ROUNDS &&
+	} while (!err && p->is_spread && p->rounds < rounds &&
+		 /* A peer that is silent once stays so. */
+		 (p->answered || !p->expects_answer) &&
 		 ((p->expects_answer && !p->full_rounds) || !have_ports_moved(before, after)));
 	return err;
 }

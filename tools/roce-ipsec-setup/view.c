@@ -192,6 +192,7 @@ static int on_sa_port(const struct ipsec_roce_bond_sa *sa, const struct ipsec_ro
 		return 0;
 	to->is_dead = sa->is_dead;
 	to->place = sa->placement;
+	to->home = sa->home_ifindex;
 	if (port && to->at_count < PORTS_MAX)
 		to->at[to->at_count++] = *port;
 	return 0;

@@ -14,7 +14,7 @@
 
 #include "../options.h"
 
-#define ARGS_MAX	24
+#define ARGS_MAX	32
 
 static char text[256];
 
@@ -40,7 +40,7 @@ static void up_takes_its_options(void **state)
 	(void)state;
 	assert_int_equal(parse("up --dev vf0 --peer 10.0.0.2 --local 10.0.0.1 --key-file k "
 			       "--generation 5 --replay-window 256 --key-bits 256 --proto udp "
-			       "--spi-in 0x1000 --spi-out 4097 --priority 7", &opt), 0);
+			       "--spi-in 0x1000 --spi-out 4097 --priority 7 --ports 1", &opt), 0);
 	assert_int_equal(opt.command, CMD_UP);
 	assert_string_equal(opt.dev, "vf0");
 	assert_string_equal(opt.key_file, "k");
@@ -51,6 +51,7 @@ static void up_takes_its_options(void **state)
 	assert_int_equal(opt.spi_in, 0x1000);
 	assert_int_equal(opt.spi_out, 4097);
 	assert_int_equal(opt.priority, 7);
+	assert_int_equal(opt.ports, 1);
 	assert_false(opt.no_fence);
 }
 
@@ -129,6 +130,9 @@ static void bad_lines_are_refused_by_name(void **state)
 		{ "up --dev v --peer 10.0.0.2 --key-file k --proto tcp", "--proto" },
 		{ "up --dev v --peer 10.0.0.2 --key-file k --spi-in 255", "--spi-in" },
 		{ "up --dev v --peer 10.0.0.2 --key-file k --priority 4294967295", "--prio" },
+		{ "up --dev v --peer 10.0.0.2 --key-file k --ports 0", "--ports" },
+		{ "up --dev v --peer 10.0.0.2 --key-file k --ports 9", "--ports" },
+		{ "up --dev v --peer 10.0.0.2 --key-file k --ports 2 --spi-in 256", "--ports" },
 		{ "up --dev v --peer 10.0.0.2 --key-file k --json", "--json" },
 		{ "up --dev v --peer 10.0.0.2 --key-file k --nonsense", "--nonsense" },
 		{ "up --dev v --peer 10.0.0.2 --key-file", "--key-file" },

@@ -28,8 +28,10 @@ static struct tunnel tunnel(void)
 	struct tunnel t = {
 		.dev = "vf0", .proto = 17, .priority = 3, .replay_window = 128, .key_bits = 256,
 		.soft_packets = INT64_MAX, .has_host_fence = true, .is_bond = true,
-		.did_esp = true, .reqid_in = UINT32_MAX, .other_is_next = true, .func_count = 2,
-		.func = { { .dev = "vf0", .did_clsact = true }, { .dev = "vf1", .did_open = true } },
+		.did_esp = true, .pairs = 2, .reqid_in = UINT32_MAX, .other_is_next = true,
+		.func_count = 2,
+		.func = { { .dev = "vf0", .did_clsact = true },
+			  { .dev = "vf1", .did_open = true } },
 		.now = { .number = 4, .fp = { 1, 2, 0xff }, .count = { 1, 2 },
 			 .spi = { { UINT32_MAX }, { 256, 257 } }, .has_in = true, .has_out = true },
 		.other = { .number = 5, .count = { 1, 1 }, .spi = { { 9001 }, { 9000 } },
