@@ -10,7 +10,9 @@ import json
 import pytest
 
 from bondkit import STOCK, WINDOW, XOR, addresses, bonded, esp
-from kit import CABLES, Protection, local_ip, ping
+from kit import CABLES, Protection, end, local_ip, ping
+from lab import adapter
+from lab.perftest import bandwidth, pingpong
 
 pytestmark = pytest.mark.lab(scenario="bare")
 
@@ -36,3 +38,23 @@ def test_a_stock_bond_with_software_esp_understands_us_and_we_it(lab, wire, figu
             assert not report.unopened and not report.disagree
         # One window in software for what came over two cables: nothing was too old for it.
         assert not sealed.out.state(lab.b)["replay"] and not sealed.out.state(lab.b)["failed"]
+
+
+def test_rdma_rxe_on_a_stock_bond_and_one_device_over_two_ports_understand_each_other(
+        lab, wire, figures):
+    with bonded(lab, wire, XOR, peer=STOCK):
+        lab.b.run("modprobe rdma_rxe; rdma link add rxe0 type rxe netdev bond0")
+        for host, dev in ((lab.a, adapter.rdma_of(lab.a, "bond0")), (lab.b, "rxe0")):
+            host.set_env({**host.env, "RDMADEV": dev,
+                          "GIDX": adapter.gid_index(host, dev, local_ip(host))})
+        sealed = Protection(lab, wire, window=WINDOW).up()
+        ping(lab.a)
+        wire.forget()
+        pingpong(end(lab.b), end(lab.a), iters=50)
+        for server, client in ((lab.a, lab.b), (lab.b, lab.a)):
+            bandwidth("ib_write_bw", end(server), end(client), 16384, 20, ["-q", "8"])
+        counts = [len(esp(wire, c, "a", sealed.out.spi)) for c in CABLES]
+        figures(f"queue pairs of a sent {counts[0]} and {counts[1]} sealed frames on the cables")
+        assert min(counts) > 20, counts
+        wire.check_no_cleartext(addresses(lab))
+        lab.b.run("rdma link del rxe0; rmmod rdma_rxe", timeout=60)

@@ -37,13 +37,13 @@ def sealed(lab, wire):
 
 
 @contextlib.contextmanager
-def pairs(lab, wire, programs, count=PAIRS):
-    """Connected queue pairs, a's and b's side of each; both cables carry some."""
+def pairs(lab, wire, programs, count=PAIRS, spread=True):
+    """Connected queue pairs, a's and b's side of each; spread: both cables carry some."""
     sides = []
     wire.forget()
     try:
         # Which port a pair hashes to is a coin's toss.
-        while len(sides) < 2 * count or not all(carried(wire)):
+        while len(sides) < 2 * count or spread and not all(carried(wire)):
             assert len(sides) < 2 * MOST_PAIRS, "all flows hash to one port"
             a = Vt(lab.a, programs)
             sides.append(a)

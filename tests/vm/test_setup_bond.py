@@ -7,6 +7,7 @@
 """
 
 import json
+import re
 
 import pytest
 
@@ -19,10 +20,10 @@ pytestmark = pytest.mark.lab(scenario="bond")
 KEY, FAULTS_KEY = "/root/bond.key", "/root/faults.key"
 SCENARIO_KEY = "/etc/roce-ipsec-lab.key"
 FAULT = 3
-FAULT_STEP = 41
+FAULT_STEP = 53
 
 
-def setup(host, verb, *more, **options):
+def tool(host, verb, *more, **options):
     return host.run(["roce-ipsec-setup", verb, "--dev", "bond0", "--peer", local_ip(host.peer),
                      *more], **{"timeout": 90, **options})
 
@@ -49,12 +50,11 @@ def forget_all(lab):
 @pytest.fixture
 def clean(lab, wire):
     forget_all(lab)
-    yield lab
-    forget_all(lab)
+    return lab
 
 
 def up(lab, *more):
-    return {name: setup(host, "up", "--key-file", KEY, *more).stdout
+    return {name: tool(host, "up", "--key-file", KEY, *more).stdout
             for name, host in lab.hosts.items()}
 
 
@@ -67,22 +67,36 @@ def tunnel(clean, wire):
 
 
 def status(host):
-    (tunnel,) = json.loads(setup(host, "status", "--json").stdout)
+    (tunnel,) = json.loads(tool(host, "status", "--json").stdout)
     return tunnel
 
 
 def verify(host, *more):
     """Its exit status, and its checks by name: (result, evidence) of each."""
-    done = setup(host, "verify", "--json", *more, check=False)
+    done = tool(host, "verify", "--json", *more, check=False)
     checks = {}
     for check in json.loads(done.stdout)["checks"]:
         checks.setdefault(check["check"], []).append((check["result"], check["evidence"]))
     return done.rc, checks
 
 
+def check_sealed(host):
+    rc, checks = verify(host)
+    bad = {name: found for name, found in checks.items()
+           if any(result == "FAULT" for result, _ in found)}
+    assert not rc and not bad, f"host {host.name}: {bad}"
+    return checks
+
+
 def carried(wire, host="a"):
     """ESP frames on each cable."""
     return [sum(f.kind == "esp" for f in wire.frames(cable, host)) for cable in (0, 1)]
+
+
+def all_ports_run(lab):
+    script = "grep -c 'MII Status: up' /proc/net/bonding/bond0"
+    poll(lambda: all(h.run(script, check=False).stdout.strip() == "3" for h in lab.hosts.values()),
+         10, "bonds and ports run")
 
 
 def tcp(lab, seconds=1, streams=8):
@@ -99,7 +113,8 @@ def check_only_esp(lab, wire):
 
 def traces(host):
     """What `up` may leave behind."""
-    script = "ip xfrm state list nokeys; ip xfrm policy; ethtool -k bond0 | grep -E 'esp-hw|hw-tc'\n"
+    script = ("ip xfrm state list nokeys; ip xfrm policy; "
+              "ethtool -k bond0 | grep -E 'esp-hw|hw-tc'\n")
     for dev in ports(host):
         script += (f"tc qdisc show dev {dev} | grep clsact; ethtool -k {dev} | grep hw-tc-off; "
                    f"ethtool --show-priv-flags {dev} | grep closed\n")
@@ -126,8 +141,7 @@ def test_one_command_seals_both_cables_and_says_how(clean, wire):
     tcp(lab)
     check_only_esp(lab, wire)
     assert all(count >= 10 for count in carried(wire)), carried(wire)
-    rc, checks = verify(lab.a)
-    assert rc == 0, checks
+    checks = check_sealed(lab.a)
     for dev in ports(lab.a):
         for name in (f"port {dev}", f"fence {dev}", f"sealed {dev}"):
             assert [result for result, _ in checks[name]] == ["ok"], checks[name]
@@ -138,11 +152,11 @@ def test_down_puts_all_back_and_may_be_repeated(clean):
     host.run("ethtool -K bond0 esp-hw-offload off")
     before = traces(host)
     assert "esp-hw-offload: off" in before and "clsact" not in before
-    setup(host, "up", "--key-file", KEY)
+    tool(host, "up", "--key-file", KEY)
     between = traces(host)
     assert "esp-hw-offload: on" in between and between.count("clsact") == 2
     for _ in range(2):
-        setup(host, "down")
+        tool(host, "down")
         assert traces(host) == before
     host.run("ethtool -K bond0 esp-hw-offload on")
 
@@ -158,7 +172,7 @@ def test_status_tells_each_port(tunnel):
         assert {(sa["dir"], sa["state"]) for sa in port["sas"]} == {("out", "live"), ("in", "live")}
     assert sum(sa["packets"] for port in bond["ports"] for sa in port["sas"]
                if sa["dir"] == "out") >= 2
-    text = setup(host, "status").stdout
+    text = tool(host, "status").stdout
     assert all(f"port {dev}" in text for dev in ports(host)) and "placement shared" in text
 
 
@@ -168,24 +182,25 @@ def test_a_rekey_in_steps_loses_no_packet(tunnel, wire):
         pinging.wait_output("icmp_seq=3", 20)
         for step in ("listen", "send", "finish"):
             for host in lab.hosts.values():
-                setup(host, "rekey", "--key-file", KEY, "--generation", "2", "--step", step)
+                tool(host, "rekey", "--key-file", KEY, "--generation", "2", "--step", step)
                 wire.learn()
         pinging.kill(2)
         said = pinging.wait(timeout=20).output
-    assert ", 0% packet loss" in said, said
+    # No gap; what was on its way when ping was stopped has no answer.
+    answered = {int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", said)}
+    assert len(answered) > 10 and answered == set(range(1, max(answered) + 1)), said
     check_only_esp(lab, wire)
     for host in lab.hosts.values():
         assert status(host)["generation"] == 2
-        rc, checks = verify(host)
-        assert rc == 0, checks
+        check_sealed(host)
 
 
 def test_a_generation_is_spent_for_all_ports(tunnel):
     host = tunnel.a
-    setup(host, "down")
-    done = setup(host, "up", "--key-file", KEY, check=False)
+    tool(host, "down")
+    done = tool(host, "up", "--key-file", KEY, check=False)
     assert done.rc == 1 and "spent" in done.stderr, done.output
-    setup(host, "up", "--key-file", KEY, "--generation", "next")
+    tool(host, "up", "--key-file", KEY, "--generation", "next")
 
 
 # ---- what it sees --------------------------------------------------------------------------------
@@ -196,16 +211,14 @@ def test_a_cut_cable_shows_and_the_rest_is_sealed(tunnel, wire):
     try:
         poll(lambda: not status(lab.a)["bond"]["ports"][1]["running"], 10, "the port stops")
         poll(lambda: not status(lab.b)["bond"]["ports"][1]["running"], 10, "the peer's port stops")
-        rc, checks = verify(lab.a)
-        assert rc == 0, checks
+        checks = check_sealed(lab.a)
         assert checks[f"port {dev}"][0][0] == "note" and "1 of 2 ports run" in checks["bond"][0][1]
-        assert f"port {dev}" in setup(lab.a, "status").stdout
-        assert "NOT running" in setup(lab.a, "status").stdout
+        assert f"port {dev}" in tool(lab.a, "status").stdout
+        assert "NOT running" in tool(lab.a, "status").stdout
     finally:
         lab.plug(1)
-    poll(lambda: all(p["running"] for h in lab.hosts.values() for p in status(h)["bond"]["ports"]),
-         10, "the ports run")
-    assert verify(lab.a)[0] == 0
+    all_ports_run(lab)
+    check_sealed(lab.a)
     check_only_esp(lab, wire)
 
 
@@ -213,7 +226,7 @@ PORT_FAULTS = {
     "fence": "tc qdisc del dev {port} clsact",
     "SAs": "ip xfrm state flush",
     "policies": "ip xfrm policy flush",
-    "offload": "ethtool -K {port} esp-hw-offload off",
+    "offload": "ethtool -K bond0 esp-hw-offload off",
     "helper": "rmmod ipsec_roce",
 }
 
@@ -226,17 +239,16 @@ def test_verify_finds_the_fault(tunnel, what):
         rc, checks = verify(host)
         assert rc == FAULT, checks
         faults = {name for name, found in checks.items() if found[0][0] == "FAULT"}
-        named = {"fence": f"fence {dev}", "offload": f"port {dev}", "helper": "bond",
+        named = {"fence": f"fence {dev}", "offload": "SA in", "helper": "bond",
                  "SAs": "SA out", "policies": "policy out"}[what]
         assert named in faults, checks
         if what == "helper":
             assert "modprobe ipsec_roce" in checks["bond"][0][1]
     finally:
-        host.run(f"modprobe ipsec_roce; ethtool -K {dev} esp-hw-offload on; sleep 0.3; "
-                 "ethtool -K bond0 esp-hw-offload on", check=False)
+        host.run("modprobe ipsec_roce; sleep 0.3; ethtool -K bond0 esp-hw-offload on")
     if what == "fence":
-        setup(host, "up", "--key-file", KEY)
-        assert verify(host)[0] == 0
+        tool(host, "up", "--key-file", KEY)
+        check_sealed(host)
 
 
 def test_a_port_that_joins_later_is_seen_and_fenced_by_up_again(tunnel, wire):
@@ -246,14 +258,13 @@ def test_a_port_that_joins_later_is_seen_and_fenced_by_up_again(tunnel, wire):
         host.run(f"ip link set {dev} nomaster; tc qdisc del dev {dev} clsact; "
                  f"ip link set {dev} down; ip link set {dev} master bond0")
     dev = ports(lab.a)[1]
-    poll(lambda: all(p["running"] for h in lab.hosts.values() for p in status(h)["bond"]["ports"]),
-         10, "the ports run")
+    all_ports_run(lab)
     rc, checks = verify(lab.a)
     assert rc == FAULT and checks[f"port {dev}"][0][0] == "ok", checks
     assert checks[f"fence {dev}"][0][0] == "FAULT"
     for host in lab.hosts.values():
-        assert "put back what was missing" in setup(host, "up", "--key-file", KEY).stdout
-        assert verify(host)[0] == 0
+        assert "put back what was missing" in tool(host, "up", "--key-file", KEY).stdout
+        check_sealed(host)
     check_only_esp(lab, wire)
 
 
@@ -264,13 +275,13 @@ def test_without_the_helper_it_says_what_to_load_and_changes_nothing(clean):
     host.run("rmmod ipsec_roce")
     try:
         before = traces(host)
-        done = setup(host, "up", "--key-file", KEY, check=False)
+        done = tool(host, "up", "--key-file", KEY, check=False)
         assert done.rc == 1 and "modprobe ipsec_roce" in done.stderr, done.output
         assert traces(host) == before
     finally:
         host.run("modprobe ipsec_roce; sleep 0.3; ethtool -K bond0 esp-hw-offload on")
     # Nothing was spent either.
-    setup(host, "up", "--key-file", KEY)
+    tool(host, "up", "--key-file", KEY)
 
 
 SHAPES = {
@@ -313,20 +324,26 @@ def test_it_may_be_hurt_at_any_request(clean, kernel, request, script, how):
 
 # ---- independent adapters ------------------------------------------------------------------------
 
-def rebond(lab, mode):
-    """Both hosts' VFs on adapters of their own: each counts its SAs by itself."""
-    for host in lab.hosts.values():
-        host.run("roce-ipsec-setup down --dev bond0 --all; ip link del bond0; modprobe -r iroce",
-                 check=False, timeout=60)
-        host.run("modprobe iroce cables=cable0/cable1; rm -rf /var/lib/roce-ipsec", timeout=60)
-        vfs = [adapter.devices(host, adapter.make_vfs(host, pf, 1)[0])
-               for pf in adapter.pfs(host)]
-        adapter.make_bond(host, "bond0", [vf.netdev for vf in vfs], mode=mode)
-        host.set_env({**host.env, "PORT": vfs[0].netdev, "PORT1": vfs[1].netdev})
-        host.run(f"ip link set bond0 mtu {lab.mtu}; ip addr add {local_ip(host)}/24 dev bond0; "
-                 f"ethtool -K bond0 esp-hw-offload off; rm -f {KEY}")
-    lab.a.run(f"roce-ipsec-setup genkey {KEY}")
-    lab.b.write(KEY, lab.a.read(KEY), 0o600)
+def rebond(host, mode, cables="cable0/cable1"):
+    """The host's VFs on adapters of their own: each counts its SAs by itself."""
+    host.run("roce-ipsec-setup down --dev bond0 --all; ip link del bond0; modprobe -r iroce",
+             check=False, timeout=60)
+    vfs = [adapter.devices(host, adapter.make_vfs(host, pf, 1)[0])
+           for pf in adapter.load(host, cables)]
+    adapter.make_bond(host, "bond0", [vf.netdev for vf in vfs], mode=mode)
+    host.set_env({**host.env, "PORT": vfs[0].netdev, "PORT1": vfs[1].netdev})
+    host.run(f"ip link set bond0 mtu {host.lab.mtu}; ip addr add {local_ip(host)}/24 dev bond0; "
+             "ethtool -K bond0 esp-hw-offload off")
+
+
+def reshape(host):
+    """To balance-xor: the kernel lets a bond change its mode only while it has no ports."""
+    one, two = ports(host)
+    return f"""for dev in {one} {two}; do ip link set $dev nomaster; ip link set $dev down; done
+        ip link set bond0 down
+        ip link set bond0 type bond mode balance-xor xmit_hash_policy layer3+4
+        for dev in {one} {two}; do ip link set $dev master bond0; done
+        ip link set bond0 up"""
 
 
 def activate(host, port):
@@ -335,11 +352,11 @@ def activate(host, port):
     poll(lambda: not host.run(command, check=False).rc, 10, command)
 
 
-@pytest.mark.lab(scenario="bond", spoils=True)
-def test_in_active_backup_the_active_port_owns_the_sas(lab, wire):
-    rebond(lab, "active-backup")
-    for host in lab.hosts.values():
-        activate(host, 0)
+def spis(wire, cable, host="a"):
+    return {f.spi for f in wire.frames(cable, host) if f.kind == "esp"}
+
+
+def active_port_owns_the_sas(lab, wire):
     for said in up(lab).values():
         assert "placement owner" in said and "hands them over" in said
     wire.learn()
@@ -353,19 +370,73 @@ def test_in_active_backup_the_active_port_owns_the_sas(lab, wire):
         for n, port in enumerate(bond["ports"]):
             states = {sa["state"] for sa in port["sas"]}
             assert states == {"live" if n == active else "standby"}, bond
-        rc, checks = verify(lab.a)
-        assert rc == 0, checks
+        check_sealed(lab.a)
     assert bond["handovers"] >= 2
     check_only_esp(lab, wire)
     for host in lab.hosts.values():
-        setup(host, "down")
-    assert not lab.a.run("ip xfrm state; ip xfrm policy").stdout.strip()
+        tool(host, "down")
+        assert not host.run("ip xfrm state; ip xfrm policy").stdout.strip()
+
+
+def each_port_has_an_sa_pair(lab, wire):
+    for said in up(lab).values():
+        assert "placement per-port" in said and "for each" in said
+    wire.learn()
+    wire.forget()
+    tunnel = status(lab.a)
+    out = {sa["spi"] for sa in tunnel["sa_out"]}
+    assert len(out) == 2 and tunnel["bond"]["placement"] == "per-port"
+    assert [[sa["state"] for sa in port["sas"] if sa["dir"] == "out" and sa["state"] == "live"]
+            for port in tunnel["bond"]["ports"]] == [["live"], ["live"]]
+    tcp(lab)
+    check_only_esp(lab, wire)
+    assert all(count >= 10 for count in carried(wire)), carried(wire)
+    # Each cable knows one of a's SPIs, another one each.
+    ours = {int(spi, 16) for spi in out}
+    seen = [spis(wire, cable) & ours for cable in (0, 1)]
+    assert [len(s) for s in seen] == [1, 1] and seen[0] != seen[1], seen
+    for host in lab.hosts.values():
+        check_sealed(host)
+    for step in ("listen", "send", "finish"):
+        for host in lab.hosts.values():
+            tool(host, "rekey", "--key-file", KEY, "--generation", "2", "--step", step)
+        wire.learn()
+    assert not out & {sa["spi"] for sa in status(lab.a)["sa_out"]}
+    for host in lab.hosts.values():
+        check_sealed(host)
+    for host in lab.hosts.values():
+        tool(host, "down")
+        assert not host.run("ip xfrm state; ip xfrm policy").stdout.strip()
+
+
+def peer_of_one_adapter_hears_and_sends_an_sa_per_port(lab, wire):
+    """--ports: how many SAs the other host sends with; each must come over one cable."""
+    tool(lab.a, "up", "--key-file", KEY)
+    done = tool(lab.b, "up", "--key-file", KEY, "--ports", "2")
+    assert "placement per-port" in done.stdout and "as --ports asks" in done.stdout
+    wire.learn()
+    wire.forget()
+    tcp(lab)
+    check_only_esp(lab, wire)
+    assert all(carried(wire)) and all(carried(wire, "b"))
+    for host in lab.hosts.values():
+        tunnel = status(host)
+        assert len(tunnel["sa_in"]) == len(tunnel["sa_out"]) == 2
+        check_sealed(host)
 
 
 @pytest.mark.lab(scenario="bond", spoils=True)
-def test_one_key_for_independent_adapters_that_all_send_is_refused(lab):
-    rebond(lab, "balance-xor")
-    before = traces(lab.a)
-    done = setup(lab.a, "up", "--key-file", KEY, check=False)
-    assert done.rc == 1 and "own SPI and key per port" in done.stderr, done.output
-    assert traces(lab.a) == before
+def test_on_independent_adapters_each_shape_gets_what_is_sound(lab, wire):
+    """One boot for three shapes: what takes the time is making adapters and bonds."""
+    for host in lab.hosts.values():
+        rebond(host, "active-backup")
+        activate(host, 0)
+    forget_all(lab)
+    active_port_owns_the_sas(lab, wire)
+    each(lab, reshape)
+    all_ports_run(lab)
+    forget_all(lab)
+    each_port_has_an_sa_pair(lab, wire)
+    rebond(lab.b, "balance-xor", "cable0,cable1")
+    forget_all(lab)
+    peer_of_one_adapter_hears_and_sends_an_sa_per_port(lab, wire)

@@ -15,7 +15,7 @@ from kit import local_ip, unprotect
 pytestmark = pytest.mark.lab(scenario="vf")
 
 KEY = "/root/faults.key"
-MAX_REQUESTS = 150
+MAX_REQUESTS = 300
 STEP = 13
 FAILS, UNANSWERED, KILLED = ("sendto:error=ENOBUFS", "recvmsg:error=ENOBUFS",
                              "sendto:signal=SIGKILL")
