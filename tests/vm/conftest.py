@@ -50,6 +50,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "dealt: on one kernel, unless --all")
     config.addinivalue_line("markers", "lab(scenario, spoils=False): the lab that a test needs; "
                                        "spoils: nobody can use it afterwards")
 
@@ -69,7 +70,8 @@ def _deal(items):
     """The cases to run: of each test every value of every parameter, and the test on each kernel.
 
     A case that brings a value that no case before it had goes to one of the kernels, in turn;
-    which one begins differs from test to test.  All combinations on all kernels: --all.
+    which one begins differs from test to test.  A test that is marked as dealt goes to one kernel
+    even if it has one case only.  All combinations on all kernels: --all.
     """
     families: dict = {}
     for item in items:
@@ -88,7 +90,7 @@ def _deal(items):
         for kernel, case, item in members:
             if kernel is None or len(kernels) < 2:
                 wanted = True
-            elif len(chosen) == 1:
+            elif len(chosen) == 1 and not item.get_closest_marker("dealt"):
                 wanted = case == chosen[0]
             else:
                 wanted = case in chosen and kernels.index(kernel) == (

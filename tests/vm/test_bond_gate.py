@@ -17,7 +17,7 @@ from bondkit import (APART, WINDOW, XOR, addresses, bond_seen, bonded, esp, help
 from kit import CABLES, Protection, poll
 from lab import judge
 
-pytestmark = pytest.mark.lab(scenario="bare")
+pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
 
 SHARED = 1
 

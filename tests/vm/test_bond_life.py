@@ -16,7 +16,7 @@ from bondkit import (BOND, WINDOW, XOR, Load, addresses, bond_seen, bond_text, b
 from kit import CABLES, Flow, Protection, local_ip, ping, poll
 from lab import adapter
 
-pytestmark = pytest.mark.lab(scenario="bare")
+pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
 
 HELPER, ADAPTER, ENGINE = "rmmod ipsec_roce", "rmmod iroce", "rmmod ipsec_roce_engine"
 BONDING, BOND_GOES = "rmmod bonding", f"ip link del {BOND}"

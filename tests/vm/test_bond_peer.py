@@ -14,7 +14,7 @@ from kit import CABLES, Protection, end, local_ip, ping
 from lab import adapter
 from lab.perftest import bandwidth, pingpong
 
-pytestmark = pytest.mark.lab(scenario="bare")
+pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
 
 
 def test_a_stock_bond_with_software_esp_understands_us_and_we_it(lab, wire, figures):

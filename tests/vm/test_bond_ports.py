@@ -20,7 +20,7 @@ from lab import judge
 from test_bond import (WINDOW, carried, check_only_esp, helper, port_counters, ports, refusal, tcp,
                        unprotect_bond)
 
-pytestmark = pytest.mark.lab(scenario="adapters")
+pytestmark = [pytest.mark.lab(scenario="adapters"), pytest.mark.dealt]
 
 CABLES = (0, 1)
 TSHARK = 300    # frames shown to tshark for each question

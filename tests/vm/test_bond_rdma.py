@@ -17,7 +17,7 @@ from lab import adapter
 from lab.perftest import bandwidth, pingpong
 from test_bond import WINDOW, carried, check_only_esp, ports, unprotect_bond
 
-pytestmark = pytest.mark.lab(scenario="bond-plain")
+pytestmark = [pytest.mark.lab(scenario="bond-plain"), pytest.mark.dealt]
 
 PAIRS, MOST_PAIRS = 3, 20
 MIIMON = 0.1

@@ -15,7 +15,7 @@ from lab import adapter
 from test_bond_load import FLAP_MIIMON, FLAPS, add_port, flap, remove_port
 from test_bond_rdma import RESEND, STALL, pairs, progress, writing
 
-pytestmark = pytest.mark.lab(scenario="bare")
+pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
 
 BACKUP = Shape("backup-vf", "active-backup")
 MIIMON = 0.1

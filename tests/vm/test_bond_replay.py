@@ -15,7 +15,7 @@ from bondkit import (BACKUP, KNOCK_PORTS, WINDOW, XOR, Delivery, addresses, bond
 from kit import CABLES, Moved, Protection, ping, poll
 from lab import frames, judge
 
-pytestmark = pytest.mark.lab(scenario="bare")
+pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
 
 N_REPLAYED = 12
 

@@ -15,7 +15,7 @@ from kit import each, local_ip, ping, poll
 from lab import adapter
 from test_setup_faults import DOWN, FAILS, KILLED, UP, UP_KILLED, run_all
 
-pytestmark = pytest.mark.lab(scenario="bond")
+pytestmark = [pytest.mark.lab(scenario="bond"), pytest.mark.dealt]
 
 KEY, FAULTS_KEY = "/root/bond.key", "/root/faults.key"
 SCENARIO_KEY = "/etc/roce-ipsec-lab.key"
