@@ -231,6 +231,7 @@ class Load:
                                    str(self.STREAMS), "-b", self.RATE])
         self.pings = lab.a.spawn(["ping", "-i", "0.02", "-q", local_ip(lab.b)])
         self.goes_on("the beginning")
+        self.look("the beginning")
         return self
 
     def __exit__(self, *_) -> None:

@@ -122,7 +122,8 @@ def test_the_ground_goes_while_sas_are_being_added(lab, wire, end):
             lab.a.run("until ip xfrm state count | grep -q '[1-9][0-9][0-9]$'; do :; done; "
                       f"{end}", timeout=120)
             result = adds.wait(60)
-        assert result.rc, "it was over before the ground went"
+        # After the helper 7.2's bonding driver takes them, at one port and without policies.
+        assert result.rc or end is HELPER, "it was over before the ground went"
         if end is BOND_GOES:
             text = lab.a.run("ip xfrm state; ip xfrm policy").stdout
             assert "mode packet" not in text, text
