@@ -13,6 +13,8 @@
 All four set-ups stand side by side and take turns, so that what disturbs the machine disturbs all
 of them.  Before anything is measured the captures prove what is sealed and what is not; then the
 captures are taken away, for they cost time.
+
+Then the same hosts, booted again, for a bond with thousands of SAs: bench_bond.py.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import adapter, guestbuild, image, judge, perftest
+from . import adapter, bench_bond, guestbuild, image, judge, perftest
 from .config import KERNELS, LabError, source_root
 from .frames import Pcap
 from .labs import Lab
@@ -266,17 +268,38 @@ def add_arguments(parser) -> None:
                         help="64 KB writes per measurement (default: 300)")
     parser.add_argument("--lat-iters", type=int, default=500, metavar="N",
                         help="8 B writes per measurement (default: 500)")
+    parser.add_argument("--sas", type=int, default=10000, metavar="N",
+                        help="SAs on a bond of two (default: 10000; 0: leave that part out)")
+    parser.add_argument("--only-bond", action="store_true", help="leave the other part out")
     parser.add_argument("--cpus", type=int, help="CPUs of each host")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="FILE",
                         help="where the figures go (default: bench.json)")
 
 
 def main(args, progress: Progress) -> int:
-    if min(args.rounds, args.bw_iters // 5, args.lat_iters // 5) < 1:
+    if min(args.rounds, args.bw_iters // 5, args.lat_iters // 5) < 1 or args.sas < 0:
         raise LabError("at least one round, and 5 iterations (perftest wants them)")
+    found: dict = {}
+    if not args.only_bond:
+        found = traffic(args, progress)
+    if args.sas:
+        with _lab(args, progress) as lab:
+            found.setdefault("environment", environment(lab))
+            found["bond"] = bench_bond.run(lab, progress, args.sas)
+        print(bench_bond.table(found["bond"]))
+    write_json(args.json, found)
+    return 0
+
+
+def _lab(args, progress: Progress):
     # No poisoning, no KFENCE: those are for tests.
-    with Lab.up(kernel=args.kernel, scenario="bare", mtu=max(MTUS), debug=False, cpus=args.cpus,
-                progress=progress) as lab:
+    return Lab.up(kernel=args.kernel, scenario="bare", mtu=max(MTUS), debug=False, cpus=args.cpus,
+                  progress=progress)
+
+
+def traffic(args, progress: Progress) -> dict:
+    """The four set-ups beside each other; prints the table, returns the figures."""
+    with _lab(args, progress) as lab:
         bench = Bench(lab, progress)
         bench.prepare()
         with progress.step("looking at the cables: what is sealed, what is not"):
@@ -294,20 +317,18 @@ def main(args, progress: Progress) -> int:
     print(table(results, rates, args.rounds))
     for name, times in bench.failed.items():
         print(f"{name}: {times} measurements failed and were repeated")
-    write_json(args.json, env, results, rates, args, bench.failed)
-    return 0
-
-
-def write_json(path: Path, env: dict, results: dict, rates: dict[int, float], args,
-               failed: dict[str, int]) -> None:
     figures = {name: {str(mtu): {k: summary(v) for k, v in what.items()}
                       for mtu, what in by_mtu.items()} for name, by_mtu in results.items()}
-    text = json.dumps(
-        {"environment": env, "rounds": args.rounds, "bw_size": BW_SIZE, "bw_iters": args.bw_iters,
-         "lat_size": LAT_SIZE, "lat_iters": args.lat_iters, "units": {"bw": "Gb/s", "lat": "us"},
-         "results": figures, "rfc4106_gbits": {str(k): v for k, v in rates.items()},
-         "failed_measurements": failed,
-         "ratio_to_rxe_esp": {str(m): ratio(results, m) for m in MTUS}}, indent=1)
+    return {"environment": env, "rounds": args.rounds, "bw_size": BW_SIZE,
+            "bw_iters": args.bw_iters, "lat_size": LAT_SIZE, "lat_iters": args.lat_iters,
+            "units": {"bw": "Gb/s", "lat": "us"}, "results": figures,
+            "rfc4106_gbits": {str(k): v for k, v in rates.items()},
+            "failed_measurements": bench.failed,
+            "ratio_to_rxe_esp": {str(m): ratio(results, m) for m in MTUS}}
+
+
+def write_json(path: Path, found: dict) -> None:
+    text = json.dumps(found, indent=1)
     try:
         path.write_text(text + "\n")
     except OSError as err:
