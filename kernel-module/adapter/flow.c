@@ -22,10 +22,12 @@
  */
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
+#include <linux/inetdevice.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/jhash.h>
 #include <linux/udp.h>
+#include <net/addrconf.h>
 #include <net/dst.h>
 #include <net/ip6_fib.h>
 #include <net/ip6_route.h>
@@ -325,34 +327,57 @@ static void resolve_ipsec(struct resolve *r)
 	};
 	struct iroce_flow *flow = r->flow;
 	struct iroce_qp *iqp = r->iqp;
+	bool has_func, is_known;
 
-	if (!resolve_func(r, &key))
-		return;
-	flow->verdict = iroce_ipsec_out(flow->func, &key, &flow->sa, &flow->why);
-	if (iqp->qp->ibqp.qp_num != IROCE_QPN_GSI)
+	has_func = resolve_func(r, &key);
+	if (has_func)
+		flow->verdict = iroce_ipsec_out(flow->func, &key, &flow->sa, &flow->why);
+	is_known = has_func;
+	if ((!has_func || flow->verdict == IROCE_PLAIN) &&
+	    iroce_lag_protects(iqp->roce, true, &key)) {
+		is_known = true;
+		if (has_func) {
+			flow->verdict = IROCE_CLOSED;
+			flow->why = IROCE_STAT_tx_drop_closed;
+		}
+	}
+	if (is_known && iqp->qp->ibqp.qp_num != IROCE_QPN_GSI)
 		resolve_memory(r);
 	if (flow->verdict == IROCE_CLOSED)
 		flow->is_provisional = true;
 }
 
+static bool has_address(const struct resolve *r, struct net *net)
+{
+	struct in_device *in_dev;
+
+	if (r->flow->is_v6)
+		return ipv6_chk_addr(net, &r->saddr, r->ndev, 1);
+	in_dev = __in_dev_get_rcu(r->ndev);
+	return in_dev && inet_confirm_addr(net, in_dev, 0, r->saddr.s6_addr32[3], RT_SCOPE_HOST);
+}
+
 /*
  * The GID's netdev. When the active port of a bond changes the core takes the bond's GIDs
  * away and gives them back as new ones: who holds an old one is not to lose its
- * connections over that. An address that is really gone has no route any more.
+ * connections over that, as long as the netdev has the address.
  */
 static int resolve_netdev(struct resolve *r)
 {
 	const struct ib_gid_attr *sgid = r->grh->sgid_attr;
 	const struct iroce_qp *iqp = r->iqp;
+	struct net *net = dev_net(iqp->roce->netdev);
 
 	r->ndev = rdma_read_gid_attr_ndev_rcu(sgid);
 	if (!IS_ERR(r->ndev))
 		return rdma_read_gid_l2_fields(sgid, &r->vlan, NULL);
 	if (iroce_qp_is_ud(iqp->qp))
 		return PTR_ERR(r->ndev);
-	r->ndev = dev_get_by_index_rcu(dev_net(iqp->roce->netdev), READ_ONCE(iqp->peer.ifindex));
+	if (READ_ONCE(iqp->peer.net) != net)
+		return -ENODEV;
+	r->ndev = dev_get_by_index_rcu(net, READ_ONCE(iqp->peer.ifindex));
 	r->vlan = READ_ONCE(iqp->peer.vlan);
-	return r->ndev && netif_running(r->ndev) ? 0 : -ENODEV;
+	return r->ndev && netif_running(r->ndev) && has_address(r, net) ? 0 : -ENODEV;
 }
 
 static int resolve_path(struct resolve *r)

@@ -99,6 +99,23 @@ static struct iroce_sa *find_out(const struct iroce_ipsec *ipsec,
 	return node ? iroce_sa_of(node) : NULL;
 }
 
+bool iroce_ipsec_protects(const struct iroce_func *f, bool is_out,
+			  const struct iroce_flow_key *key)
+{
+	enum iroce_dir dir = is_out ? IROCE_DIR_OUT : IROCE_DIR_IN;
+	struct iroce_policy *policy;
+
+	if (iroce_spd_is_open(f->ipsec, dir))
+		return false;
+	switch (iroce_spd_decide(f->ipsec, dir, key, &policy)) {
+	case IROCE_POLICY_NONE:
+	case IROCE_POLICY_BYPASS:
+		return false;
+	default:
+		return true;
+	}
+}
+
 enum iroce_verdict iroce_ipsec_out(struct iroce_func *f, const struct iroce_flow_key *key,
 				   struct iroce_sa **sa, enum iroce_stat *why)
 {

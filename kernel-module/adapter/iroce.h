@@ -127,11 +127,8 @@ static inline void iroce_count(struct iroce_func *f, enum iroce_stat stat)
 	iroce_stat_add(f->stats, stat, 1);
 }
 
-static inline void iroce_flow_changed(struct iroce_func *f)
-{
-	/* Pairs with the acquire in flow.c: who sees the new number sees the change. */
-	atomic_inc_return_release(&f->flow_gen);
-}
+/* Any context; lag.c. */
+void iroce_flow_changed(struct iroce_func *f);
 
 /* ---- eswitch.c, port.c ------------------------------------------------ */
 
@@ -216,6 +213,10 @@ enum iroce_verdict {
 enum iroce_verdict iroce_ipsec_out(struct iroce_func *f,
 				   const struct iroce_flow_key *key,
 				   struct iroce_sa **sa, enum iroce_stat *why);
+
+/* Does a policy or a fence of @f keep this flow from being in the clear? RCU read side. */
+bool iroce_ipsec_protects(const struct iroce_func *f, bool is_out,
+			  const struct iroce_flow_key *key);
 
 struct iroce_sa *iroce_sa_get(struct iroce_sa *sa);
 /* Any context: the last put defers what may sleep. Keys are zeroed there. */

@@ -7,8 +7,8 @@
  *	  |        |      ip link set ...       path 0 |  | path 1
  *	 VF a     VF b       master bond0            VF a VF b
  *
- * A bond gets a device when two functions of one adapter are its ports, no other port
- * is there, and a flow has a port of its own: active-backup, or a hash over addresses
+ * A bond gets a device when two functions of one adapter are its ports, each of a cable
+ * of its own, no other port is there, and a flow has a port of its own: active-backup, or a hash over addresses
  * and ports (802.3ad, balance-xor with layer3+4). Their own devices go first, with
  * their QPs. From then on the device stays as long as the bond has any of them as a
  * port: one that leaves has a device of its own again, one that comes back brings its
@@ -31,6 +31,7 @@
  */
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
+#include <net/bonding.h>
 
 #include "roce.h"
 
@@ -38,9 +39,10 @@
  * struct iroce_lag - a bond that functions are ports of; RTNL
  * @n_ports: functions whose iroce_rdma.lag it is
  * @roce: its device, or NULL
- * @has_shape: a flow has a port of its own, as far as we were told
- * @is_mixed: ports of several adapters, or of somebody else
+ * @has_shape: a flow has a port of its own
+ * @is_unfit: ports of several adapters, two of one cable, too many, or of somebody else
  * @is_gone: being unregistered
+ * @is_void: had no port any more: its device goes, whatever comes
  * @is_broken: could not get a device; tried again when its ports change
  */
 struct iroce_lag {
@@ -50,8 +52,9 @@ struct iroce_lag {
 	unsigned int n_ports;
 	struct iroce_roce *roce;
 	bool has_shape;
-	bool is_mixed;
+	bool is_unfit;
 	bool is_gone;
+	bool is_void;
 	bool is_broken;
 };
 
@@ -81,6 +84,49 @@ struct iroce_func *iroce_lag_func(struct iroce_roce *roce, const struct iroce_fl
 	return rcu_dereference(roce->paths[slot].func);
 }
 
+bool iroce_lag_protects(struct iroce_roce *roce, bool is_out, const struct iroce_flow_key *key)
+{
+	const struct iroce_func *f;
+	int i;
+
+	for (i = 0; roce->bond && i < IROCE_LAG_SLOTS; i++) {
+		f = rcu_dereference(roce->paths[i].func);
+		if (f && iroce_ipsec_protects(f, is_out, key))
+			return true;
+	}
+	return false;
+}
+
+void iroce_flow_changed(struct iroce_func *f)
+{
+	struct iroce_roce *roce;
+
+	/* Pairs with the acquire in flow.c: who sees the new number sees the change. */
+	atomic_inc_return_release(&f->flow_gen);
+	rcu_read_lock();
+	roce = READ_ONCE(f->roce);
+	/* Flows through the other ports have asked this one, too. */
+	if (roce && roce->bond)
+		iroce_roce_changed(roce);
+	rcu_read_unlock();
+}
+
+int iroce_lag_mtu(struct iroce_roce *roce)
+{
+	int mtu = READ_ONCE(roce->netdev->mtu);
+	const struct iroce_func *f;
+	int i;
+
+	rcu_read_lock();
+	for (i = 0; roce->bond && i < IROCE_LAG_SLOTS; i++) {
+		f = rcu_dereference(roce->paths[i].func);
+		if (f)
+			mtu = min_t(int, mtu, READ_ONCE(f->netdev->mtu));
+	}
+	rcu_read_unlock();
+	return mtu;
+}
+
 u64 iroce_lag_stat(struct iroce_roce *roce, enum iroce_stat stat)
 {
 	u64 sum = iroce_stat_sum(roce->stats, stat);
@@ -102,9 +148,15 @@ u64 iroce_lag_stat(struct iroce_roce *roce, enum iroce_stat stat)
 
 /* ---- paths, RTNL ------------------------------------------------------ */
 
-static void flush_flow(struct rvt_qp *qp, u64 unused)
+/* Not rvt_qp_iter(): that may step on a QP that is destroyed meanwhile. May sleep. */
+static void flush_flows(struct iroce_roce *roce)
 {
-	iroce_flow_flush(iroce_qp(qp), false);
+	struct iroce_qp *iqp;
+
+	mutex_lock(&roce->qps_lock);
+	list_for_each_entry(iqp, &roce->qps, entry)
+		iroce_flow_flush(iqp, false);
+	mutex_unlock(&roce->qps_lock);
 }
 
 /* A path can be used, or cannot any more. */
@@ -132,11 +184,9 @@ static void path_add(struct iroce_lag *lag, struct iroce_func *f)
 	int slot = ffz(roce->present);
 	int i;
 
-	if (slot >= IROCE_LAG_SLOTS) {
-		netdev_warn(lag->bond, "%s: the RDMA device has %d ports already, more are not used\n",
-			    f->netdev->name, IROCE_LAG_SLOTS);
+	/* See lag_look(). */
+	if (WARN_ON_ONCE(slot >= IROCE_LAG_SLOTS))
 		return;
-	}
 	for (i = 0; i < IROCE_STAT_MAX; i++)
 		WRITE_ONCE(roce->paths[slot].base[i], iroce_stat_sum(f->stats, i));
 	f->rdma.slot = slot;
@@ -168,7 +218,7 @@ static void path_del(struct iroce_func *f)
 	RCU_INIT_POINTER(roce->paths[slot].func, NULL);
 	iroce_roce_changed(roce);
 	/* Flows hold SAs of @f, also those of QPs that send nothing. */
-	rvt_qp_iter(&roce->rdi, 0, flush_flow);
+	flush_flows(roce);
 }
 
 /* ---- bonds, RTNL ------------------------------------------------------ */
@@ -196,44 +246,59 @@ static unsigned int lag_n_funcs(const struct iroce_lag *lag)
 /* Is the bond to have a device? */
 static bool lag_is_wanted(const struct iroce_lag *lag)
 {
-	if (lag->is_gone || lag->is_mixed || lag->is_broken)
+	if (lag->is_gone || lag->is_void || lag->is_unfit || lag->is_broken)
 		return false;
 	if (lag->roce)
 		return lag->roce->func->rdma.is_wanted && lag_n_funcs(lag);
 	return lag->has_shape && lag_n_funcs(lag) > 1;
 }
 
-/* Looks at the ports that the bond has now. */
+static bool has_shape(const struct net_device *dev)
+{
+	const struct bonding *bond = netdev_priv(dev);
+
+	switch (BOND_MODE(bond)) {
+	case BOND_MODE_ACTIVEBACKUP:
+		return true;
+	case BOND_MODE_8023AD:
+	case BOND_MODE_XOR:
+		return bond->params.xmit_policy == BOND_XMIT_POLICY_LAYER34;
+	default:
+		return false;
+	}
+}
+
+/* Looks at what the bond is now, and at its ports. */
 static void lag_look(struct iroce_lag *lag)
 {
 	const struct iroce_adapter *adapter = NULL;
 	struct net_device *lower;
+	unsigned int n = 0;
 	struct list_head *iter;
+	u32 cables = 0;
 
-	lag->is_mixed = false;
+	lag->has_shape = has_shape(lag->bond);
+	lag->is_unfit = false;
 	lag->is_broken = false;
 	netdev_for_each_lower_dev(lag->bond, lower, iter) {
+		const struct iroce_port *port;
+
 		if (!iroce_is_func(lower)) {
-			lag->is_mixed = true;
+			lag->is_unfit = true;
 			continue;
 		}
-		if (adapter && adapter != iroce_func(lower)->port->adapter)
-			lag->is_mixed = true;
-		adapter = iroce_func(lower)->port->adapter;
+		port = iroce_func(lower)->port;
+		/* Both behind one switch, with the bond's address: each frame would come twice. */
+		if ((adapter && adapter != port->adapter) || cables & BIT(port->index))
+			lag->is_unfit = true;
+		adapter = port->adapter;
+		cables |= BIT(port->index);
+		n++;
 	}
+	lag->is_unfit |= n > IROCE_LAG_SLOTS;
 }
 
-static bool has_shape(const struct netdev_lag_upper_info *info)
-{
-	if (!info)
-		return false;
-	if (info->tx_type == NETDEV_LAG_TX_TYPE_ACTIVEBACKUP)
-		return true;
-	return info->tx_type == NETDEV_LAG_TX_TYPE_HASH && info->hash_type == NETDEV_LAG_HASH_L34;
-}
-
-static void lag_join(struct net_device *bond, struct iroce_func *f,
-		     const struct netdev_lag_upper_info *info)
+static void lag_join(struct net_device *bond, struct iroce_func *f)
 {
 	struct iroce_lag *lag = lag_find(bond);
 
@@ -246,7 +311,6 @@ static void lag_join(struct net_device *bond, struct iroce_func *f,
 		netdev_hold(bond, &lag->tracker, GFP_KERNEL);
 		list_add_tail(&lag->entry, &lags);
 	}
-	lag->has_shape = has_shape(info);
 	lag->n_ports++;
 	f->rdma.lag = lag;
 	f->rdma.may_send = false;
@@ -255,10 +319,13 @@ static void lag_join(struct net_device *bond, struct iroce_func *f,
 
 static void lag_leave(struct iroce_func *f)
 {
-	if (!f->rdma.lag)
+	struct iroce_lag *lag = f->rdma.lag;
+
+	if (!lag)
 		return;
 	path_del(f);
-	f->rdma.lag->n_ports--;
+	if (!--lag->n_ports && lag->roce)
+		lag->is_void = true;
 	f->rdma.lag = NULL;
 	f->rdma.err = 0;
 }
@@ -287,10 +354,10 @@ static void port_changed(struct net_device *dev, const struct netdev_notifier_ch
 {
 	struct iroce_lag *lag;
 
-	if (!netif_is_lag_master(info->upper_dev))
+	if (!netif_is_bond_master(info->upper_dev))
 		return;
 	if (iroce_is_func(dev) && info->linking)
-		lag_join(info->upper_dev, iroce_func(dev), info->upper_info);
+		lag_join(info->upper_dev, iroce_func(dev));
 	lag = lag_find(info->upper_dev);
 	if (!lag)
 		return;
@@ -300,8 +367,10 @@ static void port_changed(struct net_device *dev, const struct netdev_notifier_ch
 
 static void port_leaves(struct net_device *dev, const struct netdev_notifier_changeupper_info *info)
 {
-	if (!info->linking && iroce_is_func(dev) && netif_is_lag_master(info->upper_dev))
-		lag_leave(iroce_func(dev));
+	if (info->linking || !iroce_is_func(dev) || !netif_is_bond_master(info->upper_dev))
+		return;
+	lag_leave(iroce_func(dev));
+	settle_later();
 }
 
 static void port_state(struct net_device *dev,
@@ -310,11 +379,29 @@ static void port_state(struct net_device *dev,
 	const struct netdev_lag_lower_state_info *state = info->lower_state_info;
 	struct iroce_func *f;
 
-	if (!iroce_is_func(dev) || !netif_is_lag_port(dev) || !state)
+	if (!iroce_is_func(dev) || !netif_is_bond_slave(dev) || !state)
 		return;
 	f = iroce_func(dev);
 	f->rdma.may_send = state->link_up && state->tx_enabled;
 	path_update(f);
+}
+
+static void bond_changed(struct iroce_lag *lag, unsigned long event)
+{
+	switch (event) {
+	case NETDEV_UNREGISTER:
+		lag_gone(lag);
+		settle_later();
+		break;
+	case NETDEV_CHANGEINFODATA:
+		lag_look(lag);
+		settle_later();
+		break;
+	default:
+		if (lag->roce)
+			iroce_roce_netdev_event(lag->roce, event);
+		break;
+	}
 }
 
 static int netdev_event(struct notifier_block *nb, unsigned long event, void *ptr)
@@ -337,18 +424,11 @@ static int netdev_event(struct notifier_block *nb, unsigned long event, void *pt
 	case NETDEV_CHANGE:
 	case NETDEV_CHANGEMTU:
 	case NETDEV_CHANGEADDR:
+	case NETDEV_CHANGEINFODATA:
 	case NETDEV_UNREGISTER:
-		if (!netif_is_lag_master(dev))
-			break;
-		lag = lag_find(dev);
-		if (!lag)
-			break;
-		if (event == NETDEV_UNREGISTER) {
-			lag_gone(lag);
-			settle_later();
-		} else if (lag->roce) {
-			iroce_roce_netdev_event(lag->roce, event);
-		}
+		lag = netif_is_bond_master(dev) ? lag_find(dev) : NULL;
+		if (lag)
+			bond_changed(lag, event);
 		break;
 	}
 	return NOTIFY_DONE;
@@ -390,6 +470,7 @@ static struct iroce_roce *take_unwanted(void)
 				path_del(f);
 		roce = lag->roce;
 		lag->roce = NULL;
+		lag->is_void = false;
 		return roce;
 	}
 	list_for_each_entry(f, &funcs, rdma.entry) {
@@ -515,19 +596,19 @@ static void settle_work_fn(struct work_struct *work)
 
 /* ---- SAs that go ------------------------------------------------------- */
 
-static void drop_dead_sas(struct rvt_qp *qp, u64 unused)
-{
-	iroce_flow_drop_dead(iroce_qp(qp));
-}
-
 static void sa_gone_work_fn(struct work_struct *work)
 {
 	struct iroce_func *f = container_of(work, struct iroce_func, rdma.sa_gone_work);
+	struct iroce_qp *iqp;
 
 	/* A device that a function names is not destroyed before RTNL is free again. */
 	rtnl_lock();
-	if (f->roce)
-		rvt_qp_iter(&f->roce->rdi, 0, drop_dead_sas);
+	if (f->roce) {
+		mutex_lock(&f->roce->qps_lock);
+		list_for_each_entry(iqp, &f->roce->qps, entry)
+			iroce_flow_drop_dead(iqp);
+		mutex_unlock(&f->roce->qps_lock);
+	}
 	rtnl_unlock();
 }
 

@@ -99,6 +99,9 @@ static void *qp_priv_alloc(struct rvt_dev_info *rdi, struct rvt_qp *qp)
 	spin_lock_init(&iqp->flow_lock);
 	iqp->window = IROCE_WINDOW_MAX;
 	atomic_inc(&roce->n_qps);
+	mutex_lock(&roce->qps_lock);
+	list_add_tail(&iqp->entry, &roce->qps);
+	mutex_unlock(&roce->qps_lock);
 	return iqp;
 }
 
@@ -124,6 +127,9 @@ static void qp_priv_free(struct rvt_dev_info *rdi, struct rvt_qp *qp)
 {
 	struct iroce_qp *iqp = iroce_qp(qp);
 
+	mutex_lock(&iqp->roce->qps_lock);
+	list_del(&iqp->entry);
+	mutex_unlock(&iqp->roce->qps_lock);
 	/* Frames below us must not wake a QP that is gone. */
 	spin_lock_irq(&iqp->dead_lock);
 	iqp->is_dead = true;
@@ -189,9 +195,9 @@ static unsigned int free_all_qps(struct rvt_dev_info *rdi)
 /* ---- attributes ------------------------------------------------------------- */
 
 /* What fits the netdev with all headers (the core knows them) and sealed: 1500 -> 1024. */
-enum ib_mtu iroce_port_active_mtu(const struct iroce_roce *roce)
+enum ib_mtu iroce_port_active_mtu(struct iroce_roce *roce)
 {
-	int mtu = READ_ONCE(roce->netdev->mtu) - IROCE_ESP_OVERHEAD_MAX;
+	int mtu = iroce_lag_mtu(roce) - IROCE_ESP_OVERHEAD_MAX;
 
 	return iboe_get_mtu(mtu) ?: IB_MTU_256;
 }
@@ -256,8 +262,10 @@ static void set_peer(struct iroce_qp *iqp)
 	iqp->peer.ifindex = 0;
 	rcu_read_lock();
 	ndev = rdma_read_gid_attr_ndev_rcu(sgid);
-	if (!IS_ERR(ndev) && !rdma_read_gid_l2_fields(sgid, &iqp->peer.vlan, NULL))
+	if (!IS_ERR(ndev) && !rdma_read_gid_l2_fields(sgid, &iqp->peer.vlan, NULL)) {
 		iqp->peer.ifindex = ndev->ifindex;
+		iqp->peer.net = dev_net(ndev);
+	}
 	rcu_read_unlock();
 	iqp->peer.is_set = true;
 }

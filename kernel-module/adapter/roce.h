@@ -98,6 +98,8 @@ struct iroce_roce {
 	struct iroce_path paths[IROCE_LAG_SLOTS];
 	struct iroce_stats __percpu *stats;
 	u64 gone[IROCE_STAT_MAX];
+	struct mutex qps_lock;		/* @qps; outside of all locks of a QP */
+	struct list_head qps;		/* iroce_qp.entry */
 	struct rvt_ibport port;
 	u16 pkeys[1];
 	struct ib_pd nobody;
@@ -236,6 +238,7 @@ struct iroce_send_op {
 struct iroce_qp {
 	struct rvt_qp *qp;
 	struct iroce_roce *roce;
+	struct list_head entry;		/* roce->qps */
 	struct work_struct work;
 	struct mutex modify_lock;	/* outside of all others: one change of state at a time */
 
@@ -269,6 +272,7 @@ struct iroce_qp {
 		struct in6_addr saddr;	/* ours; IPv4 mapped */
 		struct in6_addr daddr;
 		int ifindex;		/* of our GID's netdev, 0: not known */
+		const struct net *net;	/* to compare with alone */
 		u16 vlan;		/* 0xffff: none */
 		bool is_set;
 	} peer;
@@ -340,6 +344,14 @@ int iroce_lag_module_init(void);
 void iroce_lag_module_exit(void);
 /* The function that a flow leaves by; NULL: no port can send. RCU read side. */
 struct iroce_func *iroce_lag_func(struct iroce_roce *roce, const struct iroce_flow_key *key);
+/*
+ * I1, I2: what is protected at one port of a bond is protected at all of them, so that
+ * a flow is not in the clear where a port came without policies. False for a device
+ * that is no bond's. RCU read side.
+ */
+bool iroce_lag_protects(struct iroce_roce *roce, bool is_out, const struct iroce_flow_key *key);
+/* The least MTU of the netdev and the paths. Any context. */
+int iroce_lag_mtu(struct iroce_roce *roce);
 /* A counter of the device over all its paths. */
 u64 iroce_lag_stat(struct iroce_roce *roce, enum iroce_stat stat);
 
@@ -352,7 +364,7 @@ void iroce_qp_put(struct iroce_qp *iqp);
 void iroce_qp_error(struct rvt_qp *qp, enum ib_wc_status status);
 void iroce_qp_event(struct rvt_qp *qp, enum ib_event_type type);
 void iroce_qp_check_drained(struct iroce_qp *iqp);
-enum ib_mtu iroce_port_active_mtu(const struct iroce_roce *roce);
+enum ib_mtu iroce_port_active_mtu(struct iroce_roce *roce);
 void iroce_qp_wait_gone(struct iroce_roce *roce);
 
 /* ---- rq.c: receive WQEs, which user space can write at any time ------- */

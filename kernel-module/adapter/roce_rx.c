@@ -81,6 +81,24 @@ static enum iroce_stat check_qp(const struct iroce_rx_pkt *pkt)
 	return NO_DROP;
 }
 
+/* I2: by a policy or fence of another port of the bond; the one it came to was asked before. */
+static bool is_protected(const struct iroce_rx_pkt *pkt)
+{
+	const struct udphdr *udp = udp_hdr(pkt->skb);
+	struct iroce_flow_key key = {
+		.saddr = pkt->is_v6 ? iroce_addr_v6(&pkt->saddr) :
+				      iroce_addr_v4(pkt->saddr.s6_addr32[3]),
+		.daddr = pkt->is_v6 ? iroce_addr_v6(&pkt->daddr) :
+				      iroce_addr_v4(pkt->daddr.s6_addr32[3]),
+		.sport = udp->source,
+		.dport = udp->dest,
+		.family = pkt->is_v6 ? AF_INET6 : AF_INET,
+		.proto = IPPROTO_UDP,
+	};
+
+	return iroce_lag_protects(pkt->roce_dev, false, &key);
+}
+
 /* I5. A QP that never sent does not know yet whether it is protected: find out. */
 static enum iroce_stat check_seal(const struct iroce_rx_pkt *pkt)
 {
@@ -88,6 +106,8 @@ static enum iroce_stat check_seal(const struct iroce_rx_pkt *pkt)
 
 	if (pkt->sa)
 		return NO_DROP;
+	if (unlikely(pkt->roce_dev->bond) && is_protected(pkt))
+		return IROCE_STAT_rx_drop_unsealed;
 	if (!iroce_qp_is_ud(iqp->qp) && !rcu_access_pointer(iqp->flow))
 		iroce_flow_rc(iqp);
 	return iroce_flow_takes_plain(iqp, &pkt->saddr) ? NO_DROP : IROCE_STAT_rx_drop_unsealed;

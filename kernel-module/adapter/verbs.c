@@ -297,9 +297,11 @@ static void set_identity(struct iroce_roce *roce)
 
 	/* Not its address of now: the ports of a bond have the same one. */
 	addrconf_addr_eui48(guid, roce->func->netdev->perm_addr);
-	/* The function may have a device of its own again, while the bond's is there. */
-	if (roce->bond)
-		guid[4] = 0xff;
+	/* The function may have a device of its own again, or another bond's, while this is there. */
+	if (roce->bond) {
+		guid[3] = 0xe0 | (roce->bond->ifindex >> 8 & 0x0f);
+		guid[4] = roce->bond->ifindex;
+	}
 	ibdev->phys_port_cnt = 1;
 	ibdev->num_comp_vectors = num_online_cpus();
 	ibdev->dev.parent = &roce->func->pdev->dev;
@@ -393,6 +395,8 @@ struct iroce_roce *iroce_roce_create(struct iroce_func *f, struct net_device *bo
 	roce->width = IB_WIDTH_1X;
 	INIT_WORK(&roce->speed_work, read_speed);
 	spin_lock_init(&roce->port.lock);
+	mutex_init(&roce->qps_lock);
+	INIT_LIST_HEAD(&roce->qps);
 	set_identity(roce);
 	set_params(roce);
 	rdi->driver_f = iroce_rvt_driver;
