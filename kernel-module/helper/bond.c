@@ -135,22 +135,36 @@ static bool has_shape(const struct ipsec_roce_bond *bond)
 
 /* ---- hook ------------------------------------------------------------- */
 
-static void take_ports(struct ipsec_roce_bond *bond)
+static int take_ports(struct ipsec_roce_bond *bond)
 {
 	struct bonding *b = netdev_priv(bond->dev);
 	struct ipsec_roce_port *port;
 	struct list_head *iter;
 	struct slave *slave;
+	int err = 0;
 
 	mutex_lock(&bond->lock);
 	bond_for_each_slave(b, slave, iter) {
 		/* There is no SA yet that it could refuse. */
-		if (ipsec_roce_port_join(bond, slave->dev, NULL))
-			continue;
+		err = ipsec_roce_port_join(bond, slave->dev, NULL);
+		if (err)
+			break;
 		port = ipsec_roce_port_find(bond, slave->dev);
 		ipsec_roce_port_set_running(bond, port, slave->link == BOND_LINK_UP);
 	}
 	ipsec_roce_port_set_active(bond);
+	mutex_unlock(&bond->lock);
+	return err;
+}
+
+static void drop_ports(struct ipsec_roce_bond *bond)
+{
+	u32 i;
+
+	mutex_lock(&bond->lock);
+	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
+		if (bond->ports[i])
+			ipsec_roce_port_leave(bond, bond->ports[i]);
 	mutex_unlock(&bond->lock);
 }
 
@@ -160,6 +174,7 @@ static void hook(struct net_device *dev)
 	struct bonding *b = netdev_priv(dev);
 	struct ipsec_roce_bond *bond;
 	bool is_used;
+	int err;
 
 	mutex_lock(&b->ipsec_lock);
 	is_used = !list_empty(&b->ipsec_list);
@@ -168,6 +183,8 @@ static void hook(struct net_device *dev)
 		netdev_warn(dev, "ipsec_roce: the bonding driver itself has SAs offloaded, delete them first\n");
 		return;
 	}
+	/* What the stock ops deleted, and somebody still holds, is to be freed by them. */
+	xfrm_dev_state_flush(dev_net(dev), dev, true);
 	bond = kzalloc(sizeof(*bond), GFP_KERNEL);
 	if (!bond)
 		return;
@@ -188,25 +205,25 @@ static void hook(struct net_device *dev)
 	INIT_DELAYED_WORK(&bond->seen_work, ipsec_roce_ingress_seen);
 	bond->wish = IROCE_PLACE_ANY;
 	list_add_tail_rcu(&bond->link, &bonds);
-	take_ports(bond);
+	err = take_ports(bond);
+	if (err)
+		goto err_ports;
 	bond->is_on = dev->features & NETIF_F_HW_ESP;
 	bond->stock_ops = dev->xfrmdev_ops;
 	WRITE_ONCE(dev->xfrmdev_ops, &ipsec_roce_xfrmdev_ops);
 	ipsec_roce_nl_bond(bond, true);
+	return;
+
+err_ports:
+	/* A port without the policies of the others would leave them open. */
+	netdev_warn(dev, "ipsec_roce: cannot take all its ports: %pe\n", ERR_PTR(err));
+	drop_ports(bond);
+	list_del_rcu(&bond->link);
+	netdev_put(dev, &bond->tracker);
+	kfree_rcu_mightsleep(bond);
 }
 
 /* ---- unhook ----------------------------------------------------------- */
-
-static void drop_ports(struct ipsec_roce_bond *bond)
-{
-	u32 i;
-
-	mutex_lock(&bond->lock);
-	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
-		if (bond->ports[i])
-			ipsec_roce_port_leave(bond, bond->ports[i]);
-	mutex_unlock(&bond->lock);
-}
 
 /*
  * xfrm_cfg_mutex and RTNL: no state and no policy is being added, those there are
@@ -221,9 +238,13 @@ static void unhook(struct ipsec_roce_bond *bond)
 	mutex_unlock(&bond->lock);
 	xfrm_dev_state_flush(dev_net(dev), dev, true);
 	xfrm_dev_policy_flush(dev_net(dev), dev, true);
-	/* state_free may be under way, policies have a work: neither needs a lock of ours. */
-	wait_event(bond->wait, list_empty_careful(&bond->sas) &&
-			       list_empty_careful(&bond->policies));
+	/*
+	 * state_free may be under way, policies have a work: neither needs a lock of ours. A
+	 * state that was being deleted while the flush went by is found by another one.
+	 */
+	while (!wait_event_timeout(bond->wait, list_empty_careful(&bond->sas) &&
+					       list_empty_careful(&bond->policies), HZ / 10))
+		xfrm_dev_state_flush(dev_net(dev), dev, true);
 	cancel_delayed_work_sync(&bond->poll);
 	cancel_delayed_work_sync(&bond->seen_work);
 	drop_ports(bond);

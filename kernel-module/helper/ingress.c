@@ -35,6 +35,7 @@
 #include "helper.h"
 
 #define SEEN_INTERVAL	max(HZ / 50, 1)
+#define SEEN_BATCH	64	/* SAs that are looked at per interval */
 #define MAX_TAGS	2
 
 /* ---- notes ------------------------------------------------------------ */
@@ -108,20 +109,33 @@ void ipsec_roce_ingress_seen(struct work_struct *work)
 						    struct ipsec_roce_bond, seen_work);
 	struct iroce_repl_event ev = { .type = IROCE_REPL_SEEN };
 	struct ipsec_roce_sa *sa;
+	u32 n = 0;
 	LIST_HEAD(seen);
 
-	mutex_lock(&bond->lock);
 	/* What is seen from here on waits for the next interval. */
 	spin_lock_bh(&bond->seen_lock);
 	list_splice_init(&bond->seen, &seen);
 	spin_unlock_bh(&bond->seen_lock);
-	while ((sa = take_seen(bond, &seen, &ev.port))) {
-		if (READ_ONCE(sa->is_deleted))
-			continue;
-		ev.last = progress(sa);
-		ipsec_roce_sa_step(sa, &ev, NULL);
+	/*
+	 * A stop waits for packets on their way. Anybody can send what is seen here, so whoever
+	 * holds RTNL and wants the lock waits for one SA, not for all.
+	 */
+	do {
+		mutex_lock(&bond->lock);
+		sa = take_seen(bond, &seen, &ev.port);
+		if (sa && !READ_ONCE(sa->is_deleted)) {
+			ev.last = progress(sa);
+			ipsec_roce_sa_step(sa, &ev, NULL);
+		}
+		mutex_unlock(&bond->lock);
+	} while (sa && ++n < SEEN_BATCH);
+
+	spin_lock_bh(&bond->seen_lock);
+	if (!list_empty(&seen)) {
+		list_splice(&seen, &bond->seen);
+		queue_delayed_work(ipsec_roce_wq, &bond->seen_work, SEEN_INTERVAL);
 	}
-	mutex_unlock(&bond->lock);
+	spin_unlock_bh(&bond->seen_lock);
 }
 
 /* ---- the fence -------------------------------------------------------- */
@@ -148,7 +162,7 @@ static int closed(struct xfrm_state *x, struct sk_buff *skb)
 
 	rcu_read_lock();
 	sa = ipsec_roce_sa_of(x);
-	port = sa ? port_of(sa->bond, skb->dev) : NULL;
+	port = sa && !sa->is_twin ? port_of(sa->bond, skb->dev) : NULL;
 	if (port)
 		miss(sa, port);
 	rcu_read_unlock();

@@ -43,6 +43,7 @@ static int port_will_change(struct net_device *dev,
 static int port_changed(struct net_device *dev,
 			const struct netdev_notifier_changeupper_info *info)
 {
+	struct netlink_ext_ack *extack = netdev_notifier_info_to_extack(&info->info);
 	struct ipsec_roce_bond *bond = ipsec_roce_bond_find(info->upper_dev);
 	struct ipsec_roce_port *port;
 	int err = 0;
@@ -53,9 +54,10 @@ static int port_changed(struct net_device *dev,
 	}
 	mutex_lock(&bond->lock);
 	port = ipsec_roce_port_find(bond, dev);
+	/* Checked before, but SAs and policies may have come since. */
 	if (info->linking && !port)
-		err = ipsec_roce_port_join(bond, dev,
-					   netdev_notifier_info_to_extack(&info->info));
+		err = ipsec_roce_port_check(bond, dev, extack) ?:
+		      ipsec_roce_port_join(bond, dev, extack);
 	else if (!info->linking && port)
 		ipsec_roce_port_leave(bond, port);
 	ipsec_roce_port_set_active(bond);

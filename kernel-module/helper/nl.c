@@ -501,7 +501,7 @@ static const struct genl_split_ops ops[] = {
 	},
 	{
 		.cmd = IPSEC_ROCE_CMD_GET_SA,
-		.flags = GENL_CMD_CAP_DUMP,
+		.flags = GENL_CMD_CAP_DUMP | GENL_UNS_ADMIN_PERM,
 		.policy = bond_policy,
 		.maxattr = ARRAY_SIZE(bond_policy) - 1,
 		.dumpit = dump_sas,
@@ -516,7 +516,7 @@ static const struct genl_split_ops ops[] = {
 };
 
 static const struct genl_multicast_group groups[] = {
-	{ .name = IPSEC_ROCE_MCGRP_EVENTS },
+	{ .name = IPSEC_ROCE_MCGRP_EVENTS, .flags = GENL_MCAST_CAP_NET_ADMIN },
 };
 
 static struct genl_family family __ro_after_init = {

@@ -22,13 +22,10 @@ static void shadow_delete(struct xfrm_policy *shadow)
 		ops->xdo_dev_policy_delete(shadow);
 }
 
-static struct xfrm_policy *shadow_create(const struct xfrm_policy *xp, struct net_device *dev)
+/* policy->lock */
+static void shadow_fill(struct xfrm_policy *shadow, const struct xfrm_policy *xp,
+			struct net_device *dev)
 {
-	struct xfrm_policy *shadow;
-
-	shadow = xfrm_policy_alloc(xp_net(xp), GFP_KERNEL);
-	if (!shadow)
-		return NULL;
 	shadow->priority = xp->priority;
 	shadow->index = xp->index;
 	shadow->if_id = xp->if_id;
@@ -45,10 +42,9 @@ static struct xfrm_policy *shadow_create(const struct xfrm_policy *xp, struct ne
 	memcpy(shadow->xfrm_vec, xp->xfrm_vec, sizeof(shadow->xfrm_vec));
 	shadow->xdo.dev = dev;
 	shadow->xdo.real_dev = dev;
-	netdev_hold(dev, &shadow->xdo.dev_tracker, GFP_KERNEL);
+	netdev_hold(dev, &shadow->xdo.dev_tracker, GFP_ATOMIC);
 	shadow->xdo.type = xp->xdo.type;
 	shadow->xdo.dir = xp->xdo.dir;
-	return shadow;
 }
 
 /* One that the driver refused: it must not be asked to free it. */
@@ -68,17 +64,22 @@ int ipsec_roce_policy_join(struct ipsec_roce_policy *policy, struct ipsec_roce_p
 	struct xfrm_policy *shadow;
 	int err;
 
-	/* Until its work has taken it from the list, @xp may be gone already. */
-	spin_lock_bh(&policy->lock);
-	if (policy->is_deleted || !refcount_inc_not_zero(&policy->xp->refcnt)) {
-		spin_unlock_bh(&policy->lock);
-		return 0;
-	}
-	spin_unlock_bh(&policy->lock);
-	shadow = shadow_create(policy->xp, port->dev);
-	xfrm_pol_put(policy->xp);
+	shadow = xfrm_policy_alloc(dev_net(policy->bond->dev), GFP_KERNEL);
 	if (!shadow)
 		return -ENOMEM;
+	/*
+	 * @xp is there until it is deleted, and that takes the lock. A reference would not
+	 * keep it: one that xfrm could not insert it frees without asking.
+	 */
+	spin_lock_bh(&policy->lock);
+	if (policy->is_deleted) {
+		spin_unlock_bh(&policy->lock);
+		shadow->walk.dead = 1;
+		xfrm_pol_put(shadow);
+		return 0;
+	}
+	shadow_fill(shadow, policy->xp, port->dev);
+	spin_unlock_bh(&policy->lock);
 	err = port->dev->xfrmdev_ops->xdo_dev_policy_add(shadow, extack);
 	if (err) {
 		NL_SET_ERR_MSG_WEAK(extack, "The port refused a policy of the bond");

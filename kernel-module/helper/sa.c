@@ -403,6 +403,7 @@ static int sa_install(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 	       struct netlink_ext_ack *extack)
 {
+	struct ipsec_roce_sa *same;
 	u8 home;
 	int err;
 
@@ -414,15 +415,23 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 		NL_SET_ERR_MSG_MOD(extack, "Switch it on first: ethtool -K BOND esp-hw-offload on");
 		return -EOPNOTSUPP;
 	}
-	sa->is_twin = find_same(bond, &sa->id, sa->dir);
+	same = find_same(bond, &sa->id, sa->dir);
+	sa->is_twin = same;
+	if (same && (same->x->mark.v != sa->x->mark.v || same->x->mark.m != sa->x->mark.m)) {
+		NL_SET_ERR_MSG_MOD(extack, "The bond has an SA with this SPI, and ports do not look at marks");
+		return -EEXIST;
+	}
 	if (!sa->is_twin) {
 		err = place(bond, sa, &home, extack) ?: init_repl(sa, home, extack);
 		if (err)
 			return err;
 	}
 	sa_link(bond, sa);
-	if (sa->is_twin)
+	if (sa->is_twin) {
+		/* The first one may end before xfrm finds out that there are two. */
+		ipsec_roce_ingress_close(sa);
 		return 0;
+	}
 	err = sa_install(bond, sa, extack);
 	if (err) {
 		/* Our own doing: nobody need hear of it, or a key daemon make a new one. */

@@ -263,8 +263,11 @@ int ipsec_roce_shadow_start(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *
 
 	if (READ_ONCE(sa->is_deleted))
 		return -EKEYEXPIRED;
-	/* What xfrm was told with the state itself, its bitmap too, holds until there is news. */
-	if (start != ipsec_roce_last(x, sa->dir))
+	/*
+	 * What xfrm was told with the state itself, its bitmap too, holds for the first port
+	 * alone: what has come since fills holes that a copy of it still shows (I4).
+	 */
+	if (sa->armed_at != IROCE_REPL_NO_PORT || start != ipsec_roce_last(x, sa->dir))
 		set_last(x, sa->dir, start);
 	shadow->start = start;
 	set_limits(sa, x);
@@ -316,16 +319,22 @@ void ipsec_roce_shadow_update(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow
 	spin_unlock(&x->lock);
 }
 
+static bool has_window(const struct xfrm_state *x)
+{
+	return x->replay_esn ? x->replay_esn->replay_window : x->props.replay_window;
+}
+
 /*
- * Does the driver tell the numbers it uses? Each packet has its own, so they are at least
- * as many as the packets. An engine whose driver answers for it is believed.
+ * Does the driver tell the numbers it uses, up to the last? One that answers for its
+ * engine is believed. Others are not, whatever their counters say: mlx5 leaves the numbers of
+ * the state alone, and counts packets up to a second late.
  */
 static bool is_telling(const struct ipsec_roce_sa *sa, const struct ipsec_roce_shadow *shadow)
 {
-	if (sa->placement == IROCE_PLACE_SHARED)
+	/* Inbound without a window there is nothing that the next port would have to know. */
+	if (sa->dir == IROCE_DIR_IN && !has_window(shadow->x))
 		return true;
-	return shadow->port->dev->xfrmdev_ops->xdo_dev_state_update_stats &&
-	       ipsec_roce_last(shadow->x, sa->dir) >= shadow->start + shadow->x->curlft.packets;
+	return sa->placement == IROCE_PLACE_SHARED || shadow->port->engine;
 }
 
 /*

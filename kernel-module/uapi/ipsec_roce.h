@@ -60,7 +60,8 @@
  * EV_TROUBLE		IFINDEX SA_DIR SA_FAMILY SA_DADDR SA_SPI PORT_IFINDEX REASON (string)
  *
  * Integers are in the host's byte order, addresses and SPI in the network's. Any user may
- * ask; SET_BOND and SET_HOME need CAP_NET_ADMIN. No keys are ever in here.
+ * ask for bonds; GET_SA, SET_BOND, SET_HOME and the events need CAP_NET_ADMIN, as SAs do in xfrm. No
+ * keys are ever in here.
  */
 #ifndef IPSEC_ROCE_UAPI_H
 #define IPSEC_ROCE_UAPI_H
