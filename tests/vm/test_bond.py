@@ -16,7 +16,7 @@ import pytest
 from kit import Flow, Moved, Protection, each, local_ip, ping, poll, xfrm_stat
 from lab import CommandFailed, adapter
 
-pytestmark = pytest.mark.lab(scenario="bond-plain")
+pytestmark = [pytest.mark.lab(scenario="bond-plain"), pytest.mark.dealt]
 
 STREAMS = 16
 UNLOAD = "rmmod ipsec_roce"

@@ -9,12 +9,23 @@ import json
 
 import pytest
 
-from bondkit import STOCK, WINDOW, XOR, addresses, bonded, esp
-from kit import CABLES, Protection, end, local_ip, ping
+from bondkit import APART, STOCK, WINDOW, XOR, addresses, bonded, esp, ports
+from kit import CABLES, Flow, Protection, end, local_ip, ping, poll
 from lab import adapter
 from lab.perftest import bandwidth, pingpong
 
 pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
+
+
+def tcp_both_ways(lab, figures, what):
+    for way in ([], ["-R"]):
+        with lab.b.spawn(["iperf3", "-s", "-1", "-B", local_ip(lab.b)]):
+            lab.b.wait_port(5201)
+            done = lab.a.run(["iperf3", "-c", local_ip(lab.b), "-t", "2", "-P", "8", "-b", "1M",
+                              "-J", *way], timeout=120)
+        moved = json.loads(done.stdout)["end"]["sum_received"]["bytes"]
+        assert moved > 100000, done.stdout
+        figures(f"{what}: TCP {'from' if way else 'to'} a stock bond: {moved >> 10} KB in 2 s")
 
 
 def test_a_stock_bond_with_software_esp_understands_us_and_we_it(lab, wire, figures):
@@ -22,14 +33,7 @@ def test_a_stock_bond_with_software_esp_understands_us_and_we_it(lab, wire, figu
         sealed = Protection(lab, wire, window=WINDOW).up()
         ping(lab.a)
         assert not sealed.out.state(lab.b)["mode"], "b is to open it in software"
-        for way in ([], ["-R"]):
-            with lab.b.spawn(["iperf3", "-s", "-1", "-B", local_ip(lab.b)]):
-                lab.b.wait_port(5201)
-                done = lab.a.run(["iperf3", "-c", local_ip(lab.b), "-t", "2", "-P", "8", "-b",
-                                  "1M", "-J", *way], timeout=120)
-            moved = json.loads(done.stdout)["end"]["sum_received"]["bytes"]
-            assert moved > 100000, done.stdout
-            figures(f"TCP {'from' if way else 'to'} a stock bond: {moved >> 10} KB in 2 s")
+        tcp_both_ways(lab, figures, "one SA on both ports")
         wire.check_no_cleartext(addresses(lab))
         counts = [len(esp(wire, c, "a", sealed.out.spi)) for c in CABLES]
         assert min(counts) > 20, counts
@@ -58,3 +62,21 @@ def test_rdma_rxe_on_a_stock_bond_and_one_device_over_two_ports_understand_each_
         assert min(counts) > 20, counts
         wire.check_no_cleartext(addresses(lab))
         lab.b.run("rdma link del rxe0; rmmod rdma_rxe", timeout=60)
+
+
+def test_a_stock_bond_with_software_esp_and_an_sa_per_port_understand_each_other(lab, wire,
+                                                                                 figures):
+    """A stock bond sees no ports in ESP: what it sends takes one cable, and our SA follows."""
+    with bonded(lab, wire, APART, peer=STOCK):
+        sealed = Protection(lab, wire, window=WINDOW).up()
+        second = Flow(lab.a, lab.b, reqid=sealed.out.reqid, window=WINDOW)
+        wire.add_keys([second.sa])
+        for host in (lab.b, lab.a):
+            second.add_state(host)
+        poll(lambda: not ping(lab.a, check=False).rc, 20, "an answer")
+        wire.forget()
+        tcp_both_ways(lab, figures, "an SA per port")
+        wire.check_no_cleartext(addresses(lab))
+        sent = {c: {f.spi for f in esp(wire, c, "a") if f.spi != sealed.back.spi} for c in CABLES}
+        assert sent == {0: {sealed.out.spi}, 1: {second.spi}}, (sent, ports(lab.a))
+        assert not sealed.out.state(lab.b)["replay"] and not second.state(lab.b)["replay"]

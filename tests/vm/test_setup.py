@@ -11,7 +11,7 @@ import pytest
 from kit import (Moved, end, local_ip, ping, poll, queue_pairs, set_mtu, traffic, unprotect)
 from lab import perftest
 
-pytestmark = pytest.mark.lab(scenario="vf")
+pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
 
 KEY = "/root/tunnel.key"
 FAULT = 3
