@@ -15,7 +15,7 @@ from kit import (Moved, Protection, ethtool, hw_counters, ping, poll, queue_pair
 from lab import frames
 from test_forged import Forger, mac
 
-pytestmark = pytest.mark.lab(scenario="vf")
+pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
 
 SEED = 20240601
 

@@ -15,7 +15,7 @@ from kit import (Moved, Protection, Vt, each, hw_counters, ping, poll, queue_pai
                  unprotect)
 from test_forged import Forger, mac
 
-pytestmark = pytest.mark.lab(scenario="vf")
+pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
 
 REM_ACCESS_ERR, RNR_RETRY_EXC, FLUSHED = "10", "13", "5"
 SQ_DRAINED, ACCESS_ERR = "5", "3"

@@ -12,7 +12,7 @@ from kit import (Flow, Moved, Protection, end, local_ip, ping, poll, queue_pairs
                  restore_addresses, traffic, unprotect, xfrm_stat)
 from lab import perftest
 
-pytestmark = pytest.mark.lab(scenario="vf")
+pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
 
 
 @pytest.fixture
