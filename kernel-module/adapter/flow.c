@@ -327,21 +327,19 @@ static void resolve_ipsec(struct resolve *r)
 	};
 	struct iroce_flow *flow = r->flow;
 	struct iroce_qp *iqp = r->iqp;
-	bool has_func, is_known;
+	bool has_func, is_elsewhere;
 
 	has_func = resolve_func(r, &key);
 	if (has_func)
 		flow->verdict = iroce_ipsec_out(flow->func, &key, &flow->sa, &flow->why);
-	is_known = has_func;
-	if ((!has_func || flow->verdict == IROCE_PLAIN) &&
-	    iroce_lag_protects(iqp->roce, true, &key)) {
-		is_known = true;
-		if (has_func) {
-			flow->verdict = IROCE_CLOSED;
-			flow->why = IROCE_STAT_tx_drop_closed;
-		}
+	is_elsewhere = (!has_func || flow->verdict == IROCE_PLAIN) &&
+		       iroce_lag_protects(iqp->roce, true, &key);
+	if (has_func && is_elsewhere) {
+		flow->verdict = IROCE_CLOSED;
+		flow->why = IROCE_STAT_tx_drop_closed;
 	}
-	if (is_known && iqp->qp->ibqp.qp_num != IROCE_QPN_GSI)
+	/* That no port can send says nothing about protection. */
+	if ((has_func || is_elsewhere) && iqp->qp->ibqp.qp_num != IROCE_QPN_GSI)
 		resolve_memory(r);
 	if (flow->verdict == IROCE_CLOSED)
 		flow->is_provisional = true;

@@ -330,12 +330,10 @@ static void lag_leave(struct iroce_func *f)
 	f->rdma.err = 0;
 }
 
-/* The bond is going: its ports are still linked to it. */
-static void lag_gone(struct iroce_lag *lag)
+static void lag_del_paths(struct iroce_lag *lag)
 {
 	struct iroce_func *f;
 
-	lag->is_gone = true;
 	list_for_each_entry(f, &funcs, rdma.entry)
 		if (f->rdma.lag == lag)
 			path_del(f);
@@ -390,7 +388,9 @@ static void bond_changed(struct iroce_lag *lag, unsigned long event)
 {
 	switch (event) {
 	case NETDEV_UNREGISTER:
-		lag_gone(lag);
+		/* Its ports are still linked to it. */
+		lag->is_gone = true;
+		lag_del_paths(lag);
 		settle_later();
 		break;
 	case NETDEV_CHANGEINFODATA:
@@ -465,9 +465,7 @@ static struct iroce_roce *take_unwanted(void)
 	list_for_each_entry(lag, &lags, entry) {
 		if (!lag->roce || lag_is_wanted(lag))
 			continue;
-		list_for_each_entry(f, &funcs, rdma.entry)
-			if (f->rdma.lag == lag)
-				path_del(f);
+		lag_del_paths(lag);
 		roce = lag->roce;
 		lag->roce = NULL;
 		lag->is_void = false;

@@ -84,6 +84,19 @@ bool ipsec_roce_bond_is_guarded(const struct net *net)
 
 /* ---- what it is ------------------------------------------------------- */
 
+int ipsec_roce_bond_check(const struct ipsec_roce_bond *bond, struct netlink_ext_ack *extack)
+{
+	if (bond->is_going) {
+		NL_SET_ERR_MSG_MOD(extack, "The bond is going, or the helper is");
+		return -ENODEV;
+	}
+	if (!(bond->dev->features & NETIF_F_HW_ESP)) {
+		NL_SET_ERR_MSG_MOD(extack, "Switch it on first: ethtool -K BOND esp-hw-offload on");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
 static u8 mode_of(const struct bonding *b)
 {
 	switch (BOND_MODE(b)) {

@@ -229,6 +229,8 @@ struct ipsec_roce_bond *ipsec_roce_bond_find(const struct net_device *dev);
 struct ipsec_roce_bond *ipsec_roce_bond_of(const struct net_device *dev);
 /* What placement depends on; the SA's part is the caller's. bond.lock. */
 void ipsec_roce_bond_facts(const struct ipsec_roce_bond *bond, struct iroce_place_facts *facts);
+/* Does it take SAs and policies now? Sets extack if not. bond.lock. */
+int ipsec_roce_bond_check(const struct ipsec_roce_bond *bond, struct netlink_ext_ack *extack);
 /* Hooks all bonds that are not ours yet, unhooks those that are going; from a work item. */
 void ipsec_roce_bond_scan(void);
 /* Unhooks all, hooks none any more. Process context, no lock held. */

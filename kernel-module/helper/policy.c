@@ -143,14 +143,9 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_policy *policy,
 	int err;
 	u32 i;
 
-	if (bond->is_going) {
-		NL_SET_ERR_MSG_MOD(extack, "The bond is going, or the helper is");
-		return -ENODEV;
-	}
-	if (!(bond->dev->features & NETIF_F_HW_ESP)) {
-		NL_SET_ERR_MSG_MOD(extack, "Switch it on first: ethtool -K BOND esp-hw-offload on");
-		return -EOPNOTSUPP;
-	}
+	err = ipsec_roce_bond_check(bond, extack);
+	if (err)
+		return err;
 	/* Inbound asks for least: the bond's shape and its ports' abilities. */
 	ipsec_roce_bond_facts(bond, &facts);
 	reason = iroce_place(&facts, &placement);

@@ -407,14 +407,9 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 	u8 home;
 	int err;
 
-	if (bond->is_going) {
-		NL_SET_ERR_MSG_MOD(extack, "The bond is going, or the helper is");
-		return -ENODEV;
-	}
-	if (!(bond->dev->features & NETIF_F_HW_ESP)) {
-		NL_SET_ERR_MSG_MOD(extack, "Switch it on first: ethtool -K BOND esp-hw-offload on");
-		return -EOPNOTSUPP;
-	}
+	err = ipsec_roce_bond_check(bond, extack);
+	if (err)
+		return err;
 	same = find_same(bond, &sa->id, sa->dir);
 	sa->is_twin = same;
 	if (same && (same->x->mark.v != sa->x->mark.v || same->x->mark.m != sa->x->mark.m)) {
