@@ -15,7 +15,7 @@ import pytest
 from kit import (Moved, Protection, Vt, each, end, hw_counters, local_ip, ping, poll)
 from lab import adapter
 from lab.perftest import bandwidth, pingpong
-from test_bond import WINDOW, carried, check_only_esp, ports, unprotect_bond
+from test_bond import WINDOW, carried, check_only_esp, ports, sealed, unprotect_bond  # noqa: F401
 
 pytestmark = [pytest.mark.lab(scenario="bond-plain"), pytest.mark.dealt]
 
@@ -25,15 +25,6 @@ MIIMON = 0.1
 QP_TIMEOUT, RESEND = 16, 4 * 4.096e-6 * (1 << 16)
 # What an emulated host may stand still, with others beside it.
 STALL = 3.0
-
-
-@pytest.fixture
-def sealed(lab, wire):
-    protection = Protection(lab, wire, window=WINDOW).up()
-    ping(lab.a)
-    wire.forget()
-    yield protection
-    unprotect_bond(lab)
 
 
 @contextlib.contextmanager
@@ -134,21 +125,20 @@ def test_what_one_command_has_protected_carries_rdma_over_both_cables(lab, wire)
     check_only_esp(lab, wire)
 
 
-def test_64_queue_pairs_spread_over_both_cables(lab, wire, sealed, record_property):
+def test_64_queue_pairs_spread_over_both_cables(lab, wire, sealed, figures):
     moved = [Moved(lab.a, lambda host, dev=dev: {"n": int(host.run(
         f"ethtool -S {dev} | sed -n 's/ *sent_pkts: //p'").stdout)}) for dev in ports(lab.a)]
     bandwidth("ib_write_bw", end(lab.b), end(lab.a), 4096, 10, ["-q", "64"])
-    figures = [m["n"] for m in moved]
-    record_property("packets_per_port", figures)
-    print(f"64 queue pairs: packets sent by port 0 and 1 of host a: {figures}")
+    sent = [m["n"] for m in moved]
+    figures(f"64 queue pairs: packets sent by port 0 and 1 of host a: {sent}")
     # 64 flows are a fair coin each: fewer than 16 on one side happens once in 50,000 runs.
-    assert min(figures) * 4 >= sum(figures), figures
+    assert min(sent) * 4 >= sum(sent), sent
     assert all(count > 100 for count in carried(wire)), carried(wire)
     check_only_esp(lab, wire)
 
 
 def test_a_cable_is_cut_and_plugged_and_no_queue_pair_notices(lab, wire, sealed, programs,
-                                                             record_property):
+                                                             figures):
     gaps, retries = {"cut": 0, "plug": 0}, {"cut": 0, "plug": 0}
     with pairs(lab, wire, programs) as both, writing(both):
         for cable in (0, 1):
@@ -165,9 +155,8 @@ def test_a_cable_is_cut_and_plugged_and_no_queue_pair_notices(lab, wire, sealed,
                     wire.forget()
                     progress(both)
                     assert not carried(wire)[cable], "frames on a cable that is cut"
-    record_property("longest_gap_ms", gaps)
-    print(f"longest time without a completion of a queue pair, ms: {gaps}; "
-          f"messages sent again: {retries}")
+    figures(f"longest time without a completion of a queue pair, ms: {gaps}; "
+            f"messages sent again: {retries}")
     assert gaps["cut"] <= 1000 * (MIIMON + RESEND + STALL), gaps
     assert gaps["plug"] <= 1000 * (RESEND + STALL), gaps
     check_only_esp(lab, wire)
