@@ -63,7 +63,7 @@ struct iroce_port {
 };
 
 /*
- * struct iroce_rdma - of a function: which RDMA device it has; lag.c, RTNL
+ * struct iroce_rdma - of a function: which RDMA device it has; RTNL
  * @entry: list of all functions
  * @own: its own device, NULL while it is a port of a bond's
  * @lag: the bond it is a port of, whatever becomes of that
@@ -108,7 +108,7 @@ struct iroce_func {
 	struct iroce_stats __percpu *stats;
 	struct iroce_ipsec *ipsec;
 	struct iroce_roce *roce;
-	struct iroce_rdma rdma;		/* lag.c: which device it is to have */
+	struct iroce_rdma rdma;		/* rdma.c: which device it is to have */
 	struct iroce_host *host;	/* netdev.c: receive queue, gro cells, tc fence */
 };
 
@@ -266,7 +266,7 @@ struct sk_buff *iroce_frame_build(struct iroce_func *f, struct iroce_sa *sa,
 /* Largest growth of a packet by sealing: ESP header, IV, padding, trailer, ICV. */
 #define IROCE_ESP_OVERHEAD_MAX	(8 + 8 + 3 + 2 + 16)
 
-/* ---- roce: verbs.c, qp.c, flow.c, ... --------------------------------- */
+/* ---- roce: rdma.c, verbs.c, qp.c, flow.c, ... -------------------------- */
 
 int iroce_roce_module_init(void);
 void iroce_roce_module_exit(void);

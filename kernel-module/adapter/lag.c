@@ -1,73 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which RDMA device a function has: its own, or one that spans the bond it is a port
- * of, as RoCE LAG does on hardware.
+ * The paths of an RDMA device: the functions that it sends and receives through. One,
+ * always, or several where it spans a bond (rdma.c), as RoCE LAG does on hardware.
  *
- *	iroce0   iroce1                       iroce_bond_0 (netdev bond0)
- *	  |        |      ip link set ...       path 0 |  | path 1
- *	 VF a     VF b       master bond0            VF a VF b
+ *	QP --- flow --- hash of the flow (core/lag.h) --- path 0 --- function --- cable 0
+ *	                                              \-- path 1 --- function --- cable 1
  *
- * A bond gets a device when two functions of one adapter are its ports, each of a cable
- * of its own, no other port is there, and a flow has a port of its own: active-backup, or a hash over addresses
- * and ports (802.3ad, balance-xor with layer3+4). Their own devices go first, with
- * their QPs. From then on the device stays as long as the bond has any of them as a
- * port: one that leaves has a device of its own again, one that comes back brings its
- * path back. Its PCI function is the first one; with that unplugged it goes.
- * A bond over several adapters gets no device; the RDMA core gives its addresses to
- * those of the functions.
+ * A port that cannot send drops out at once: the bond says so, or the function's
+ * carrier; its flows hash to what is left, and back when it can again. A packet is taken
+ * from whichever path it comes. What is protected at one path is protected at all.
  *
- * Each flow hashes to a path (core/lag.h). Ports that cannot send drop out at once:
- * the bond says so (NETDEV_CHANGELOWERSTATE), or the function's carrier. A packet is
- * taken from whichever path it comes.
- *
- * Who may do what: bonds and paths change under RTNL, in the notifier. Devices are made
- * and destroyed by settle() alone, step by step until what is there is what is wanted;
- * under settle_lock, without RTNL, as the RDMA core takes it: from probe and remove, and
- * from a work item that the notifier starts. The data path reads paths under RCU.
- *
- * I1: a port that joins carries nothing before it has the bond's policies, and nothing
- * any more when they are taken away: our notifier runs after that of the helper
- * (ipsec_roce.ko) when a port joins, and when it leaves at NETDEV_PRECHANGEUPPER, before.
+ * Paths change under RTNL. The data path reads them under RCU.
  */
-#include <linux/rtnetlink.h>
-#include <linux/slab.h>
-#include <net/bonding.h>
-
 #include "roce.h"
-
-/*
- * struct iroce_lag - a bond that functions are ports of; RTNL
- * @n_ports: functions whose iroce_rdma.lag it is
- * @roce: its device, or NULL
- * @has_shape: a flow has a port of its own
- * @is_unfit: ports of several adapters, two of one cable, too many, or of somebody else
- * @is_gone: being unregistered
- * @is_void: had no port any more: its device goes, whatever comes
- * @is_broken: could not get a device; tried again when its ports change
- */
-struct iroce_lag {
-	struct list_head entry;
-	struct net_device *bond;
-	netdevice_tracker tracker;
-	unsigned int n_ports;
-	struct iroce_roce *roce;
-	bool has_shape;
-	bool is_unfit;
-	bool is_gone;
-	bool is_void;
-	bool is_broken;
-};
-
-static LIST_HEAD(lags);			/* RTNL */
-static LIST_HEAD(funcs);		/* iroce_rdma.entry, RTNL */
-static DEFINE_MUTEX(settle_lock);	/* outside of RTNL */
-static void settle_work_fn(struct work_struct *work);
-static DECLARE_WORK(settle_work, settle_work_fn);
-
-static void settle_later(void)
-{
-	queue_work(system_long_wq, &settle_work);
-}
 
 /* ---- data path -------------------------------------------------------- */
 
@@ -77,6 +22,9 @@ struct iroce_func *iroce_lag_func(struct iroce_roce *roce, const struct iroce_fl
 
 	if (likely(!roce->bond))
 		return roce->func;
+	/* Its ports may be up. */
+	if (!netif_running(roce->bond))
+		return NULL;
 	slot = iroce_lag_pick(iroce_lag_hash(key), READ_ONCE(roce->present),
 			      READ_ONCE(roce->usable));
 	if (slot == IROCE_LAG_NO_SLOT)
@@ -159,17 +107,11 @@ static void flush_flows(struct iroce_roce *roce)
 	mutex_unlock(&roce->qps_lock);
 }
 
-/* A path can be used, or cannot any more. */
-static void path_update(struct iroce_func *f)
+static void update(struct iroce_roce *roce, const struct iroce_func *f)
 {
-	struct iroce_roce *roce;
-	u32 bit, usable;
+	u32 bit = BIT(f->rdma.slot);
+	u32 usable = roce->usable & ~bit;
 
-	if (f->rdma.slot < 0)
-		return;
-	roce = f->rdma.lag->roce;
-	bit = BIT(f->rdma.slot);
-	usable = roce->usable & ~bit;
 	if (f->rdma.may_send && netif_running(f->netdev) && netif_carrier_ok(f->netdev))
 		usable |= bit;
 	if (usable == roce->usable)
@@ -178,13 +120,18 @@ static void path_update(struct iroce_func *f)
 	iroce_roce_changed(roce);
 }
 
-static void path_add(struct iroce_lag *lag, struct iroce_func *f)
+void iroce_lag_update(struct iroce_func *f)
 {
-	struct iroce_roce *roce = lag->roce;
+	if (f->rdma.slot >= 0)
+		update(f->roce, f);
+}
+
+void iroce_lag_add(struct iroce_roce *roce, struct iroce_func *f)
+{
 	int slot = ffz(roce->present);
 	int i;
 
-	/* See lag_look(). */
+	/* rdma.c counts the ports before it makes a device. */
 	if (WARN_ON_ONCE(slot >= IROCE_LAG_SLOTS))
 		return;
 	for (i = 0; i < IROCE_STAT_MAX; i++)
@@ -192,14 +139,13 @@ static void path_add(struct iroce_lag *lag, struct iroce_func *f)
 	f->rdma.slot = slot;
 	rcu_assign_pointer(roce->paths[slot].func, f);
 	WRITE_ONCE(roce->present, roce->present | BIT(slot));
-	path_update(f);
+	update(roce, f);
 	iroce_roce_changed(roce);
 	/* Only now is there a table of QPs that a packet may be looked up in. */
 	smp_store_release(&f->roce, roce);
 }
 
-/* No packet goes this way any more; those that are on it are waited for by whoever frees @f. */
-static void path_del(struct iroce_func *f)
+void iroce_lag_del(struct iroce_func *f)
 {
 	struct iroce_roce *roce;
 	int slot = f->rdma.slot;
@@ -207,7 +153,7 @@ static void path_del(struct iroce_func *f)
 
 	if (slot < 0)
 		return;
-	roce = f->rdma.lag->roce;
+	roce = f->roce;
 	f->rdma.slot = -1;
 	WRITE_ONCE(f->roce, NULL);
 	WRITE_ONCE(roce->usable, roce->usable & ~BIT(slot));
@@ -219,453 +165,4 @@ static void path_del(struct iroce_func *f)
 	iroce_roce_changed(roce);
 	/* Flows hold SAs of @f, also those of QPs that send nothing. */
 	flush_flows(roce);
-}
-
-/* ---- bonds, RTNL ------------------------------------------------------ */
-
-static struct iroce_lag *lag_find(const struct net_device *bond)
-{
-	struct iroce_lag *lag;
-
-	list_for_each_entry(lag, &lags, entry)
-		if (lag->bond == bond)
-			return lag;
-	return NULL;
-}
-
-static unsigned int lag_n_funcs(const struct iroce_lag *lag)
-{
-	struct iroce_func *f;
-	unsigned int n = 0;
-
-	list_for_each_entry(f, &funcs, rdma.entry)
-		n += f->rdma.lag == lag && f->rdma.is_wanted;
-	return n;
-}
-
-/* Is the bond to have a device? */
-static bool lag_is_wanted(const struct iroce_lag *lag)
-{
-	if (lag->is_gone || lag->is_void || lag->is_unfit || lag->is_broken)
-		return false;
-	if (lag->roce)
-		return lag->roce->func->rdma.is_wanted && lag_n_funcs(lag);
-	return lag->has_shape && lag_n_funcs(lag) > 1;
-}
-
-static bool has_shape(const struct net_device *dev)
-{
-	const struct bonding *bond = netdev_priv(dev);
-
-	switch (BOND_MODE(bond)) {
-	case BOND_MODE_ACTIVEBACKUP:
-		return true;
-	case BOND_MODE_8023AD:
-	case BOND_MODE_XOR:
-		return bond->params.xmit_policy == BOND_XMIT_POLICY_LAYER34;
-	default:
-		return false;
-	}
-}
-
-/* Looks at what the bond is now, and at its ports. */
-static void lag_look(struct iroce_lag *lag)
-{
-	const struct iroce_adapter *adapter = NULL;
-	struct net_device *lower;
-	unsigned int n = 0;
-	struct list_head *iter;
-	u32 cables = 0;
-
-	lag->has_shape = has_shape(lag->bond);
-	lag->is_unfit = false;
-	lag->is_broken = false;
-	netdev_for_each_lower_dev(lag->bond, lower, iter) {
-		const struct iroce_port *port;
-
-		if (!iroce_is_func(lower)) {
-			lag->is_unfit = true;
-			continue;
-		}
-		port = iroce_func(lower)->port;
-		/* Both behind one switch, with the bond's address: each frame would come twice. */
-		if ((adapter && adapter != port->adapter) || cables & BIT(port->index))
-			lag->is_unfit = true;
-		adapter = port->adapter;
-		cables |= BIT(port->index);
-		n++;
-	}
-	lag->is_unfit |= n > IROCE_LAG_SLOTS;
-}
-
-static void lag_join(struct net_device *bond, struct iroce_func *f)
-{
-	struct iroce_lag *lag = lag_find(bond);
-
-	if (!lag) {
-		lag = kzalloc(sizeof(*lag), GFP_KERNEL);
-		/* It keeps its own device then, which works: the core knows of bonds. */
-		if (!lag)
-			return;
-		lag->bond = bond;
-		netdev_hold(bond, &lag->tracker, GFP_KERNEL);
-		list_add_tail(&lag->entry, &lags);
-	}
-	lag->n_ports++;
-	f->rdma.lag = lag;
-	f->rdma.may_send = false;
-	f->rdma.err = 0;
-}
-
-static void lag_leave(struct iroce_func *f)
-{
-	struct iroce_lag *lag = f->rdma.lag;
-
-	if (!lag)
-		return;
-	path_del(f);
-	if (!--lag->n_ports && lag->roce)
-		lag->is_void = true;
-	f->rdma.lag = NULL;
-	f->rdma.err = 0;
-}
-
-static void lag_del_paths(struct iroce_lag *lag)
-{
-	struct iroce_func *f;
-
-	list_for_each_entry(f, &funcs, rdma.entry)
-		if (f->rdma.lag == lag)
-			path_del(f);
-}
-
-static void lag_free(struct iroce_lag *lag)
-{
-	list_del(&lag->entry);
-	netdev_put(lag->bond, &lag->tracker);
-	kfree(lag);
-}
-
-/* ---- notifier, RTNL --------------------------------------------------- */
-
-static void port_changed(struct net_device *dev, const struct netdev_notifier_changeupper_info *info)
-{
-	struct iroce_lag *lag;
-
-	if (!netif_is_bond_master(info->upper_dev))
-		return;
-	if (iroce_is_func(dev) && info->linking)
-		lag_join(info->upper_dev, iroce_func(dev));
-	lag = lag_find(info->upper_dev);
-	if (!lag)
-		return;
-	lag_look(lag);
-	settle_later();
-}
-
-static void port_leaves(struct net_device *dev, const struct netdev_notifier_changeupper_info *info)
-{
-	if (info->linking || !iroce_is_func(dev) || !netif_is_bond_master(info->upper_dev))
-		return;
-	lag_leave(iroce_func(dev));
-	settle_later();
-}
-
-static void port_state(struct net_device *dev,
-		       const struct netdev_notifier_changelowerstate_info *info)
-{
-	const struct netdev_lag_lower_state_info *state = info->lower_state_info;
-	struct iroce_func *f;
-
-	if (!iroce_is_func(dev) || !netif_is_bond_slave(dev) || !state)
-		return;
-	f = iroce_func(dev);
-	f->rdma.may_send = state->link_up && state->tx_enabled;
-	path_update(f);
-}
-
-static void bond_changed(struct iroce_lag *lag, unsigned long event)
-{
-	switch (event) {
-	case NETDEV_UNREGISTER:
-		/* Its ports are still linked to it. */
-		lag->is_gone = true;
-		lag_del_paths(lag);
-		settle_later();
-		break;
-	case NETDEV_CHANGEINFODATA:
-		lag_look(lag);
-		settle_later();
-		break;
-	default:
-		if (lag->roce)
-			iroce_roce_netdev_event(lag->roce, event);
-		break;
-	}
-}
-
-static int netdev_event(struct notifier_block *nb, unsigned long event, void *ptr)
-{
-	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
-	struct iroce_lag *lag;
-
-	switch (event) {
-	case NETDEV_CHANGEUPPER:
-		port_changed(dev, ptr);
-		break;
-	case NETDEV_PRECHANGEUPPER:
-		port_leaves(dev, ptr);
-		break;
-	case NETDEV_CHANGELOWERSTATE:
-		port_state(dev, ptr);
-		break;
-	case NETDEV_UP:
-	case NETDEV_DOWN:
-	case NETDEV_CHANGE:
-	case NETDEV_CHANGEMTU:
-	case NETDEV_CHANGEADDR:
-	case NETDEV_CHANGEINFODATA:
-	case NETDEV_UNREGISTER:
-		lag = netif_is_bond_master(dev) ? lag_find(dev) : NULL;
-		if (lag)
-			bond_changed(lag, event);
-		break;
-	}
-	return NOTIFY_DONE;
-}
-
-static struct notifier_block netdev_nb = {
-	.notifier_call = netdev_event,
-	.priority = -1,	/* after the helper's: see above */
-};
-
-void iroce_rdma_netdev_event(struct iroce_func *f, unsigned long event)
-{
-	if (f->rdma.own)
-		iroce_roce_netdev_event(f->rdma.own, event);
-	path_update(f);
-	iroce_flow_changed(f);
-}
-
-/* ---- from what is there to what is wanted ------------------------------ */
-
-/* A function is to have a device of its own unless its bond is to have one. */
-static bool func_wants_own(const struct iroce_func *f)
-{
-	return f->rdma.is_wanted && !(f->rdma.lag && lag_is_wanted(f->rdma.lag));
-}
-
-/* What is there and must go: taken out of all packets' way, and the caller's. */
-static struct iroce_roce *take_unwanted(void)
-{
-	struct iroce_roce *roce;
-	struct iroce_lag *lag;
-	struct iroce_func *f;
-
-	list_for_each_entry(lag, &lags, entry) {
-		if (!lag->roce || lag_is_wanted(lag))
-			continue;
-		lag_del_paths(lag);
-		roce = lag->roce;
-		lag->roce = NULL;
-		lag->is_void = false;
-		return roce;
-	}
-	list_for_each_entry(f, &funcs, rdma.entry) {
-		if (!f->rdma.own || func_wants_own(f))
-			continue;
-		WRITE_ONCE(f->roce, NULL);
-		roce = f->rdma.own;
-		f->rdma.own = NULL;
-		return roce;
-	}
-	return NULL;
-}
-
-/* Gives bonds' devices the ports that are ready, frees bonds that are nobody's any more. */
-static void tidy(void)
-{
-	struct iroce_lag *lag, *next;
-	struct iroce_func *f;
-
-	list_for_each_entry(f, &funcs, rdma.entry) {
-		lag = f->rdma.lag;
-		if (lag && lag->roce && lag_is_wanted(lag) && f->rdma.slot < 0 && f->rdma.is_wanted &&
-		    !f->rdma.own)
-			path_add(lag, f);
-	}
-	list_for_each_entry_safe(lag, next, &lags, entry)
-		if (!lag->roce && !lag->n_ports)
-			lag_free(lag);
-}
-
-/* A bond that is to have a device; @first: the function it is to be of. */
-static struct iroce_lag *find_lag(struct iroce_func **first)
-{
-	struct iroce_lag *lag;
-	struct iroce_func *f;
-
-	list_for_each_entry(lag, &lags, entry) {
-		if (lag->roce || !lag_is_wanted(lag))
-			continue;
-		*first = NULL;
-		list_for_each_entry(f, &funcs, rdma.entry)
-			if (f->rdma.lag == lag && f->rdma.is_wanted &&
-			    (!*first || f->port->index < (*first)->port->index))
-				*first = f;
-		return lag;
-	}
-	return NULL;
-}
-
-static struct iroce_func *find_lonely(void)
-{
-	struct iroce_func *f;
-
-	list_for_each_entry(f, &funcs, rdma.entry)
-		if (!f->rdma.own && !f->rdma.err && func_wants_own(f))
-			return f;
-	return NULL;
-}
-
-/* settle_lock alone; @lag stays, as only tidy() frees. */
-static void create_for_lag(struct iroce_lag *lag, struct iroce_func *first)
-{
-	struct iroce_roce *roce = iroce_roce_create(first, lag->bond);
-
-	rtnl_lock();
-	if (IS_ERR(roce)) {
-		netdev_err(lag->bond, "cannot register an RDMA device over its ports: %pe\n", roce);
-		lag->is_broken = true;
-	} else {
-		lag->roce = roce;
-		iroce_roce_netdev_event(roce, NETDEV_CHANGE);
-	}
-	rtnl_unlock();
-}
-
-/* settle_lock alone; @f stays, as its remove needs the lock. */
-static void create_for_func(struct iroce_func *f)
-{
-	struct iroce_roce *roce = iroce_roce_create(f, NULL);
-
-	rtnl_lock();
-	if (IS_ERR(roce)) {
-		netdev_err(f->netdev, "cannot register its RDMA device: %pe\n", roce);
-		f->rdma.err = PTR_ERR(roce);
-	} else {
-		f->rdma.own = roce;
-		iroce_roce_netdev_event(roce, NETDEV_CHANGE);
-		/* Only now is there a table of QPs that a packet may be looked up in. */
-		smp_store_release(&f->roce, roce);
-	}
-	rtnl_unlock();
-}
-
-/* Process context, no RTNL. A turn changes one device; the next sees what changed meanwhile. */
-static void settle(void)
-{
-	struct iroce_func *f, *lonely;
-	struct iroce_roce *roce;
-	struct iroce_lag *lag;
-
-	mutex_lock(&settle_lock);
-	do {
-		rtnl_lock();
-		tidy();
-		roce = take_unwanted();
-		lag = roce ? NULL : find_lag(&f);
-		lonely = roce || lag ? NULL : find_lonely();
-		rtnl_unlock();
-		if (roce)
-			iroce_roce_destroy(roce);
-		else if (lag)
-			create_for_lag(lag, f);
-		else if (lonely)
-			create_for_func(lonely);
-	} while (roce || lag || lonely);
-	mutex_unlock(&settle_lock);
-}
-
-static void settle_work_fn(struct work_struct *work)
-{
-	settle();
-}
-
-/* ---- SAs that go ------------------------------------------------------- */
-
-static void sa_gone_work_fn(struct work_struct *work)
-{
-	struct iroce_func *f = container_of(work, struct iroce_func, rdma.sa_gone_work);
-	struct iroce_qp *iqp;
-
-	/* A device that a function names is not destroyed before RTNL is free again. */
-	rtnl_lock();
-	if (f->roce) {
-		mutex_lock(&f->roce->qps_lock);
-		list_for_each_entry(iqp, &f->roce->qps, entry)
-			iroce_flow_drop_dead(iqp);
-		mutex_unlock(&f->roce->qps_lock);
-	}
-	rtnl_unlock();
-}
-
-void iroce_rdma_sa_gone(struct iroce_func *f)
-{
-	queue_work(system_long_wq, &f->rdma.sa_gone_work);
-}
-
-/* ---- life ------------------------------------------------------------- */
-
-void iroce_rdma_prepare(struct iroce_func *f)
-{
-	f->rdma.slot = -1;
-	INIT_WORK(&f->rdma.sa_gone_work, sa_gone_work_fn);
-}
-
-void iroce_rdma_cleanup(struct iroce_func *f)
-{
-	cancel_work_sync(&f->rdma.sa_gone_work);
-}
-
-int iroce_rdma_init(struct iroce_func *f)
-{
-	int err;
-
-	rtnl_lock();
-	f->rdma.is_wanted = true;
-	list_add_tail(&f->rdma.entry, &funcs);
-	rtnl_unlock();
-	settle();
-	err = f->rdma.err;
-	if (err)
-		iroce_rdma_fini(f);
-	return err;
-}
-
-void iroce_rdma_fini(struct iroce_func *f)
-{
-	rtnl_lock();
-	f->rdma.is_wanted = false;
-	path_del(f);
-	rtnl_unlock();
-	/* Its own device goes, or the bond's if it is of this function. */
-	settle();
-	rtnl_lock();
-	list_del(&f->rdma.entry);
-	rtnl_unlock();
-}
-
-int iroce_lag_module_init(void)
-{
-	return register_netdevice_notifier(&netdev_nb);
-}
-
-/* All functions are gone, and so no port of ours is in a bond. */
-void iroce_lag_module_exit(void)
-{
-	unregister_netdevice_notifier(&netdev_nb);
-	cancel_work_sync(&settle_work);
-	settle();
-	WARN_ON(!list_empty(&lags));
 }

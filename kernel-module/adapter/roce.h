@@ -339,9 +339,20 @@ void iroce_roce_destroy(struct iroce_roce *roce);
 /* Its netdev went up, down, ...; RTNL. */
 void iroce_roce_netdev_event(struct iroce_roce *roce, unsigned long event);
 
-/* ---- lag.c: one device or several ------------------------------------- */
-int iroce_lag_module_init(void);
-void iroce_lag_module_exit(void);
+/* ---- rdma.c: which device a function has ------------------------------- */
+int iroce_rdma_module_init(void);
+void iroce_rdma_module_exit(void);
+
+/* ---- lag.c: the paths of a device ------------------------------------- */
+/* @f, which has no device, becomes a path of the bond's device. RTNL. */
+void iroce_lag_add(struct iroce_roce *roce, struct iroce_func *f);
+/*
+ * No packet goes through @f any more, if it was a path; those that are on their way are
+ * waited for by whoever frees it. RTNL.
+ */
+void iroce_lag_del(struct iroce_func *f);
+/* @f can send, or cannot any more; if it is a path. RTNL. */
+void iroce_lag_update(struct iroce_func *f);
 /* The function that a flow leaves by; NULL: no port can send. RCU read side. */
 struct iroce_func *iroce_lag_func(struct iroce_roce *roce, const struct iroce_flow_key *key);
 /*

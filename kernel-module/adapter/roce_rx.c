@@ -152,6 +152,10 @@ void iroce_roce_rx(struct iroce_func *f, struct sk_buff *skb, struct iroce_sa *s
 		iroce_count(f, IROCE_STAT_rx_drop_no_qp);
 		goto free;
 	}
+	if (roce->bond && unlikely(!netif_running(roce->bond))) {
+		iroce_count(f, IROCE_STAT_rx_drop_bond_down);
+		goto free;
+	}
 	pkt.roce_dev = roce;
 	drop = parse(&pkt);
 	if (drop == NO_DROP)

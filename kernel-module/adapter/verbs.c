@@ -449,7 +449,7 @@ int iroce_roce_module_init(void)
 	err = iroce_gid_module_init();
 	if (err)
 		goto err_send;
-	err = iroce_lag_module_init();
+	err = iroce_rdma_module_init();
 	if (err)
 		goto err_gid;
 	return 0;
@@ -463,7 +463,7 @@ err_send:
 
 void iroce_roce_module_exit(void)
 {
-	iroce_lag_module_exit();
+	iroce_rdma_module_exit();
 	iroce_gid_module_exit();
 	iroce_send_module_exit();
 	/* Flows and their SAs are let go after a grace period. */
