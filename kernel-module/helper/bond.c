@@ -406,6 +406,25 @@ static void close_down(struct ipsec_roce_bond *bond, const char *why)
 	xfrm_dev_state_flush(dev_net(bond->dev), bond->dev, true);
 }
 
+static void close_if_unfit(struct ipsec_roce_bond *bond)
+{
+	if (!(bond->dev->features & NETIF_F_HW_ESP))
+		close_down(bond, "esp-hw-offload was switched off");
+	else if (!has_shape(bond))
+		close_down(bond, "mode or hash policy gives a flow no port of its own");
+}
+
+/* xfrm finds no state that is being added: one may have come just after the others went. */
+void ipsec_roce_bond_recheck(struct ipsec_roce_bond *bond)
+{
+	/* Flushes come one at a time; and unhook() waits for the poll under RTNL. */
+	if (!rtnl_trylock())
+		return;
+	if (!bond->is_going)
+		close_if_unfit(bond);
+	rtnl_unlock();
+}
+
 static bool switch_on(struct net_device *dev)
 {
 	if (dev->features & NETIF_F_HW_ESP)
@@ -460,7 +479,7 @@ static void features_changed(struct ipsec_roce_bond *bond)
 	if (is_on)
 		reach_ports(bond);
 	else
-		close_down(bond, "esp-hw-offload was switched off");
+		close_if_unfit(bond);
 }
 
 int ipsec_roce_bond_event(struct net_device *dev, unsigned long event)
@@ -487,8 +506,7 @@ int ipsec_roce_bond_event(struct net_device *dev, unsigned long event)
 	case NETDEV_CHANGEINFODATA:
 	case NETDEV_CHANGE:
 	case NETDEV_UP:
-		if (!has_shape(bond))
-			close_down(bond, "mode or hash policy gives a flow no port of its own");
+		close_if_unfit(bond);
 		break;
 	case NETDEV_BONDING_FAILOVER:
 		mutex_lock(&bond->lock);

@@ -147,7 +147,7 @@ struct ipsec_roce_shadow {
 
 /*
  * struct ipsec_roce_sa - a state of a bond
- * @x: good from state_add to state_free; bond.lock
+ * @x: good from state_add to state_free; bond.lock. Then ingress.c's
  * @is_twin: xfrm adds a second state with the identity of the first before it looks
  *	whether there is one: a mistake that it takes back, or an update of the
  *	first one's lifetimes. A twin is at no port.
@@ -158,8 +158,10 @@ struct ipsec_roce_shadow {
  * @encap: UDP port that it comes to, or 0
  * @missed: frames that came to a port's stack unopened, by port
  * @seen_port: the last of these ports
- * @lock: @is_deleted, @shadow[], @gone
+ * @lock: @is_deleted, @shadow[], @gone, @spent
  * @gone: what shadows that are no more have counted
+ * @spent: what of that the ports that have it now do not count: they are the first
+ *	ones, or the one, that got it since
  */
 struct ipsec_roce_sa {
 	struct list_head link;
@@ -193,12 +195,16 @@ struct ipsec_roce_sa {
 		u64 bytes;
 		struct xfrm_stats stats;
 	} gone;
+	struct {
+		u64 packets;
+		u64 bytes;
+	} spent;
 	struct rcu_head rcu;
 };
 
 /*
  * struct ipsec_roce_policy - a policy of a bond
- * @lock: @is_deleted, @shadow[]
+ * @lock: @is_deleted, @shadow[]; a port that has left keeps its own a little longer
  */
 struct ipsec_roce_policy {
 	struct list_head link;
@@ -235,6 +241,8 @@ int ipsec_roce_bond_check(const struct ipsec_roce_bond *bond, struct netlink_ext
 void ipsec_roce_bond_scan(void);
 /* Unhooks all, hooks none any more. Process context, no lock held. */
 void ipsec_roce_bond_exit(void);
+/* Deletes SAs that came while the bond became unfit for them. Of the poll; no lock held. */
+void ipsec_roce_bond_recheck(struct ipsec_roce_bond *bond);
 /* May a bond of this netns have policies that a device that joins has not got? RTNL. */
 bool ipsec_roce_bond_is_guarded(const struct net *net);
 /* Notifier; RTNL. */
@@ -309,8 +317,12 @@ u32 ipsec_roce_flow_hash(const struct xfrm_state *x);
 
 /* ---- ingress.c -------------------------------------------------------- */
 
-/* Lets nobody but its ports open what @sa protects, and takes that back. bond.lock. */
+/* Lets nobody but its ports open what @sa protects. bond.lock. */
 void ipsec_roce_ingress_close(struct ipsec_roce_sa *sa);
+/*
+ * Takes that back and frees @sa, once nobody looks at it any more; its state, which is
+ * deleted, stays until then. Process context.
+ */
 void ipsec_roce_ingress_reopen(struct ipsec_roce_sa *sa);
 /* Begins and ends to look at what the port's stack gets; readers may run on. bond.lock. */
 int ipsec_roce_ingress_watch(struct ipsec_roce_port *port, struct netlink_ext_ack *extack);
@@ -376,7 +388,8 @@ u64 ipsec_roce_last(const struct xfrm_state *x, u8 dir);
 /* Puts a policy at a port. bond.lock. */
 int ipsec_roce_policy_join(struct ipsec_roce_policy *policy, struct ipsec_roce_port *port,
 			   struct netlink_ext_ack *extack);
-void ipsec_roce_policy_leave(struct ipsec_roce_policy *policy, struct ipsec_roce_port *port);
+/* Takes it away, once bonding cannot send through the port any more. RTNL, bond.lock. */
+void ipsec_roce_policy_leave(struct ipsec_roce_policy *policy, const struct ipsec_roce_port *port);
 
 int ipsec_roce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack);
 void ipsec_roce_policy_delete(struct xfrm_policy *xp);

@@ -198,11 +198,29 @@ void ipsec_roce_ingress_close(struct ipsec_roce_sa *sa)
 	WRITE_ONCE(sa->x->type, &closed_types[i].type);
 }
 
-/* x may outlive us, dead. */
+static void reopen_rcu(struct rcu_head *rcu)
+{
+	struct ipsec_roce_sa *sa = container_of(rcu, struct ipsec_roce_sa, rcu);
+
+	WRITE_ONCE(sa->x->type, sa->type);
+	xfrm_state_put(sa->x);
+	kfree(sa);
+}
+
+/*
+ * The state may outlive us, dead, and its type is xfrm's again then. Not at once: who has
+ * found it alive just now is about to call x->type->input.
+ */
 void ipsec_roce_ingress_reopen(struct ipsec_roce_sa *sa)
 {
+	if (sa->type && refcount_inc_not_zero(&sa->x->refcnt)) {
+		call_rcu(&sa->rcu, reopen_rcu);
+		return;
+	}
+	/* Nobody else has it: xfrm is about to free it. */
 	if (sa->type)
 		WRITE_ONCE(sa->x->type, sa->type);
+	kfree_rcu(sa, rcu);
 }
 
 /* ---- the eye ---------------------------------------------------------- */

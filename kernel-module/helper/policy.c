@@ -10,7 +10,7 @@
 
 #include "helper.h"
 
-/* Tells the driver, atomic. policy->lock. */
+/* Tells the driver, atomic. policy->lock, unless it is nobody else's. */
 static void shadow_delete(struct xfrm_policy *shadow)
 {
 	const struct xfrmdev_ops *ops = shadow->xdo.dev->xfrmdev_ops;
@@ -95,20 +95,71 @@ int ipsec_roce_policy_join(struct ipsec_roce_policy *policy, struct ipsec_roce_p
 	return 0;
 }
 
-void ipsec_roce_policy_leave(struct ipsec_roce_policy *policy, struct ipsec_roce_port *port)
+/* From here on it is the caller's alone. NULL: the port has none. */
+static struct xfrm_policy *take(struct ipsec_roce_policy *policy, const struct ipsec_roce_port *port)
 {
 	struct xfrm_policy *shadow;
 
 	spin_lock_bh(&policy->lock);
 	shadow = policy->shadow[port->index];
 	policy->shadow[port->index] = NULL;
-	if (shadow)
-		shadow_delete(shadow);
 	spin_unlock_bh(&policy->lock);
-	/* Calls the driver's policy_free. */
-	if (shadow)
-		xfrm_pol_put(shadow);
+	return shadow;
 }
+
+static void shadow_destroy(struct xfrm_policy *shadow)
+{
+	shadow_delete(shadow);
+	/* Calls the driver's policy_free. */
+	xfrm_pol_put(shadow);
+}
+
+static void leave(struct ipsec_roce_policy *policy, const struct ipsec_roce_port *port)
+{
+	struct xfrm_policy *shadow = take(policy, port);
+
+	if (shadow)
+		shadow_destroy(shadow);
+}
+
+/* ---- ports that leave, RTNL ------------------------------------------- */
+
+/*
+ * I1: bonding tells that a port leaves before it has stopped to send through it. The
+ * policies stay with the driver until whoever has RTNL is through; without SAs they
+ * close what they protect. In no database, a shadow's walk.all is free for the list.
+ */
+static LIST_HEAD(parked);
+
+static void free_parked(struct work_struct *work)
+{
+	struct xfrm_policy *shadow, *next;
+
+	rtnl_lock();
+	list_for_each_entry_safe(shadow, next, &parked, walk.all) {
+		list_del_init(&shadow->walk.all);
+		shadow_destroy(shadow);
+	}
+	rtnl_unlock();
+}
+
+static DECLARE_WORK(parked_work, free_parked);
+
+void ipsec_roce_policy_leave(struct ipsec_roce_policy *policy, const struct ipsec_roce_port *port)
+{
+	struct xfrm_policy *shadow = take(policy, port);
+
+	if (!shadow)
+		return;
+	if (!netif_running(port->dev)) {
+		shadow_destroy(shadow);
+		return;
+	}
+	list_add_tail(&shadow->walk.all, &parked);
+	queue_work(ipsec_roce_wq, &parked_work);
+}
+
+/* ---- life ------------------------------------------------------------- */
 
 static void leave_all(struct ipsec_roce_policy *policy)
 {
@@ -117,7 +168,7 @@ static void leave_all(struct ipsec_roce_policy *policy)
 
 	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
 		if (bond->ports[i])
-			ipsec_roce_policy_leave(policy, bond->ports[i]);
+			leave(policy, bond->ports[i]);
 }
 
 static void free_work(struct work_struct *work)

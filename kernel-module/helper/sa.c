@@ -518,10 +518,9 @@ void ipsec_roce_state_free(struct net_device *dev, struct xfrm_state *x)
 		return;
 	}
 	WRITE_ONCE(x->xso.offload_handle, 0);
-	ipsec_roce_ingress_reopen(sa);
 	sa_remove(sa);
 	/* The last word to whoever waits for the list to be empty: bond may go after it. */
 	sa_unlink(bond, sa);
 	mutex_unlock(&bond->lock);
-	kfree_rcu(sa, rcu);
+	ipsec_roce_ingress_reopen(sa);
 }

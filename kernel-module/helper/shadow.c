@@ -92,19 +92,18 @@ static u64 left(u64 limit, u64 used)
 }
 
 /*
- * What the port may still use up. Ports of one engine count together; else what others
- * have counted is taken off, and xfrm looks at the sum, see ipsec_roce_sa_poll().
+ * What the port may still use up. Ports of one engine count together, from when the first
+ * of them got the SA; what was counted before is taken off. xfrm looks at the sum of all,
+ * see ipsec_roce_sa_poll().
  */
 static void set_limits(const struct ipsec_roce_sa *sa, struct xfrm_state *shadow)
 {
 	struct xfrm_lifetime_cfg lft = sa->x->lft;
 
-	if (sa->placement != IROCE_PLACE_SHARED) {
-		lft.hard_packet_limit = left(lft.hard_packet_limit, sa->gone.packets);
-		lft.soft_packet_limit = left(lft.soft_packet_limit, sa->gone.packets);
-		lft.hard_byte_limit = left(lft.hard_byte_limit, sa->gone.bytes);
-		lft.soft_byte_limit = left(lft.soft_byte_limit, sa->gone.bytes);
-	}
+	lft.hard_packet_limit = left(lft.hard_packet_limit, sa->spent.packets);
+	lft.soft_packet_limit = left(lft.soft_packet_limit, sa->spent.packets);
+	lft.hard_byte_limit = left(lft.hard_byte_limit, sa->spent.bytes);
+	lft.soft_byte_limit = left(lft.soft_byte_limit, sa->spent.bytes);
 	shadow->lft = lft;
 }
 
@@ -270,11 +269,17 @@ int ipsec_roce_shadow_start(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *
 	if (sa->armed_at != IROCE_REPL_NO_PORT || start != ipsec_roce_last(x, sa->dir))
 		set_last(x, sa->dir, start);
 	shadow->start = start;
-	set_limits(sa, x);
-	x->km.state = XFRM_STATE_VALID;
-
 	if (sa->placement == IROCE_PLACE_SHARED)
 		first = find_first(sa, shadow);
+	spin_lock_bh(&sa->lock);
+	if (!first) {
+		sa->spent.packets = sa->gone.packets;
+		sa->spent.bytes = sa->gone.bytes;
+	}
+	set_limits(sa, x);
+	spin_unlock_bh(&sa->lock);
+	x->km.state = XFRM_STATE_VALID;
+
 	if (first)
 		err = ipsec_roce_engine_state_add(dev, x, first, extack);
 	else

@@ -150,4 +150,5 @@ void ipsec_roce_sa_poll(struct work_struct *work)
 	if (!list_empty(&bond->sas) && !bond->is_going)
 		queue_delayed_work(ipsec_roce_wq, &bond->poll, IPSEC_ROCE_POLL_INTERVAL);
 	mutex_unlock(&bond->lock);
+	ipsec_roce_bond_recheck(bond);
 }
