@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-"""Bonds for tests that make their own, on hosts that have nothing loaded: scenario bare.
+"""What tests of bonds share; and bonds for those that make their own, on hosts that have nothing
+loaded: scenario bare.
 
     shape                  mode           ports            count SAs
     8023ad-pf              802.3ad        the two PFs      together, one adapter
@@ -24,8 +25,10 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from kit import CABLES, Moved, Protection, each, local_ip, poll, xfrm_stat
-from lab import adapter
+from lab import CommandFailed, adapter, frames, judge
 
 BOND = "bond0"
 # One SA over two cables: the window must span what one of them may lag behind.
@@ -132,6 +135,21 @@ def bonded(lab, wire, shape: Shape, peer: Shape | None = None, miimon: int = 100
     take_down(lab)
 
 
+def unprotect_bond(lab) -> None:
+    """Back to cleartext on purpose: the ports keep closed what they were told to protect."""
+    def script(host):
+        flags = "\n".join(f"ethtool --set-priv-flags {dev} ipsec-fail-closed {way}"
+                          for way in ("off", "on") for dev in ports(host))
+        return f"ip xfrm policy flush; ip xfrm state flush\n{flags}"
+    each(lab, script, check=False)
+
+
+def activate(host, port: int) -> None:
+    """Refused until the bond has seen the port's link."""
+    command = f"ip link set {BOND} type bond active_slave {ports(host)[port]}"
+    poll(lambda: not host.run(command, check=False).rc, 10, command)
+
+
 # ---- looked at -----------------------------------------------------------------------------------
 
 def ports(host) -> list[str]:
@@ -175,8 +193,27 @@ def bond_seen(host) -> dict:
     return bond
 
 
+def port_counters(host) -> Moved:
+    """ipsec_tx_pkts of each port."""
+    def read(there):
+        return {dev: int(there.run(f"ethtool -S {dev} | sed -n 's/ *ipsec_tx_pkts: //p'").stdout)
+                for dev in ports(there)}
+    return Moved(host, read)
+
+
+def refusal(host, flow) -> str:
+    """What the kernel says to an SA that it does not take."""
+    with pytest.raises(CommandFailed) as refused:
+        flow.add_state(host)
+    return str(refused.value)
+
+
 def addresses(lab) -> list[str]:
     return [local_ip(host) for host in lab.hosts.values()]
+
+
+def check_only_esp(lab, wire) -> None:
+    wire.check_no_cleartext(addresses(lab))
 
 
 def esp(wire, cable, host="a", spi=None):
@@ -184,7 +221,23 @@ def esp(wire, cable, host="a", spi=None):
             if f.kind == "esp" and spi in (None, f.spi)]
 
 
+def carried(wire, host="a") -> list[int]:
+    """ESP frames on each cable."""
+    return [len(esp(wire, cable, host)) for cable in CABLES]
+
+
 # ---- traffic -------------------------------------------------------------------------------------
+
+def tcp(lab, streams: int = 16, seconds: int = 1):
+    """From a to b over both cables; what iperf3 says of it, as JSON."""
+    server = ["iperf3", "-s", "-1", "-B", local_ip(lab.b)]
+    client = ["iperf3", "-c", local_ip(lab.b), "-t", str(seconds), "-P", str(streams), "-J"]
+    with lab.b.spawn(server) as there:
+        lab.b.wait_port(5201)
+        done = lab.a.run(client, timeout=120)
+        there.wait(timeout=60)
+    return done
+
 
 def knock(host, rounds: int = 1) -> int:
     """UDP to ports where nobody listens: what is delivered moves UdpNoPorts there."""
@@ -195,6 +248,15 @@ for i in range({rounds}):
     for port in range({KNOCK_PORTS.start}, {KNOCK_PORTS.stop}):
         s.sendto(b'knock' * 10, ('{local_ip(host.peer)}', port))"""])
     return rounds * len(KNOCK_PORTS)
+
+
+def made(like: bytes, flow, number: int, port: int = KNOCK_PORTS.start) -> bytes:
+    """A UDP packet of the test's own, sealed with the flow's key, between the MACs of a frame.
+
+    Nobody has sent the number, if it is far enough ahead of what the sender uses.
+    """
+    packet = frames.ip_packet(flow.src_ip, flow.dst_ip, 17, frames.udp(1, port, b"fresh"))
+    return like[:14] + judge.seal(packet, flow.spi, number, flow.key, esn=True)
 
 
 def udp_no_ports(host) -> int:

@@ -18,8 +18,13 @@ from lab.perftest import End
 CABLES = (0, 1)
 
 
+# Emulated hosts share a machine with others: what a quiet one needs, times this.
+PATIENCE = 2
+
+
 def poll(question, timeout: float = 20, what: str = "", every: float = 0.1):
-    """The first true answer of question(); fails after timeout seconds."""
+    """The first true answer of question(); fails after timeout seconds on a quiet machine."""
+    timeout *= PATIENCE
     end = time.monotonic() + timeout
     while True:
         answer = question()
@@ -146,6 +151,13 @@ def set_mtu(lab, mtu: int) -> None:
 def ping(host, six: bool = False, count: int = 1, check: bool = True, size: int = 56, **more):
     return host.run(["ping", "-c", str(count), "-W", "5", "-i", "0.1", "-s", str(size),
                      local_ip(host.peer, six)], check=check, timeout=60, **more)
+
+
+def wait_answer(host, what: str = "an answer", timeout: int = 40):
+    """Pings the peer until it answers: what comes back after a change may need a packet to do so."""
+    done = host.run(["ping", "-c", "1", "-w", str(timeout), "-i", "0.2", local_ip(host.peer)],
+                    check=False, timeout=timeout + 40)
+    assert not done.rc, f"did not come within {timeout} s: {what}\n{done.output}"
 
 
 # ---- SAs and policies, as an operator types them -------------------------------------------------

@@ -8,20 +8,31 @@
 The nonce oracle goes over all captures of both cables after each test: per SA, no number repeats.
 """
 
-import json
-from pathlib import Path
-
 import pytest
 
-from kit import Flow, Moved, Protection, each, local_ip, ping, poll, xfrm_stat
+from bondkit import (WINDOW, activate, carried, check_only_esp, helper, port_counters, ports,
+                     refusal, tcp, unprotect_bond)
+from kit import (Flow, Moved, Protection, each, local_ip, ping, poll, wait_answer,
+                 xfrm_stat)
 from lab import CommandFailed, adapter
 
 pytestmark = [pytest.mark.lab(scenario="bond-plain"), pytest.mark.dealt]
 
-STREAMS = 16
 UNLOAD = "rmmod ipsec_roce"
-# One SA over two cables: the window must span what one of them may lag behind.
-WINDOW = 2048
+
+
+# As fast as the host can, spread over both cables by their ports.
+FLOOD = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print("ready", flush=True)
+while True:
+    for port in range(20000, 20032):
+        try:
+            s.sendto(b"x" * 64, ("%s", port))
+        except OSError:
+            pass
+"""
 
 
 @pytest.fixture
@@ -31,53 +42,6 @@ def sealed(lab, wire):
     wire.forget()
     yield protection
     unprotect_bond(lab)
-
-
-def ports(host):
-    return [host.env["PORT"], host.env["PORT1"]]
-
-
-def unprotect_bond(lab):
-    """Back to cleartext on purpose: the ports keep closed what they were told to protect."""
-    def script(host):
-        flags = "\n".join(f"ethtool --set-priv-flags {dev} ipsec-fail-closed {way}"
-                          for way in ("off", "on") for dev in ports(host))
-        return f"ip xfrm policy flush; ip xfrm state flush\n{flags}"
-    each(lab, script, check=False)
-
-
-def port_counters(host):
-    """ipsec_tx_pkts of each port."""
-    def read(there):
-        return {dev: int(there.run(f"ethtool -S {dev} | sed -n 's/ *ipsec_tx_pkts: //p'").stdout)
-                for dev in ports(there)}
-    return Moved(host, read)
-
-
-def carried(wire, host="a"):
-    """ESP frames on each cable."""
-    return [sum(f.kind == "esp" for f in wire.frames(cable, host)) for cable in (0, 1)]
-
-
-def tcp(lab, streams=STREAMS, seconds=2):
-    server = ["iperf3", "-s", "-1", "-B", local_ip(lab.b)]
-    client = ["iperf3", "-c", local_ip(lab.b), "-t", str(seconds), "-P", str(streams), "-J"]
-    with lab.b.spawn(server) as there:
-        lab.b.wait_port(5201)
-        done = lab.a.run(client, timeout=120)
-        there.wait(timeout=60)
-    return done
-
-
-def check_only_esp(lab, wire):
-    wire.check_no_cleartext([local_ip(h) for h in lab.hosts.values()])
-
-
-def refusal(host, flow):
-    """What the kernel says to an SA that it does not take."""
-    with pytest.raises(CommandFailed) as refused:
-        flow.add_state(host)
-    return str(refused.value)
 
 
 def test_states_and_policies_on_the_bond_are_accepted_and_shown(lab, sealed):
@@ -90,7 +54,7 @@ def test_states_and_policies_on_the_bond_are_accepted_and_shown(lab, sealed):
 
 def test_tcp_over_the_bond_is_sealed_on_both_cables(lab, wire, sealed):
     moved = port_counters(lab.a)
-    tcp(lab)
+    tcp(lab, seconds=2)
     check_only_esp(lab, wire)
     assert all(count >= 20 for count in carried(wire)), carried(wire)
     assert all(moved[dev] >= 20 for dev in ports(lab.a)), moved.now()
@@ -101,7 +65,7 @@ def test_tcp_over_the_bond_is_sealed_on_both_cables(lab, wire, sealed):
 
 
 def test_the_bond_shows_the_sum_of_its_ports_and_one_sequence(lab, wire, sealed):
-    tcp(lab, seconds=1)
+    tcp(lab)
     out, come = sealed.out.state(lab.a), sealed.out.state(lab.b)
     sent = sum(f.kind == "esp" and f.spi == sealed.out.spi for f in wire.frames(host="a"))
     assert out["packets"] >= sent > 50
@@ -150,15 +114,58 @@ def test_a_port_leaves_and_comes_back_with_all_it_needs(lab, wire, sealed):
     # At both ends: a bond that hashes has no other way to know that its peer lost a port.
     each(lab, lambda host: f"ip link set {ports(host)[1]} nomaster")
     last = sealed.out.state(lab.a)["oseq"]
-    tcp(lab, seconds=1)
+    tcp(lab)
     wire.forget()
     each(lab, lambda host: f"ip link set {ports(host)[1]} down; "
                            f"ip link set {ports(host)[1]} master bond0")
     dev, moved = ports(lab.a)[1], port_counters(lab.a)
-    poll(lambda: tcp(lab, seconds=1) and moved[dev] > 20, 30, "traffic on the port that is back")
+    poll(lambda: tcp(lab) and moved[dev] > 20, 30, "traffic on the port that is back")
     assert carried(wire)[1] > 20
     assert sealed.out.state(lab.a)["oseq"] > last
     check_only_esp(lab, wire)
+
+
+def test_a_port_that_leaves_lets_nothing_out_in_clear(lab, wire, sealed):
+    """I1: also where the NIC does not remember by itself what it protected.
+
+    Bonding tells that the port leaves before it has stopped to send through it.
+    """
+    dev, host = ports(lab.a)[1], lab.a
+    host.run(f"ethtool --set-priv-flags {dev} ipsec-fail-closed off")
+    try:
+        with host.spawn(["python3", "-c", FLOOD % local_ip(lab.b)]) as flood:
+            flood.wait_output("ready")
+            for _ in range(6):
+                wire.forget()
+                poll(lambda: carried(wire)[1] > 20, 20, "traffic on the port")
+                host.run(f"ip link set {dev} nomaster")
+                check_only_esp(lab, wire)
+                host.run(f"ip link set {dev} master bond0")
+            flood.stop()
+        check_only_esp(lab, wire)
+    finally:
+        host.run(f"ethtool --set-priv-flags {dev} ipsec-fail-closed on")
+
+
+def test_a_shared_limit_goes_on_after_all_ports_were_away(lab, wire):
+    limit = 120
+    sealed = Protection(lab, wire, window=WINDOW)
+    sealed.out.more = f"limit packet-soft {limit - 1} limit packet-hard {limit}"
+    host, devs = lab.a, ports(lab.a)
+    try:
+        sealed.up()
+        wire.forget()
+        ping(host, count=limit // 2)
+        host.run("\n".join(f"ip link set {dev} nomaster" for dev in devs))
+        host.run("\n".join(f"ip link set {dev} master bond0" for dev in devs))
+        # The poll, which asks xfrm once a second, must not be what finds out.
+        host.run(f"ping -q -f -c {limit * 4} -w 5 {local_ip(lab.b)}", check=False)
+        poll(lambda: f"{sealed.out.spi:#010x}" not in host.run("ip xfrm state").stdout, 10,
+             "the state expires")
+        assert sum(f.kind == "esp" and f.spi == sealed.out.spi
+                   for f in wire.frames(host="a")) == limit
+    finally:
+        unprotect_bond(lab)
 
 
 def test_lifetimes_count_all_ports_together(lab, wire):
@@ -175,7 +182,7 @@ def test_lifetimes_count_all_ports_together(lab, wire):
             # More packets than the limit leaves, on both ports.
             lab.a.run(f"timeout 10 iperf3 -c {local_ip(lab.b)} -t 1 -P 8", check=False)
             poll(lambda: "hard 1" in monitor.stdout, 10, "a hard expire event")
-            monitor.kill()
+            monitor.stop()
         sent = [sum(f.kind == "esp" and f.spi == sealed.out.spi for f in wire.frames(c, "a"))
                 for c in (0, 1)]
         assert sum(sent) == limit and all(sent), sent
@@ -192,7 +199,7 @@ def test_a_second_sa_with_the_same_key_is_refused_and_says_why(lab, sealed):
 
 def test_adding_an_sa_twice_is_an_error_and_harms_nothing(lab, wire, sealed):
     assert "exists" in refusal(lab.a, sealed.out)
-    tcp(lab, seconds=1)
+    tcp(lab)
     check_only_esp(lab, wire)
 
 
@@ -246,14 +253,8 @@ def test_an_sa_deleted_under_traffic_closes_both_ports(lab, wire, sealed):
         moved = Moved(lab.a, xfrm_stat)
         sealed.out.delete_state(lab.a)
         poll(lambda: moved.now(), 20, "the stack refuses to send")
-        flood.kill()
+        flood.stop()
     check_only_esp(lab, wire)
-
-
-def helper(host, *args):
-    """The helper's own netlink family, asked byte by byte."""
-    host.put(Path(__file__).parent / "src/helper_nl.py", "/tmp/helper_nl.py")
-    return json.loads(host.run(["python3", "/tmp/helper_nl.py", *map(str, args)]).stdout)
 
 
 def test_netlink_tells_bonds_ports_and_sas_port_by_port(lab, wire, sealed):
@@ -345,12 +346,6 @@ def independent(lab):
     return [vf.netdev for vf in vfs]
 
 
-def activate(host, port):
-    """Refused until the bond has seen the port's link."""
-    command = f"ip link set bond0 type bond active_slave {ports(host)[port]}"
-    poll(lambda: not host.run(command, check=False).rc, 10, command)
-
-
 @pytest.mark.lab(scenario="bond-plain", spoils=True)
 def test_on_independent_adapters_the_active_port_owns_the_sa_and_hands_it_over(lab, wire):
     """I3: the new port sends on at numbers the old one cannot have used.  I4: nor takes any."""
@@ -362,14 +357,14 @@ def test_on_independent_adapters_the_active_port_owns_the_sa_and_hands_it_over(l
         host.run(f"ip link set bond0 mtu {lab.mtu}; ip addr add {local_ip(host)}/24 dev bond0")
         activate(host, 0)
     sealed = Protection(lab, wire, window=WINDOW).up()
-    poll(lambda: not ping(lab.a, check=False).rc, 20, "an answer over cable 0")
+    wait_answer(lab.a, "an answer over cable 0")
     ping(lab.a, count=5)
     old = [f.raw for f in wire.frames(0, "a") if f.kind == "esp" and f.spi == sealed.back.spi]
     last = sealed.out.state(lab.a)["oseq"]
     assert last >= 6 and len(old) >= 6
     for host in lab.hosts.values():
         activate(host, 1)
-    poll(lambda: not ping(lab.a, check=False).rc, 20, "an answer over cable 1")
+    wait_answer(lab.a, "an answer over cable 1")
     assert carried(wire)[1] >= 2
     assert sealed.out.state(lab.a)["oseq"] >= last + 65536
     (bond,) = helper(lab.a, "bonds")

@@ -92,8 +92,7 @@ def test_a_netns_goes_under_traffic_with_its_bond_and_sas(lab, wire):
             poll(lambda: sum(len(esp(wire, c)) for c in CABLES) > 20, 20, "traffic")
             host.run("ip netns del tenant")
             # Processes keep their netns; the last one takes it along, and the ports come back.
-            flood.kill(9)
-            flood.wait(20)
+            flood.stop(9)
         poll(lambda: not host.run(f"ip link show {devs[0]} && ip link show {devs[1]}",
                                   check=False).rc, 60, "the ports are back")
         wire.check_no_cleartext(addresses(lab))

@@ -10,7 +10,7 @@ import json
 import pytest
 
 from bondkit import APART, STOCK, WINDOW, XOR, addresses, bonded, esp, ports
-from kit import CABLES, Flow, Protection, end, local_ip, ping, poll
+from kit import CABLES, Flow, Protection, end, local_ip, ping, wait_answer
 from lab import adapter
 from lab.perftest import bandwidth, pingpong
 
@@ -73,7 +73,7 @@ def test_a_stock_bond_with_software_esp_and_an_sa_per_port_understand_each_other
         wire.add_keys([second.sa])
         for host in (lab.b, lab.a):
             second.add_state(host)
-        poll(lambda: not ping(lab.a, check=False).rc, 20, "an answer")
+        wait_answer(lab.a)
         wire.forget()
         tcp_both_ways(lab, figures, "an SA per port")
         wire.check_no_cleartext(addresses(lab))

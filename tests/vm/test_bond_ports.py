@@ -14,11 +14,11 @@ import json
 
 import pytest
 
-from kit import Flow, Moved, each, local_ip, ping, poll, xfrm_stat
+from bondkit import (WINDOW, carried, check_only_esp, helper, made, port_counters, ports, refusal,
+                     tcp, unprotect_bond)
+from kit import Flow, Moved, each, local_ip, poll, wait_answer, xfrm_stat
 from lab import frames as fr
 from lab import judge
-from test_bond import (WINDOW, carried, check_only_esp, helper, port_counters, ports, refusal, tcp,
-                       unprotect_bond)
 
 pytestmark = [pytest.mark.lab(scenario="adapters"), pytest.mark.dealt]
 
@@ -73,7 +73,7 @@ class PerPort:
 @pytest.fixture
 def sealed(lab, wire):
     protection = PerPort(lab, wire).up()
-    poll(lambda: not ping(lab.a, check=False).rc, 20, "an answer")
+    wait_answer(lab.a)
     wire.forget()
     yield protection
     unprotect_bond(lab)
@@ -139,7 +139,7 @@ def test_sas_spread_over_the_ports_and_netlink_tells_their_homes(lab, sealed):
 
 def test_both_cables_carry_traffic_each_under_its_own_spi_and_key(lab, wire, sealed):
     moved = port_counters(lab.a)
-    tcp(lab, seconds=1)
+    tcp(lab)
     check_only_esp(lab, wire)
     assert all(count >= 20 for count in carried(wire)), carried(wire)
     assert all(moved[dev] >= 20 for dev in ports(lab.a)), moved.now()
@@ -172,7 +172,7 @@ def test_a_flow_on_a_port_without_an_sa_is_closed_there(lab, wire, sealed):
         poll(lambda: moved[ports(lab.a)[1]] >= 20, 20, "port 1 refuses what hashes to it")
         assert len(sent(wire, 0, "a", sealed.out[0])) >= 10
         assert not sent(wire, 1, "a", sealed.out[0]) and not sent(wire, 1, "a", sealed.out[1])
-        sender.kill()
+        sender.stop()
     check_only_esp(lab, wire)
 
 
@@ -183,8 +183,8 @@ def test_an_sa_that_replaces_a_dying_one_comes_to_the_same_port(lab, wire, bare)
     with stream(lab, lab.a) as sender, \
             lab.a.spawn(["ip", "xfrm", "monitor", "expire"]) as monitor:
         poll(lambda: "hard 0" in monitor.stdout, 20, "a soft expire event")
-        sender.kill()
-        monitor.kill()
+        sender.stop()
+        monitor.stop()
     fresh = [Flow(lab.a, lab.b, window=WINDOW, reqid=protection.out[0].reqid) for _ in range(2)]
     wire.add_keys([flow.sa for flow in fresh])
     for flow in fresh:
@@ -209,7 +209,7 @@ def test_an_inbound_sa_follows_its_traffic_and_the_outbound_one_stays(lab, wire,
         poll(lambda: of(lab.a, back).live == [1], 10, "it comes to where its traffic is")
         poll(lambda: back.state(lab.a)["packets"] > arrived + 20, 10, "and takes it")
         packets = {flow.spi: flow.state(lab.a)["packets"] for flow in sealed.back}
-        sender.kill()
+        sender.stop()
     there = sas(lab.a)
     assert there[back.spi].missed[1] >= 2 and not there[back.spi].missed[0]
     assert there[sealed.out[1].spi].live == [1]
@@ -262,7 +262,7 @@ def test_a_replay_on_the_other_cable_is_not_taken_and_is_counted(lab, wire, seal
         wire.forget()
         with stream(lab, lab.a) as sender:
             poll(lambda: len(sent(wire, 0, "b", flow)) >= 30, 20, "traffic")
-            sender.kill()
+            sender.stop()
         poll(lambda: opened[dev] == len(sent(wire, 0, "b", flow)), 20, "all of it arrives")
         old = [f.raw for f in sent(wire, 0, "b", flow)][-20:]
         taken = before["packets"] + opened[dev]
@@ -281,10 +281,37 @@ def test_a_replay_on_the_other_cable_is_not_taken_and_is_counted(lab, wire, seal
         # What comes next is taken, wherever the SA is now.
         with stream(lab, lab.a) as sender:
             poll(lambda: flow.state(lab.b)["packets"] > taken + 10, 20, "new traffic")
-            sender.kill()
+            sender.stop()
     finally:
         each(lab, lambda host: "\n".join(f"ethtool -K {dev} gro on" for dev in ports(host)))
     check_only_esp(lab, wire)
+
+
+@pytest.mark.parametrize("gro", ["on", "off"])
+def test_what_came_to_the_wrong_port_is_delivered_once_if_at_all(lab, wire, sealed, gro):
+    """I4: with the key the kernel would open it there, and the right port would take it again."""
+    flow = sealed.out[0]
+    each(lab, lambda host: "\n".join(f"ethtool -K {dev} gro {gro}" for dev in ports(host)))
+    try:
+        listen = LISTENER.replace(str(UDP_PORT), str(UDP_PORT + 1))
+        with stream(lab, lab.a), lab.b.spawn(["python3", "-c", listen]) as listener:
+            listener.wait_output("ready")
+            # A live window that moves stays where it is.
+            poll(lambda: len(sent(wire, 0, "b", flow)) >= 30, 20, "traffic")
+            fresh = made(sent(wire, 0, "b", flow)[0].raw, flow, 1500, UDP_PORT + 1)
+            before = of(lab.b, flow)
+            lab.inject("b", 1, fresh)
+            poll(lambda: of(lab.b, flow).missed[1] > before.missed[1], 10, "counted as missed")
+            assert "fresh" not in listener.stdout
+            lab.inject("b", 0, fresh)
+            listener.wait_output("fresh")
+            lab.inject("b", 1, fresh)
+            lab.inject("b", 0, fresh)
+            poll(lambda: flow.state(lab.b)["replay"] >= 1, 10, "counted as replayed")
+            listener.stop()
+        assert listener.stdout.count("fresh") == 1
+    finally:
+        each(lab, lambda host: "\n".join(f"ethtool -K {dev} gro on" for dev in ports(host)))
 
 
 def test_a_home_can_be_named_before_the_sa_comes(lab, bare):
@@ -350,7 +377,7 @@ def test_numbers_that_run_low_ask_for_a_new_key(lab, bare):
     with lab.a.spawn(["ip", "xfrm", "monitor", "expire"]) as monitor:
         flow.add_state(lab.a)
         poll(lambda: "hard 0" in monitor.stdout, 10, "a soft expire event")
-        monitor.kill()
+        monitor.stop()
 
 
 def test_no_cleartext_slips_in_while_a_port_joins(lab, wire, sealed):
@@ -373,10 +400,10 @@ def test_no_cleartext_slips_in_while_a_port_joins(lab, wire, sealed):
                 for _ in range(20):
                     lab.inject("b", 1, clear)
             assert joins.wait(timeout=60).rc == 0
-        listener.kill()
+        listener.stop()
         assert "clear" not in listener.stdout
     # And it is gone afterwards.
-    poll(lambda: not ping(lab.a, check=False).rc, 10, "an answer")
+    wait_answer(lab.a)
 
 
 def test_a_device_that_could_not_join_is_not_left_closed(lab, sealed):

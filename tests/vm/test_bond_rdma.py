@@ -12,10 +12,13 @@ import re
 
 import pytest
 
-from kit import (Moved, Protection, Vt, each, end, hw_counters, local_ip, ping, poll)
-from lab import adapter
+from bondkit import WINDOW, carried, check_only_esp, ports, unprotect_bond
+from kit import (Flow, Moved, Protection, Vt, each, end, hw_counters, local_ip, ping, poll,
+                 queue_pairs)
+from lab import adapter, frames
 from lab.perftest import bandwidth, pingpong
-from test_bond import WINDOW, carried, check_only_esp, ports, sealed, unprotect_bond  # noqa: F401
+from test_bond import sealed  # noqa: F401
+from test_forged import Forger
 
 pytestmark = [pytest.mark.lab(scenario="bond-plain"), pytest.mark.dealt]
 
@@ -204,6 +207,21 @@ def test_a_port_leaves_the_bond_and_comes_back_under_queue_pairs(lab, wire, seal
     check_only_esp(lab, wire)
 
 
+def test_a_bond_that_is_down_neither_sends_nor_takes_and_goes_on_when_it_is_up(lab, wire, programs):
+    """Its ports stay up all the while. In the clear: offloaded SAs go with the link."""
+    with pairs(lab, wire, programs, 4, spread=False) as both, writing(both):
+        def refused():
+            return sum(n for port in (0, 1) for n in there[port].now().values())
+
+        there = [port_counter(lab.b, port, "rx_drop_bond_down") for port in (0, 1)]
+        lab.b.run("ip link set bond0 down")
+        poll(lambda: refused() > 0, 20, "refused, and counted")
+        sent, before = Moved(lab.b, hw_counters), refused()
+        poll(lambda: refused() > before + 2, 20, "more of it")
+        assert not sent["sent_pkts"]
+        lab.b.run("ip link set bond0 up")
+
+
 def test_queue_pairs_stay_closed_when_the_bonds_sas_go(lab, wire, sealed, programs):
     """I1, over all ports: neither flush nor policies that are gone let a queue pair out."""
     with pairs(lab, wire, programs, 2) as both:
@@ -215,6 +233,46 @@ def test_queue_pairs_stay_closed_when_the_bonds_sas_go(lab, wire, sealed, progra
             a.ask(f"traffic 2048 {b.target()}")
         poll(lambda: any("tx_drop" in name for name in moved.now()), 20, "drops, counted")
         check_only_esp(lab, wire)
+
+
+def port_counter(host, port, name):
+    """One of ethtool's counters of a port."""
+    dev = ports(host)[port]
+    return Moved(host, lambda there: {name: int(
+        there.run(f"ethtool -S {dev} | sed -n 's/ *{name}: //p'").stdout)})
+
+
+def test_what_one_port_protects_no_other_port_sends_or_takes_in_clear(lab, wire, programs):
+    """I1, I2: with policies on port 0 alone, and queue pairs that hash to port 1 as well."""
+    out = Flow(lab.a, lab.b)
+    try:
+        for host in lab.hosts.values():
+            command = out.policy_command(host)
+            assert "dev bond0" in command
+            host.run(command.replace("dev bond0", f"dev {ports(host)[0]}"))
+        wire.forget()
+        with contextlib.ExitStack() as stack:
+            both = [stack.enter_context(queue_pairs(lab, programs)) for _ in range(6)]
+            closed = port_counter(lab.a, 1, "tx_drop_closed")
+            for a, b in both:
+                a.ask(f"traffic 512 {b.target()}")
+            closed.wait("tx_drop_closed")
+            assert not [f for f in wire.frames() if f.kind == "roce"]
+            for a, b in both:
+                check_forged_write_is_refused(lab, a, b, cable=1)
+    finally:
+        unprotect_bond(lab)
+
+
+def check_forged_write_is_refused(lab, a, b, cable):
+    forger = Forger(lab, a, b)
+    b.ask("fill 0x5a")
+    before, moved = b.ask("sum")["sum"], port_counter(lab.b, cable, "rx_drop_unsealed")
+    # Whatever b takes for the next PSN, one of these is it.
+    for psn in range(forger.psn() - 4, forger.psn() + 8):
+        lab.inject("b", cable, frames.ip_frame(*forger.macs, forger.write(psn & 0xFFFFFF)))
+    moved.wait("rx_drop_unsealed", 12)
+    assert b.ask("sum")["sum"] == before, "memory was written to"
 
 
 @pytest.mark.lab(scenario="bond-plain", spoils=True)

@@ -10,10 +10,9 @@ b's UdpNoPorts says what was delivered, its drop counters by which name the rest
 
 import pytest
 
-from bondkit import (BACKUP, KNOCK_PORTS, WINDOW, XOR, Delivery, addresses, bonded, esp, knock,
-                     no_ports, wait_whole)
-from kit import CABLES, Moved, Protection, ping, poll
-from lab import frames, judge
+from bondkit import (BACKUP, WINDOW, XOR, Delivery, activate, addresses, bonded, esp,
+                     knock, made, no_ports, ports, wait_whole)
+from kit import CABLES, Moved, Protection, ping, wait_answer
 
 pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
 
@@ -47,6 +46,34 @@ def test_a_recorded_frame_is_never_delivered_again(lab, wire, figures, shape):
         wire.check_no_cleartext(addresses(lab))
 
 
+def test_a_port_that_comes_late_knows_what_came_meanwhile(lab, wire):
+    """I4: a number missing when the newcomer was told of the window has come when it takes over."""
+    with bonded(lab, wire, BACKUP):
+        sealed = Protection(lab, wire, window=WINDOW).up()
+        ping(lab.a)
+        (frame, *_) = record(lab, wire, sealed.out)[0]
+        ahead, missing = (made(frame.raw, sealed.out, number) for number in (1500, 1490))
+        deliver(lab, ahead)
+        lab.b.run(f"ip link set {ports(lab.b)[1]} nomaster")
+        # xfrm knows the port's window now, and the number that is missing in it.
+        sealed.out.state(lab.b)
+        lab.b.run(f"ip link set {ports(lab.b)[1]} master bond0")
+        wait_whole(lab)
+        deliver(lab, missing)
+        for host in lab.hosts.values():
+            activate(host, 1)
+        for again in (ahead, missing):
+            delivery = Delivery(lab)
+            lab.inject("b", 1, again)
+            delivery.check_none_delivered(1, "what port 0 took, at port 1")
+
+
+def deliver(lab, raw):
+    moved = Moved(lab.b, no_ports)
+    lab.inject("b", 0, raw)
+    moved.wait("UdpNoPorts")
+
+
 def record(lab, wire, flow):
     """Fresh traffic to b, all of it delivered; some of its frames by the cable they came on."""
     wire.forget()
@@ -68,15 +95,9 @@ def replay(lab, figures, recorded, to, when):
 
 def check_that_fresh_frames_arrive(lab, recorded, sealed):
     """The counter-proof: a frame that the test makes itself is delivered, once."""
-    flow = sealed.out
-    raw = recorded[0][0].raw
-    packet = frames.ip_packet(flow.src_ip, flow.dst_ip, 17,
-                              frames.udp(1, KNOCK_PORTS.start, b"fresh"))
     # Ahead of what a has sent, and within what a will not reach in this test before it is rekeyed.
-    fresh = raw[:14] + judge.seal(packet, flow.spi, 1500, flow.key, esn=True)
-    moved = Moved(lab.b, no_ports)
-    lab.inject("b", 0, fresh)
-    moved.wait("UdpNoPorts")
+    fresh = made(recorded[0][0].raw, sealed.out, 1500)
+    deliver(lab, fresh)
     delivery = Delivery(lab)
     lab.inject("b", 0, fresh)
     delivery.check_none_delivered(1, "a frame of the test's own, again")
@@ -90,4 +111,4 @@ def rekey(lab, sealed):
         fresh.add_state(fresh.src)
         old.delete_state(old.src)
         old.delete_state(old.dst)
-    poll(lambda: not ping(lab.a, check=False).rc, 20, "an answer through the new SAs")
+    wait_answer(lab.a, "an answer through the new SAs")

@@ -38,7 +38,7 @@ def load(lab, programs, six, **qp):
     with queue_pairs(lab, programs, six, **qp) as (a, b), lab.a.spawn(flood) as pings:
         with traffic(a, b):
             yield a, b
-        pings.kill()
+        pings.stop()
 
 
 def addresses(lab, six):

@@ -11,7 +11,8 @@ import re
 
 import pytest
 
-from kit import each, local_ip, ping, poll
+from bondkit import activate, carried, check_only_esp, ports, tcp
+from kit import each, local_ip, ping, poll, wait_answer
 from lab import adapter
 from test_setup_faults import DOWN, FAILS, KILLED, UP, UP_KILLED, run_all
 
@@ -26,10 +27,6 @@ FAULT_STEP = 53
 def tool(host, verb, *more, **options):
     return host.run(["roce-ipsec-setup", verb, "--dev", "bond0", "--peer", local_ip(host.peer),
                      *more], **{"timeout": 90, **options})
-
-
-def ports(host):
-    return [host.env["PORT"], host.env["PORT1"]]
 
 
 def forget_all(lab):
@@ -88,27 +85,10 @@ def check_sealed(host):
     return checks
 
 
-def carried(wire, host="a"):
-    """ESP frames on each cable."""
-    return [sum(f.kind == "esp" for f in wire.frames(cable, host)) for cable in (0, 1)]
-
-
 def all_ports_run(lab):
     script = "grep -c 'MII Status: up' /proc/net/bonding/bond0"
     poll(lambda: all(h.run(script, check=False).stdout.strip() == "3" for h in lab.hosts.values()),
          10, "bonds and ports run")
-
-
-def tcp(lab, seconds=1, streams=8):
-    with lab.b.spawn(["iperf3", "-s", "-1", "-B", local_ip(lab.b)]) as there:
-        lab.b.wait_port(5201)
-        lab.a.run(["iperf3", "-c", local_ip(lab.b), "-t", str(seconds), "-P", str(streams)],
-                  timeout=120)
-        there.wait(timeout=60)
-
-
-def check_only_esp(lab, wire):
-    wire.check_no_cleartext([local_ip(h) for h in lab.hosts.values()])
 
 
 def traces(host):
@@ -128,7 +108,7 @@ def test_the_scenario_is_protected_in_both_families(lab, wire):
         done = lab.a.run(["roce-ipsec-setup", "verify", "--dev", "bond0", "--peer",
                           lab.a.env[f"PEER_IP{six}"]], check=False, timeout=90)
         assert done.rc == 0, done.output
-    tcp(lab)
+    tcp(lab, streams=8)
     check_only_esp(lab, wire)
     assert all(count >= 10 for count in carried(wire)), carried(wire)
 
@@ -138,7 +118,7 @@ def test_one_command_seals_both_cables_and_says_how(clean, wire):
     for said in up(lab).values():
         assert "placement shared" in said and "one adapter" in said
     wire.learn()
-    tcp(lab)
+    tcp(lab, streams=8)
     check_only_esp(lab, wire)
     assert all(count >= 10 for count in carried(wire)), carried(wire)
     checks = check_sealed(lab.a)
@@ -346,12 +326,6 @@ def reshape(host):
         ip link set bond0 up"""
 
 
-def activate(host, port):
-    """Refused until the bond has seen the port's link."""
-    command = f"ip link set bond0 type bond active_slave {ports(host)[port]}"
-    poll(lambda: not host.run(command, check=False).rc, 10, command)
-
-
 def spis(wire, cable, host="a"):
     return {f.spi for f in wire.frames(cable, host) if f.kind == "esp"}
 
@@ -363,7 +337,7 @@ def active_port_owns_the_sas(lab, wire):
     for active in (0, 1):
         for host in lab.hosts.values():
             activate(host, active)
-        poll(lambda: not ping(lab.a, check=False).rc, 20, f"an answer over cable {active}")
+        wait_answer(lab.a, f"an answer over cable {active}")
         bond = status(lab.a)["bond"]
         assert bond["placement"] == "owner"
         assert [port["active"] for port in bond["ports"]] == [active == 0, active == 1]
@@ -388,7 +362,7 @@ def each_port_has_an_sa_pair(lab, wire):
     assert len(out) == 2 and tunnel["bond"]["placement"] == "per-port"
     assert [[sa["state"] for sa in port["sas"] if sa["dir"] == "out" and sa["state"] == "live"]
             for port in tunnel["bond"]["ports"]] == [["live"], ["live"]]
-    tcp(lab)
+    tcp(lab, streams=8)
     check_only_esp(lab, wire)
     assert all(count >= 10 for count in carried(wire)), carried(wire)
     # Each cable knows one of a's SPIs, another one each.
@@ -416,7 +390,7 @@ def peer_of_one_adapter_hears_and_sends_an_sa_per_port(lab, wire):
     assert "placement per-port" in done.stdout and "as --ports asks" in done.stdout
     wire.learn()
     wire.forget()
-    tcp(lab)
+    tcp(lab, streams=8)
     check_only_esp(lab, wire)
     assert all(carried(wire)) and all(carried(wire, "b"))
     for host in lab.hosts.values():

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from kit import (Flow, Moved, Protection, end, local_ip, ping, poll, queue_pairs,
-                 restore_addresses, traffic, unprotect, xfrm_stat)
+                 restore_addresses, traffic, unprotect, wait_answer, xfrm_stat)
 from lab import perftest
 
 pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
@@ -61,7 +61,7 @@ def test_lifetimes_expire_softly_then_hard_and_the_kernel_says_so(lab, wire, cle
              "a soft expire event")
         poll(lambda: ping(lab.a, count=5, check=False).rc and "hard 1" in monitor.stdout, 60,
              "a hard expire event and no traffic")
-        monitor.kill()
+        monitor.stop()
     assert f"{protection.out.spi:08x}" in monitor.stdout.replace("0x", "").lower()
     # From then on the stack itself drops: it has a policy and no state.
     sent = sum(f.kind == "esp" and f.spi == protection.out.spi for f in wire.frames(0, "a"))
@@ -226,7 +226,7 @@ def test_a_policy_without_an_sa_asks_for_one_and_sends_nothing(lab, wire, clean)
         with pytest.raises(perftest.ToolFailed):
             perftest.pingpong(end(lab.b), end(lab.a), iters=5)
         poll(lambda: "acquire" in monitor.stdout, 20, "an ACQUIRE")
-        monitor.kill()
+        monitor.stop()
     assert moved["ipsec_tx_drop_no_state"] >= 1
     wire.check_no_cleartext()
 
@@ -263,7 +263,7 @@ def test_states_are_read_while_the_device_goes_down(lab, clean):
         for proc in readers:
             proc.kill(9)
         restore_addresses(lab)
-    poll(lambda: not ping(lab.a, check=False).rc, 30, "the link is back")
+    wait_answer(lab.a, "the link is back")
 
 
 def test_a_hundred_sas_and_policies_come_and_go(lab, wire, clean):

@@ -54,6 +54,7 @@ Host.run(cmd, check=True, timeout=120, input=None, env=None) -> Result
     input: str or bytes for standard input (else /dev/null)
 Host.spawn(cmd, env=None, input=None) -> Process    runs beside others; stdout, stderr gather
 Process: .poll() -> int or None, .wait(timeout=None) -> Result, .kill(sig=15), .stdout, .stderr,
+    .stop(sig=15) -> Result: kills and waits,
     .wait_output(text, timeout) until text shows up in stdout or stderr; also a context manager
     that kills what still runs
 Host.put(local, remote, mode=None), Host.get(remote, local), Host.read(remote) -> bytes,

@@ -4,7 +4,8 @@
     a: bond0 (active-backup, SAs shared) = VF 0 + VF 1 ---- cables 0 and 1 ---- bond0 :b
        pings, 100 a second, through one of all those SAs
 
-install     ip -batch, SAs of both directions, each with an SPI and key of its own
+install     ip -batch, SAs of both directions, each with an SPI and key of its own; beside it the
+            same for a VF alone, and for xfrm in software, without any device
 bring up    a new port of the bond gets all of them: the time of its enslavement
 fail-over   what bonding takes to make the other port the active one; and the silence on the
             cables when the active one's cable is cut: miimon included
@@ -68,7 +69,8 @@ class Scale:
             self.spi += 1
             sas.append((src, dst, self.spi, secrets.token_hex(20)))
         for host in self.lab.hosts.values():
-            lines = [sa_line(IPS[src], IPS[dst], spi, key, "out" if src == host.name else "in")
+            lines = [sa_line(IPS[src], IPS[dst], spi, key, "out" if src == host.name else "in",
+                             BOND)
                      for src, dst, spi, key in sas]
             host.run("ip xfrm state flush")
             # Through standard input: a command that fails is printed, keys must not be.
@@ -84,9 +86,13 @@ class Scale:
 
     def measure(self, n_sas: int) -> dict:
         host = self.lab.a
+        found: dict = {"sas": n_sas}
+        for name, dev in (("install_software", None), ("install_vf", self.ports["a"][0])):
+            host.run("ip xfrm state flush", timeout=600)
+            found[name] = self.install(n_sas, dev)
         self.protect()
         free = available(host)
-        found: dict = {"sas": n_sas, "install": self.install(n_sas)}
+        found["install"] = self.install(n_sas, BOND)
         found["bytes_per_sa"] = (free - available(host)) / n_sas
         found["bring_up"] = self.bring_up()
         found["switch_us"] = self.switch()
@@ -96,14 +102,14 @@ class Scale:
         found["flush"] = time.monotonic() - start
         return found
 
-    def install(self, n_sas: int) -> float:
+    def install(self, n_sas: int, dev: str | None) -> float:
         """Of other addresses than the pings': which SA a packet takes stays the same."""
         lines = []
         for number in range(n_sas):
             self.spi += 1
             ends = ("10.48.0.1", "10.48.0.2")[::-1 if number % 2 else 1]
             lines.append(sa_line(*ends, self.spi, secrets.token_hex(20),
-                                 "in" if number % 2 else "out"))
+                                 "in" if number % 2 else "out", dev))
         host = self.lab.a
         host.write("/tmp/sas", "\n".join(lines) + "\n", mode=0o600)
         start = time.monotonic()
@@ -162,11 +168,12 @@ class Scale:
         return silences
 
 
-def sa_line(src: str, dst: str, spi: int, key: str, way: str) -> str:
-    window = "replay-window 256 " if way == "in" else ""
+def sa_line(src: str, dst: str, spi: int, key: str, way: str, dev: str | None) -> str:
+    # An SA that says it is outbound has no window: the kernel refuses one.
+    window = "replay-window 256 " if way == "in" or not dev else ""
+    offload = f"offload packet dev {dev} dir {way}" if dev else ""
     return (f"xfrm state add src {src} dst {dst} proto esp spi {spi:#x} reqid 1 mode transport "
-            f"flag esn {window}aead rfc4106(gcm(aes)) 0x{key} 128 "
-            f"offload packet dev {BOND} dir {way}")
+            f"flag esn {window}aead rfc4106(gcm(aes)) 0x{key} 128 {offload}")
 
 
 def available(host) -> int:
@@ -176,17 +183,18 @@ def available(host) -> int:
 
 def table(results: list[dict]) -> str:
     lines = [f"a bond of two VFs, SAs shared (miimon {MIIMON} ms)",
-             f"{'SAs':>8}{'install':>12}{'per SA':>12}{'memory/SA':>12}{'new port':>12}"
-             f"{'switch':>22}{'silence at a cut':>26}{'flush':>12}"]
+             f"{'SAs':>8}{'install':>10}{'per SA: bond':>14}{'VF':>10}{'software':>10}"
+             f"{'memory/SA':>11}{'new port':>10}{'switch':>20}{'silence at a cut':>24}{'flush':>10}"]
     for found in results:
         switch, cut = found["switch_us"], [s * 1000 for s in found["cut_silence"]]
         lines.append(
-            f"{found['sas']:>8}{found['install']:>10.2f} s"
-            f"{found['install'] / found['sas'] * 1e6:>9.0f} us"
-            f"{found['bytes_per_sa'] / 1024:>9.1f} KB{found['bring_up']:>10.2f} s"
-            + f"{statistics.median(switch):.0f} us (..{max(switch):.0f})".rjust(22)
-            + f"{statistics.median(cut):.0f} ms ({min(cut):.0f}..{max(cut):.0f})".rjust(26)
-            + f"{found['flush']:>10.2f} s")
+            f"{found['sas']:>8}{found['install']:>8.2f} s"
+            + "".join(f"{found[name] / found['sas'] * 1e6:>{width}.0f} us" for name, width in (
+                ("install", 11), ("install_vf", 7), ("install_software", 7)))
+            + f"{found['bytes_per_sa'] / 1024:>8.1f} KB{found['bring_up']:>8.2f} s"
+            + f"{statistics.median(switch):.0f} us (..{max(switch):.0f})".rjust(20)
+            + f"{statistics.median(cut):.0f} ms ({min(cut):.0f}..{max(cut):.0f})".rjust(24)
+            + f"{found['flush']:>8.2f} s")
     return "\n".join(lines)
 
 

@@ -145,6 +145,11 @@ class Process:
         self._signals.append(int(sig))
         self._wake()
 
+    def stop(self, sig: int = signal.SIGTERM, timeout: float = 60) -> Result:
+        """Sends a signal and waits for the end."""
+        self.kill(sig)
+        return self.wait(timeout)
+
     def abandon(self) -> None:
         """Kills the command (SIGKILL) by hanging up on it."""
         self._abandon = True
