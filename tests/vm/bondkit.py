@@ -5,6 +5,7 @@ loaded: scenario bare.
     shape                  mode           ports            count SAs
     8023ad-pf              802.3ad        the two PFs      together, one adapter
     xor-vf                 balance-xor    a VF of each PF  together, one adapter
+    backup-vf              active-backup  a VF of each PF  together, one adapter
     backup-two-adapters    active-backup  a VF of each PF  each by itself, two adapters
     xor-two-adapters       balance-xor    a VF of each PF  each by itself, two adapters
     stock                  balance-xor    the cables       in software: no adapter, no helper
@@ -55,6 +56,7 @@ class Shape:
 
 LACP = Shape("8023ad-pf", "802.3ad", is_pf=True, more="lacp_rate fast")
 XOR = Shape("xor-vf", "balance-xor")
+BACKUP_VF = Shape("backup-vf", "active-backup")
 BACKUP = Shape("backup-two-adapters", "active-backup", adapters=2)
 APART = Shape("xor-two-adapters", "balance-xor", adapters=2)
 STOCK = Shape("stock", "balance-xor", adapters=0)
@@ -135,6 +137,21 @@ def bonded(lab, wire, shape: Shape, peer: Shape | None = None, miimon: int = 100
     take_down(lab)
 
 
+def switch_on(host) -> None:
+    """The helper takes a bond over a moment after it was loaded."""
+    poll(lambda: "esp-hw-offload: on" in host.run(
+        f"ethtool -K {BOND} esp-hw-offload on; ethtool -k {BOND}", check=False).stdout, 10,
+        "the helper has the bond")
+
+
+def use_rdma(lab) -> None:
+    """The RDMA device of each bond into the host's env."""
+    for host in lab.hosts.values():
+        dev = adapter.rdma_of(host, BOND)
+        host.set_env({**host.env, "RDMADEV": dev,
+                      "GIDX": adapter.gid_index(host, dev, local_ip(host))})
+
+
 def unprotect_bond(lab) -> None:
     """Back to cleartext on purpose: the ports keep closed what they were told to protect."""
     def script(host):
@@ -177,6 +194,11 @@ def wait_whole(lab, cables=CABLES) -> None:
              f"host {host.name}: ports {list(cables)} run")
 
 
+def rdma_links(host) -> dict[str, str]:
+    """RDMA device -> its network device."""
+    return dict(re.findall(r"^link (\S+)/1 .* netdev (\S+)", host.run("rdma link").stdout, re.M))
+
+
 def link_failures(host) -> int:
     return sum(map(int, re.findall(r"Link Failure Count: (\d+)", bond_text(host))))
 
@@ -199,6 +221,13 @@ def port_counters(host) -> Moved:
         return {dev: int(there.run(f"ethtool -S {dev} | sed -n 's/ *ipsec_tx_pkts: //p'").stdout)
                 for dev in ports(there)}
     return Moved(host, read)
+
+
+def port_counter(host, port: int, name: str) -> Moved:
+    """One of ethtool's counters of a port."""
+    dev = ports(host)[port]
+    return Moved(host, lambda there: {name: int(
+        there.run(f"ethtool -S {dev} | sed -n 's/ *{name}: //p'").stdout)})
 
 
 def refusal(host, flow) -> str:

@@ -10,15 +10,12 @@ The nonce oracle goes over all captures of both cables after each test: per SA, 
 
 import pytest
 
-from bondkit import (WINDOW, activate, carried, check_only_esp, helper, port_counters, ports,
+from bondkit import (WINDOW, carried, check_only_esp, helper, port_counters, ports,
                      refusal, tcp, unprotect_bond)
-from kit import (Flow, Moved, Protection, each, local_ip, ping, poll, wait_answer,
-                 xfrm_stat)
-from lab import CommandFailed, adapter
+from kit import Flow, Moved, Protection, each, local_ip, ping, poll, xfrm_stat
 
 pytestmark = [pytest.mark.lab(scenario="bond-plain"), pytest.mark.dealt]
 
-UNLOAD = "rmmod ipsec_roce"
 
 
 # As fast as the host can, spread over both cables by their ports.
@@ -286,96 +283,3 @@ def test_netlink_refuses_what_makes_no_sense_with_words(lab):
                            "0800ff0000000000", "ffff0200"):
             assert helper(lab.a, "raw", cmd, attributes)["error"]
     assert helper(lab.a, "bonds") == [bond]
-
-
-@pytest.mark.lab(scenario="bond-plain", spoils=True)
-@pytest.mark.parametrize("order", [
-    (UNLOAD, "ip link del bond0", "modprobe -r iroce"),
-    ("ip link del bond0", "modprobe -r iroce", UNLOAD),
-    ("modprobe -r iroce", UNLOAD, "ip link del bond0"),
-    ("modprobe -r iroce", "rmmod bonding", UNLOAD),
-], ids=["helper-first", "bond-first", "adapter-first", "bonding-module"])
-def test_unloading_in_any_order_under_traffic_leaks_nothing(lab, wire, order):
-    Protection(lab, wire, window=WINDOW).up()
-    ping(lab.a)
-    with lab.a.spawn(["ping", "-i", "0.02", "-q", local_ip(lab.b)]):
-        poll(lambda: sum(carried(wire)) > 20, 20, "traffic")
-        for command in order:
-            lab.a.run(command, timeout=60)
-    left = lab.a.run("lsmod").stdout
-    assert not any(line.startswith(("iroce ", "ipsec_roce ")) for line in left.splitlines())
-    check_only_esp(lab, wire)
-
-
-@pytest.mark.lab(scenario="bond-plain", spoils=True)
-def test_without_the_helper_the_kernel_has_no_policies_on_bonds(lab):
-    lab.a.run(UNLOAD)
-    with pytest.raises(CommandFailed):
-        Flow(lab.a, lab.b).add_policy(lab.a)
-    lab.a.run("modprobe ipsec_roce; sleep 0.5; ethtool -K bond0 esp-hw-offload on")
-    Flow(lab.a, lab.b).add_policy(lab.a)
-
-
-@pytest.mark.lab(scenario="bond-plain", spoils=True)
-def test_a_netns_goes_with_a_bond_and_its_sas_in_it(lab, wire):
-    host, (one, two) = lab.a, ports(lab.a)
-    sealed = Protection(lab, wire, window=WINDOW)
-    host.run(f"ip link set {one} nomaster; ip link set {two} nomaster; ip netns add tenant; "
-             f"ip link set {one} netns tenant; ip link set {two} netns tenant")
-    inside = "ip netns exec tenant sh -e"
-    host.run(inside, input=f"""
-        ip link add bond0 type bond mode balance-xor xmit_hash_policy layer3+4 miimon 100
-        ip link set {one} master bond0; ip link set {two} master bond0; ip link set bond0 up
-        sleep 0.5; ethtool -K bond0 esp-hw-offload on""")
-    host.run(inside, input="\n".join([f.state_command(host) for f in sealed.flows]
-                                     + [f.policy_command(host) for f in sealed.flows]))
-    assert host.run(f"{inside} -c 'ip xfrm state'").stdout.count("mode packet") == 2
-    assert len(helper(host, "sas")) == 0, "SAs of another netns are none of ours"
-    host.run("ip netns del tenant", timeout=60)
-    # The VFs come back when the netns is gone for good.
-    poll(lambda: not host.run(f"ip link show {one} && ip link show {two}", check=False).rc, 60)
-    host.run(f"{UNLOAD}; ip link del bond0; modprobe -r iroce", timeout=60)
-
-
-def independent(lab):
-    """The VFs of host a on adapters of their own: each counts its SAs by itself."""
-    host = lab.a
-    host.run("ip link del bond0; modprobe -r iroce", timeout=60)
-    host.run("modprobe iroce cables=cable0/cable1", timeout=60)
-    vfs = [adapter.devices(host, adapter.make_vfs(host, pf, 1)[0]) for pf in adapter.pfs(host)]
-    return [vf.netdev for vf in vfs]
-
-
-@pytest.mark.lab(scenario="bond-plain", spoils=True)
-def test_on_independent_adapters_the_active_port_owns_the_sa_and_hands_it_over(lab, wire):
-    """I3: the new port sends on at numbers the old one cannot have used.  I4: nor takes any."""
-    devs = independent(lab)
-    lab.a.set_env({**lab.a.env, "PORT": devs[0], "PORT1": devs[1]})
-    lab.b.run("ip link del bond0", timeout=60)
-    for host in lab.hosts.values():
-        adapter.make_bond(host, "bond0", ports(host), mode="active-backup")
-        host.run(f"ip link set bond0 mtu {lab.mtu}; ip addr add {local_ip(host)}/24 dev bond0")
-        activate(host, 0)
-    sealed = Protection(lab, wire, window=WINDOW).up()
-    wait_answer(lab.a, "an answer over cable 0")
-    ping(lab.a, count=5)
-    old = [f.raw for f in wire.frames(0, "a") if f.kind == "esp" and f.spi == sealed.back.spi]
-    last = sealed.out.state(lab.a)["oseq"]
-    assert last >= 6 and len(old) >= 6
-    for host in lab.hosts.values():
-        activate(host, 1)
-    wait_answer(lab.a, "an answer over cable 1")
-    assert carried(wire)[1] >= 2
-    assert sealed.out.state(lab.a)["oseq"] >= last + 65536
-    (bond,) = helper(lab.a, "bonds")
-    assert bond["n_handovers"] >= 2
-    assert [sa["placement"] for sa in helper(lab.a, "sas")] == [3, 3]
-    # b's ports are of one adapter: nothing had to be handed over there.
-    assert helper(lab.b, "bonds")[0]["n_handovers"] == 0
-    taken = sealed.back.state(lab.a)["packets"]
-    for raw in old:
-        lab.inject("a", 1, raw)
-    poll(lambda: int(lab.a.run(f"ethtool -S {devs[1]} | sed -n 's/ *ipsec_rx_drop_replay: //p'")
-                     .stdout) >= len(old), 10, "what came before is refused by the new port")
-    assert sealed.back.state(lab.a)["packets"] == taken
-    check_only_esp(lab, wire)

@@ -13,7 +13,7 @@ import pytest
 
 import mistakes
 from bondkit import (APART, WINDOW, XOR, addresses, bond_seen, bonded, esp, helper, knock,
-                     ports)
+                     ports, switch_on)
 from kit import CABLES, Protection, poll
 from lab import judge
 
@@ -31,9 +31,7 @@ def test_one_key_on_two_engines_is_refused_and_would_be_caught(lab, wire, figure
         assert "a shared SA would repeat nonces: use per-port SAs" in said["text"], said
         lab.a.put(module, "/tmp/ipsec_roce-broken.ko")
         lab.a.run("rmmod ipsec_roce; insmod /tmp/ipsec_roce-broken.ko")
-        poll(lambda: "esp-hw-offload: on" in lab.a.run(
-            "ethtool -K bond0 esp-hw-offload on; ethtool -k bond0", check=False).stdout, 10,
-            "the broken helper has the bond")
+        switch_on(lab.a)
         sealed = Protection(lab, wire, window=WINDOW).up()
         assert [sa["placement"] for sa in helper(lab.a, "sas")] == [SHARED, SHARED]
         wire.learn()

@@ -12,9 +12,9 @@ import contextlib
 import pytest
 
 from bondkit import (BOND, WINDOW, XOR, Load, addresses, bond_seen, bond_text, bonded, esp,
-                     helper, ports, take_down, wait_whole)
+                     helper, ports, switch_on, take_down, wait_whole)
 from kit import CABLES, Flow, Protection, local_ip, ping, poll
-from lab import adapter
+from lab import CommandFailed, adapter
 
 pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
 
@@ -44,7 +44,10 @@ def protect(lab, wire):
     (BONDING, ADAPTER, HELPER, ENGINE, XFRM),
     (ADAPTER, BOND_GOES, HELPER, BONDING, ENGINE, XFRM),
     (HELPER, BONDING, ADAPTER, XFRM, ENGINE),
-], ids=["helper-adapter", "bonding-adapter", "adapter-bond", "helper-bonding"])
+    (BOND_GOES, ADAPTER, HELPER, ENGINE, BONDING, XFRM),
+    (ADAPTER, BONDING, HELPER, ENGINE, XFRM),
+], ids=["helper-adapter", "bonding-adapter", "adapter-bond", "helper-bonding", "bond-adapter",
+        "adapter-bonding"])
 def test_everything_unloads_under_traffic_down_to_xfrm(lab, wire, order):
     with bonded(lab, wire, XOR):
         protect(lab, wire)
@@ -138,6 +141,16 @@ def test_a_bond_without_the_helper_gets_no_sa_that_nobody_looks_after(lab, wire)
         if lab.kernel == "6.12":
             assert done.rc and "modprobe ipsec_roce" in done.output, done.output
         assert lab.a.run(flow.policy_command(lab.a), check=False).rc
+
+
+def test_without_the_helper_the_kernel_has_no_policies_on_bonds(lab, wire):
+    with bonded(lab, wire, XOR):
+        lab.a.run(HELPER)
+        with pytest.raises(CommandFailed):
+            Flow(lab.a, lab.b).add_policy(lab.a)
+        lab.a.run("modprobe ipsec_roce")
+        switch_on(lab.a)
+        Flow(lab.a, lab.b).add_policy(lab.a)
 
 
 def test_a_port_is_renamed_and_moved_under_traffic(lab, wire, figures):

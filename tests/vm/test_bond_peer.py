@@ -9,9 +9,8 @@ import json
 
 import pytest
 
-from bondkit import APART, STOCK, WINDOW, XOR, addresses, bonded, esp, ports
+from bondkit import APART, STOCK, WINDOW, XOR, addresses, bonded, esp, ports, use_rdma
 from kit import CABLES, Flow, Protection, end, local_ip, ping, wait_answer
-from lab import adapter
 from lab.perftest import bandwidth, pingpong
 
 pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
@@ -48,9 +47,7 @@ def test_rdma_rxe_on_a_stock_bond_and_one_device_over_two_ports_understand_each_
         lab, wire, figures):
     with bonded(lab, wire, XOR, peer=STOCK):
         lab.b.run("modprobe rdma_rxe; rdma link add rxe0 type rxe netdev bond0")
-        for host, dev in ((lab.a, adapter.rdma_of(lab.a, "bond0")), (lab.b, "rxe0")):
-            host.set_env({**host.env, "RDMADEV": dev,
-                          "GIDX": adapter.gid_index(host, dev, local_ip(host))})
+        use_rdma(lab)
         sealed = Protection(lab, wire, window=WINDOW).up()
         ping(lab.a)
         wire.forget()

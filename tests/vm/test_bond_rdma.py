@@ -8,14 +8,14 @@ A queue pair leaves by the port that addresses and UDP source port hash to (laye
 """
 
 import contextlib
-import re
 
 import pytest
 
-from bondkit import WINDOW, carried, check_only_esp, ports, unprotect_bond
+from bondkit import (WINDOW, carried, check_only_esp, port_counter, ports, rdma_links,
+                     unprotect_bond)
 from kit import (Flow, Moved, Protection, Vt, each, end, hw_counters, local_ip, ping, poll,
                  queue_pairs)
-from lab import adapter, frames
+from lab import frames
 from lab.perftest import bandwidth, pingpong
 from test_bond import sealed  # noqa: F401
 from test_forged import Forger
@@ -84,11 +84,6 @@ def link_is(host, port, state):
 def wait_links(lab, port, state):
     for host in lab.hosts.values():
         poll(lambda: link_is(host, port, state), 15, f"{host.name}: port {port} is {state}")
-
-
-def rdma_links(host):
-    """RDMA device -> its network device."""
-    return dict(re.findall(r"^link (\S+)/1 .* netdev (\S+)", host.run("rdma link").stdout, re.M))
 
 
 def test_two_functions_of_one_adapter_have_one_rdma_device_that_is_the_bonds(lab):
@@ -235,13 +230,6 @@ def test_queue_pairs_stay_closed_when_the_bonds_sas_go(lab, wire, sealed, progra
         check_only_esp(lab, wire)
 
 
-def port_counter(host, port, name):
-    """One of ethtool's counters of a port."""
-    dev = ports(host)[port]
-    return Moved(host, lambda there: {name: int(
-        there.run(f"ethtool -S {dev} | sed -n 's/ *{name}: //p'").stdout)})
-
-
 def test_what_one_port_protects_no_other_port_sends_or_takes_in_clear(lab, wire, programs):
     """I1, I2: with policies on port 0 alone, and queue pairs that hash to port 1 as well."""
     out = Flow(lab.a, lab.b)
@@ -273,56 +261,3 @@ def check_forged_write_is_refused(lab, a, b, cable):
         lab.inject("b", cable, frames.ip_frame(*forger.macs, forger.write(psn & 0xFFFFFF)))
     moved.wait("rx_drop_unsealed", 12)
     assert b.ask("sum")["sum"] == before, "memory was written to"
-
-
-@pytest.mark.lab(scenario="bond-plain", spoils=True)
-def test_a_bond_that_goes_gives_each_function_its_device_back(lab, wire, programs):
-    Protection(lab, wire, window=WINDOW).up()
-    ping(lab.a)
-    with pairs(lab, wire, programs, 2) as both:
-        for a, b in both:
-            a.ask(f"traffic 2048 {b.target()}")
-        progress(both)
-        lab.a.run("ip link del bond0", timeout=60)
-        poll(lambda: set(ports(lab.a)) <= set(rdma_links(lab.a).values()), 30, "devices")
-    assert "bond0" not in rdma_links(lab.a).values()
-    adapter.make_bond(lab.a, "bond0", ports(lab.a))
-    adapter.rdma_of(lab.a, "bond0")
-    lab.a.run("modprobe -r iroce", timeout=60)
-    assert "bond0" not in rdma_links(lab.a).values()
-    check_only_esp(lab, wire)
-
-
-@pytest.mark.lab(scenario="bond-plain", spoils=True)
-def test_unplugging_a_function_leaves_rdma_to_the_others(lab, wire):
-    """With the function whose device it is the bond's device goes; the other function has its own,
-    with the bond's addresses."""
-    host = lab.a
-    one, two = (host.run(f"basename $(readlink -f /sys/class/net/{dev}/device)").stdout.strip()
-                for dev in ports(host))
-    Protection(lab, wire, window=WINDOW).up()
-    # A bond that hashes does not see its peer lose a port whose cable is good.
-    lab.b.run(f"ip link set {ports(lab.b)[1]} nomaster")
-    host.run(f"echo {two} > /sys/bus/pci/drivers/iroce/unbind", timeout=60)
-    assert rdma_links(host)[host.env["RDMADEV"]] == "bond0"
-    pingpong(end(lab.a), end(lab.b), iters=10)
-    host.run(f"echo {two} > /sys/bus/pci/drivers/iroce/bind; udevadm settle; "
-             f"ip link set {ports(host)[1]} master bond0", timeout=60)
-    poll(lambda: ports(host)[1] not in rdma_links(host).values(), 20, "the bond's device has it")
-    host.run(f"echo {one} > /sys/bus/pci/drivers/iroce/unbind", timeout=60)
-    dev = adapter.rdma_of(host, ports(host)[1])
-    assert adapter.gid_index(host, dev, local_ip(host)) >= 0
-    check_only_esp(lab, wire)
-
-
-@pytest.mark.lab(scenario="bond-plain", spoils=True)
-def test_functions_of_different_adapters_keep_a_device_each_with_the_bonds_addresses(lab):
-    host = lab.a
-    host.run("ip link del bond0; modprobe -r iroce", timeout=60)
-    host.run("modprobe iroce cables=cable0/cable1", timeout=60)
-    vfs = [adapter.devices(host, adapter.make_vfs(host, pf, 1)[0]) for pf in adapter.pfs(host)]
-    adapter.make_bond(host, "bond0", [vf.netdev for vf in vfs])
-    host.run(f"ip addr add {local_ip(host)}/24 dev bond0")
-    for vf in vfs:
-        assert rdma_links(host)[vf.rdmadev] == vf.netdev
-        assert adapter.gid_index(host, vf.rdmadev, local_ip(host)) >= 0

@@ -9,41 +9,31 @@ over all of it.
 
 import pytest
 
-from bondkit import (LACP, WINDOW, XOR, Shape, addresses, bonded, wait_whole)
+from bondkit import BACKUP_VF, LACP, WINDOW, XOR, addresses, bonded, use_rdma, wait_whole
 from kit import CABLES, Moved, Protection, each, hw_counters, ping, poll
-from lab import adapter
 from test_bond_load import FLAP_MIIMON, FLAPS, add_port, flap, remove_port
 from test_bond_rdma import RESEND, STALL, pairs, progress, writing
 
 pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
 
-BACKUP = Shape("backup-vf", "active-backup")
 MIIMON = 0.1
-
-
-def use_rdma(lab):
-    """The bond's RDMA device into the hosts' env."""
-    for host in lab.hosts.values():
-        dev = adapter.rdma_of(host, "bond0")
-        host.set_env({**host.env, "RDMADEV": dev,
-                      "GIDX": adapter.gid_index(host, dev, host.env["LOCAL_IP"])})
 
 
 def longest_gap(both):
     return max(int(a.ask("gap")["ms"]) for a, _ in both) / 1000
 
 
-@pytest.mark.parametrize("shape", [LACP, XOR, BACKUP], ids=str)
+@pytest.mark.parametrize("shape", [LACP, XOR, BACKUP_VF], ids=str)
 def test_queue_pairs_go_on_sealed_through_all_that_befalls_a_bond(lab, wire, figures, programs,
                                                                   shape):
     with bonded(lab, wire, shape):
         use_rdma(lab)
-        if shape is BACKUP:
+        if shape is BACKUP_VF:
             # Cables without a switch: both ends must choose the same one.
             each(lab, lambda host: f"ip link set bond0 type bond primary {host.env['PORT']}")
         Protection(lab, wire, window=WINDOW).up()
         ping(lab.a)
-        with pairs(lab, wire, programs, spread=shape is not BACKUP) as both, writing(both):
+        with pairs(lab, wire, programs, spread=shape is not BACKUP_VF) as both, writing(both):
             for what, event, cables in (
                     ("cable 0 cut", lambda: lab.cut(0), (1,)),
                     ("cable 0 plugged", lambda: lab.plug(0), CABLES),

@@ -10,13 +10,14 @@ b's UdpNoPorts says what was delivered, its drop counters by which name the rest
 
 import pytest
 
-from bondkit import (BACKUP, WINDOW, XOR, Delivery, activate, addresses, bonded, esp,
-                     knock, made, no_ports, ports, wait_whole)
+from bondkit import (BACKUP, BACKUP_VF, WINDOW, XOR, Delivery, activate, addresses, bond_seen,
+                     bonded, esp, helper, knock, made, no_ports, port_counter, ports, wait_whole)
 from kit import CABLES, Moved, Protection, ping, wait_answer
 
 pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
 
 N_REPLAYED = 12
+OWNER = 3
 
 
 @pytest.mark.parametrize("shape", [XOR, BACKUP], ids=str)
@@ -43,6 +44,35 @@ def test_a_recorded_frame_is_never_delivered_again(lab, wire, figures, shape):
         rekey(lab, sealed)
         record(lab, wire, sealed.out)
         replay(lab, figures, seen, CABLES, "after rekey")
+        wire.check_no_cleartext(addresses(lab))
+
+
+def test_the_active_port_owns_the_sa_and_hands_it_over(lab, wire):
+    """I3: the new port sends on at numbers the old one cannot have used.  I4: nor takes any."""
+    with bonded(lab, wire, BACKUP, peer=BACKUP_VF):
+        for host in lab.hosts.values():
+            activate(host, 0)
+        sealed = Protection(lab, wire, window=WINDOW).up()
+        wait_answer(lab.a, "an answer over cable 0")
+        ping(lab.a, count=5)
+        old = [f.raw for f in esp(wire, 0, "a", sealed.back.spi)]
+        last = sealed.out.state(lab.a)["oseq"]
+        assert last >= 6 and len(old) >= 6
+        for host in lab.hosts.values():
+            activate(host, 1)
+        wait_answer(lab.a, "an answer over cable 1")
+        assert len(esp(wire, 1)) >= 2
+        assert sealed.out.state(lab.a)["oseq"] >= last + 65536
+        assert bond_seen(lab.a)["n_handovers"] >= 2
+        assert [sa["placement"] for sa in helper(lab.a, "sas")] == [OWNER, OWNER]
+        # b's ports are of one adapter: nothing had to be handed over there.
+        assert bond_seen(lab.b)["n_handovers"] == 0
+        taken = sealed.back.state(lab.a)["packets"]
+        moved = port_counter(lab.a, 1, "ipsec_rx_drop_replay")
+        for raw in old:
+            lab.inject("a", 1, raw)
+        moved.wait("ipsec_rx_drop_replay", len(old))
+        assert sealed.back.state(lab.a)["packets"] == taken
         wire.check_no_cleartext(addresses(lab))
 
 

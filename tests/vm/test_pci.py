@@ -123,6 +123,7 @@ def test_sixteen_vfs_each_have_a_netdev_and_an_rdma_device(host):
     assert (netdevs(host), rdma_links(host)) == before
 
 
+@pytest.mark.dealt
 def test_all_vfs_come_and_go_ten_times(host):
     pf = adapter.load(host)[0]
     total = int(host.run(f"cat /sys/bus/pci/devices/{pf}/sriov_totalvfs").stdout)
@@ -228,6 +229,7 @@ def slab_objects(host):
     return {m[1]: int(m[2]) for m in re.finditer(r"^(\S*iroce\S*)\s+(\d+)", text, re.M)}
 
 
+@pytest.mark.dealt
 def test_twenty_loads_leave_no_netdev_pci_device_or_slab_object(host):
     adapter.load(host)
     unload(host)
