@@ -16,8 +16,6 @@ from kit import Flow, Moved, Protection, each, local_ip, ping, poll, xfrm_stat
 
 pytestmark = [pytest.mark.lab(scenario="bond-plain"), pytest.mark.dealt]
 
-
-
 # As fast as the host can, spread over both cables by their ports.
 FLOOD = """
 import socket
