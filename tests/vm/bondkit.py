@@ -144,12 +144,16 @@ def switch_on(host) -> None:
         "the helper has the bond")
 
 
+def set_rdma(host, dev: str) -> None:
+    """An RDMA device that has the bond's address, into the host's env."""
+    host.set_env({**host.env, "RDMADEV": dev,
+                  "GIDX": adapter.gid_index(host, dev, local_ip(host))})
+
+
 def use_rdma(lab) -> None:
-    """The RDMA device of each bond into the host's env."""
+    """The RDMA device of each bond."""
     for host in lab.hosts.values():
-        dev = adapter.rdma_of(host, BOND)
-        host.set_env({**host.env, "RDMADEV": dev,
-                      "GIDX": adapter.gid_index(host, dev, local_ip(host))})
+        set_rdma(host, adapter.rdma_of(host, BOND))
 
 
 def unprotect_bond(lab) -> None:

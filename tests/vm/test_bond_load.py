@@ -151,9 +151,8 @@ def test_64_tcp_flows_spread_over_both_cables(lab, wire, figures):
         moved = {host: Moved(host, sent) for host in lab.hosts.values()}
         with lab.b.spawn(["iperf3", "-s", "-1", "-B", local_ip(lab.b)]):
             lab.b.wait_port(5201)
-            lab.a.run(["iperf3", "-c", local_ip(lab.b), "-t", "4", "-P", str(STREAMS),
-                       "-b", "150K"],
-                      timeout=120)
+            lab.a.run(["iperf3", "-c", local_ip(lab.b), "-t", "2", "-P", str(STREAMS),
+                       "-b", "150K"], timeout=120)
         wire.check_no_cleartext(addresses(lab))
         for host in lab.hosts.values():
             counts = [len(esp(wire, c, host.name)) for c in CABLES]

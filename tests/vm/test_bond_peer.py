@@ -9,8 +9,9 @@ import json
 
 import pytest
 
-from bondkit import APART, STOCK, WINDOW, XOR, addresses, bonded, esp, ports, use_rdma
+from bondkit import APART, STOCK, WINDOW, XOR, addresses, bonded, esp, ports, set_rdma, use_rdma
 from kit import CABLES, Flow, Protection, end, local_ip, ping, wait_answer
+from lab import adapter
 from lab.perftest import bandwidth, pingpong
 
 pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
@@ -61,17 +62,44 @@ def test_rdma_rxe_on_a_stock_bond_and_one_device_over_two_ports_understand_each_
         lab.b.run("rdma link del rxe0; rmmod rdma_rxe", timeout=60)
 
 
+def an_sa_per_port(lab, wire):
+    """a sends through one on each cable; b's bond, which knows no ports, through one."""
+    sealed = Protection(lab, wire, window=WINDOW).up()
+    second = Flow(lab.a, lab.b, reqid=sealed.out.reqid, window=WINDOW)
+    wire.add_keys([second.sa])
+    for host in (lab.b, lab.a):
+        second.add_state(host)
+    wait_answer(lab.a)
+    wire.forget()
+    return sealed, second
+
+
+def test_rdma_rxe_on_a_stock_bond_and_one_of_two_adapters_understand_each_other(lab, wire, figures):
+    """An SA per port. A queue pair belongs to one adapter: the one that the stock bond sends to."""
+    with bonded(lab, wire, APART, peer=STOCK):
+        lab.b.run("modprobe rdma_rxe; rdma link add rxe0 type rxe netdev bond0")
+        sealed, second = an_sa_per_port(lab, wire)
+        ping(lab.a, count=3)
+        (cable,) = (c for c in CABLES if esp(wire, c, "b", sealed.back.spi))
+        set_rdma(lab.a, adapter.rdma_of(lab.a, ports(lab.a)[cable]))
+        set_rdma(lab.b, "rxe0")
+        wire.forget()
+        pingpong(end(lab.b), end(lab.a), iters=50)
+        for server, client in ((lab.a, lab.b), (lab.b, lab.a)):
+            bandwidth("ib_write_bw", end(server), end(client), 16384, 20, ["-q", "4"])
+        out = (sealed.out, second)[cable]
+        counts = [len(esp(wire, cable, "a", flow.spi)) for flow in (out, sealed.back)]
+        figures(f"rdma_rxe and an SA per port, cable {cable}: {counts[0]} + {counts[1]} frames")
+        wire.check_no_cleartext(addresses(lab))
+        assert wire.examine(cable).sealed_kinds["roce"] >= 2 * 50 + 2 * 4 * 20
+        lab.b.run("rdma link del rxe0; rmmod rdma_rxe", timeout=60)
+
+
 def test_a_stock_bond_with_software_esp_and_an_sa_per_port_understand_each_other(lab, wire,
                                                                                  figures):
     """A stock bond sees no ports in ESP: what it sends takes one cable, and our SA follows."""
     with bonded(lab, wire, APART, peer=STOCK):
-        sealed = Protection(lab, wire, window=WINDOW).up()
-        second = Flow(lab.a, lab.b, reqid=sealed.out.reqid, window=WINDOW)
-        wire.add_keys([second.sa])
-        for host in (lab.b, lab.a):
-            second.add_state(host)
-        wait_answer(lab.a)
-        wire.forget()
+        sealed, second = an_sa_per_port(lab, wire)
         tcp_both_ways(lab, figures, "an SA per port")
         wire.check_no_cleartext(addresses(lab))
         sent = {c: {f.spi for f in esp(wire, c, "a") if f.spi != sealed.back.spi} for c in CABLES}

@@ -227,7 +227,8 @@ static void *background(void *arg)
 		reap(s);
 		quit = s->stop || s->bad;
 		pthread_mutex_unlock(&s->lock);
-		nap(500);
+		/* And an emulated host has other things to do than to look for completions. */
+		nap(5000);
 	}
 	return NULL;
 }
