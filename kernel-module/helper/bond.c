@@ -146,6 +146,16 @@ static bool has_shape(const struct ipsec_roce_bond *bond)
 	return reason != IROCE_PLACE_MODE && reason != IROCE_PLACE_HASH;
 }
 
+/*
+ * RTNL: one at a time. 6.12's garbage collector and the flush can meet at a state that
+ * somebody still holds, and free it twice: leave the former nothing to do.
+ */
+static void flush_states(struct net_device *dev)
+{
+	xfrm_flush_gc();
+	xfrm_dev_state_flush(dev_net(dev), dev, true);
+}
+
 /* ---- hook ------------------------------------------------------------- */
 
 static int take_ports(struct ipsec_roce_bond *bond)
@@ -197,7 +207,7 @@ static void hook(struct net_device *dev)
 		return;
 	}
 	/* What the stock ops deleted, and somebody still holds, is to be freed by them. */
-	xfrm_dev_state_flush(dev_net(dev), dev, true);
+	flush_states(dev);
 	bond = kzalloc(sizeof(*bond), GFP_KERNEL);
 	if (!bond)
 		return;
@@ -249,7 +259,7 @@ static void unhook(struct ipsec_roce_bond *bond)
 	mutex_lock(&bond->lock);
 	bond->is_going = true;
 	mutex_unlock(&bond->lock);
-	xfrm_dev_state_flush(dev_net(dev), dev, true);
+	flush_states(dev);
 	xfrm_dev_policy_flush(dev_net(dev), dev, true);
 	/*
 	 * state_free may be under way, policies have a work: neither needs a lock of ours. A
@@ -257,7 +267,7 @@ static void unhook(struct ipsec_roce_bond *bond)
 	 */
 	while (!wait_event_timeout(bond->wait, list_empty_careful(&bond->sas) &&
 					       list_empty_careful(&bond->policies), HZ / 10))
-		xfrm_dev_state_flush(dev_net(dev), dev, true);
+		flush_states(dev);
 	cancel_delayed_work_sync(&bond->poll);
 	cancel_delayed_work_sync(&bond->seen_work);
 	drop_ports(bond);
@@ -384,12 +394,18 @@ void ipsec_roce_bond_exit(void)
 
 /* ---- events, RTNL ----------------------------------------------------- */
 
+/* Some that are not about to be freed anyway. */
 static bool has_sas(struct ipsec_roce_bond *bond)
 {
-	bool has;
+	const struct ipsec_roce_sa *sa;
+	bool has = false;
 
 	mutex_lock(&bond->lock);
-	has = !list_empty(&bond->sas);
+	list_for_each_entry(sa, &bond->sas, link) {
+		has = !READ_ONCE(sa->is_deleted);
+		if (has)
+			break;
+	}
 	mutex_unlock(&bond->lock);
 	return has;
 }
@@ -403,7 +419,7 @@ static void close_down(struct ipsec_roce_bond *bond, const char *why)
 	if (!has_sas(bond))
 		return;
 	netdev_warn(bond->dev, "ipsec_roce: %s: SAs deleted, traffic of policies is dropped\n", why);
-	xfrm_dev_state_flush(dev_net(bond->dev), bond->dev, true);
+	flush_states(bond->dev);
 }
 
 static void close_if_unfit(struct ipsec_roce_bond *bond)

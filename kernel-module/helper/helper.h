@@ -31,8 +31,10 @@
  *				state_add, state_free, policy_add; notifier; works.
  *	xfrm_state.lock (of x)	the kernel's: state_delete; atomic
  *	ipsec_roce_sa.lock	spinlock, BH disabled: which shadows a driver has. state_delete
- *	ipsec_roce_policy.lock	and policy_delete reach the ports under it, at once: when
- *				they return, no port begins to use the SA any more.
+ *	ipsec_roce_policy.lock	reaches the ports under it, as xfrm calls drivers, atomic;
+ *				policy_delete takes the shadows out under it and reaches
+ *				the ports without. When they return, no port begins to use
+ *				the SA, or closes for the policy, any more.
  *	xfrm_state.lock (of a shadow)	as the kernel's own calls hold it (delete, update_stats)
  *	ipsec_roce_bond.seen_lock	spinlock, BH disabled, innermost: what ingress.c notes
  *
@@ -390,6 +392,8 @@ int ipsec_roce_policy_join(struct ipsec_roce_policy *policy, struct ipsec_roce_p
 			   struct netlink_ext_ack *extack);
 /* Takes it away, once bonding cannot send through the port any more. RTNL, bond.lock. */
 void ipsec_roce_policy_leave(struct ipsec_roce_policy *policy, const struct ipsec_roce_port *port);
+/* It comes again: what it was to keep so long goes now. NULL: all devices. RTNL. */
+void ipsec_roce_policy_unpark(const struct net_device *dev);
 
 int ipsec_roce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack);
 void ipsec_roce_policy_delete(struct xfrm_policy *xp);

@@ -10,16 +10,19 @@
 
 #include "helper.h"
 
-/* Tells the driver, atomic. policy->lock, unless it is nobody else's. */
-static void shadow_delete(struct xfrm_policy *shadow)
+/*
+ * Tells the driver that it goes, and forgets it. In the context of xfrm's own policy_delete:
+ * without a lock, as drivers may sleep in it. It is nobody else's any more.
+ */
+static void shadow_destroy(struct xfrm_policy *shadow)
 {
 	const struct xfrmdev_ops *ops = shadow->xdo.dev->xfrmdev_ops;
 
-	if (shadow->walk.dead)
-		return;
 	shadow->walk.dead = 1;
 	if (ops->xdo_dev_policy_delete)
 		ops->xdo_dev_policy_delete(shadow);
+	/* Calls the driver's policy_free. */
+	xfrm_pol_put(shadow);
 }
 
 /* policy->lock */
@@ -87,11 +90,14 @@ int ipsec_roce_policy_join(struct ipsec_roce_policy *policy, struct ipsec_roce_p
 		return err;
 	}
 	spin_lock_bh(&policy->lock);
-	policy->shadow[port->index] = shadow;
-	/* Deleted while the driver was busy: it has not been told yet. */
-	if (policy->is_deleted)
-		shadow_delete(shadow);
+	if (!policy->is_deleted) {
+		policy->shadow[port->index] = shadow;
+		shadow = NULL;
+	}
 	spin_unlock_bh(&policy->lock);
+	/* Deleted while the driver was busy: it has not been told yet. */
+	if (shadow)
+		shadow_destroy(shadow);
 	return 0;
 }
 
@@ -105,13 +111,6 @@ static struct xfrm_policy *take(struct ipsec_roce_policy *policy, const struct i
 	policy->shadow[port->index] = NULL;
 	spin_unlock_bh(&policy->lock);
 	return shadow;
-}
-
-static void shadow_destroy(struct xfrm_policy *shadow)
-{
-	shadow_delete(shadow);
-	/* Calls the driver's policy_free. */
-	xfrm_pol_put(shadow);
 }
 
 static void leave(struct ipsec_roce_policy *policy, const struct ipsec_roce_port *port)
@@ -131,15 +130,22 @@ static void leave(struct ipsec_roce_policy *policy, const struct ipsec_roce_port
  */
 static LIST_HEAD(parked);
 
-static void free_parked(struct work_struct *work)
+void ipsec_roce_policy_unpark(const struct net_device *dev)
 {
 	struct xfrm_policy *shadow, *next;
 
-	rtnl_lock();
 	list_for_each_entry_safe(shadow, next, &parked, walk.all) {
+		if (dev && shadow->xdo.dev != dev)
+			continue;
 		list_del_init(&shadow->walk.all);
 		shadow_destroy(shadow);
 	}
+}
+
+static void free_parked(struct work_struct *work)
+{
+	rtnl_lock();
+	ipsec_roce_policy_unpark(NULL);
 	rtnl_unlock();
 }
 
@@ -252,6 +258,7 @@ int ipsec_roce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack
 void ipsec_roce_policy_delete(struct xfrm_policy *xp)
 {
 	struct ipsec_roce_policy *policy = (struct ipsec_roce_policy *)xp->xdo.offload_handle;
+	struct xfrm_policy *shadow[IROCE_REPL_PORTS_MAX];
 	u32 i;
 
 	if (!policy)
@@ -259,10 +266,13 @@ void ipsec_roce_policy_delete(struct xfrm_policy *xp)
 	xp->xdo.offload_handle = 0;
 	spin_lock_bh(&policy->lock);
 	policy->is_deleted = true;
-	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
-		if (policy->shadow[i])
-			shadow_delete(policy->shadow[i]);
+	memcpy(shadow, policy->shadow, sizeof(shadow));
+	memset(policy->shadow, 0, sizeof(policy->shadow));
 	spin_unlock_bh(&policy->lock);
+	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
+		if (shadow[i])
+			shadow_destroy(shadow[i]);
+	/* The last word: from here on it may be gone. */
 	queue_work(ipsec_roce_wq, &policy->free_work);
 }
 

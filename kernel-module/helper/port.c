@@ -134,6 +134,7 @@ int ipsec_roce_port_join(struct ipsec_roce_bond *bond, struct net_device *dev,
 	struct ipsec_roce_sa *sa;
 	int err;
 
+	ipsec_roce_policy_unpark(dev);
 	port = create(bond, dev, extack);
 	if (IS_ERR(port))
 		return PTR_ERR(port);

@@ -506,9 +506,13 @@ void ipsec_roce_state_delete(struct net_device *dev, struct xfrm_state *x)
 
 void ipsec_roce_state_free(struct net_device *dev, struct xfrm_state *x)
 {
-	struct ipsec_roce_bond *bond = ipsec_roce_bond_of(dev);
+	struct ipsec_roce_bond *bond;
 	struct ipsec_roce_sa *sa;
 
+	/* Larval: perhaps softirq, of a packet that found no SA and nobody to ask for one. */
+	if (!ipsec_roce_sa_of(x))
+		return;
+	bond = ipsec_roce_bond_of(dev);
 	if (!bond)
 		return;
 	mutex_lock(&bond->lock);

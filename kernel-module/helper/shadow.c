@@ -339,7 +339,7 @@ static bool is_telling(const struct ipsec_roce_sa *sa, const struct ipsec_roce_s
 	/* Inbound without a window there is nothing that the next port would have to know. */
 	if (sa->dir == IROCE_DIR_IN && !has_window(shadow->x))
 		return true;
-	return sa->placement == IROCE_PLACE_SHARED || shadow->port->engine;
+	return shadow->port->engine;
 }
 
 /*
