@@ -13,7 +13,7 @@ from kit import (Moved, Protection, end, local_ip, ping, queue_pairs, set_mtu, t
 from lab import perftest
 from lab.frames import Pcap
 
-pytestmark = pytest.mark.lab(scenario="vf")
+pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
 
 
 @pytest.fixture(params=[4, 6], ids=["ipv4", "ipv6"])

@@ -112,6 +112,7 @@ def test_a_cable_that_disappears_does_not_take_the_adapter_with_it(host):
 
 # ---- functions -----------------------------------------------------------------------------------
 
+@pytest.mark.dealt
 def test_sixteen_vfs_each_have_a_netdev_and_an_rdma_device(host):
     pf = adapter.load(host)[0]
     before = netdevs(host), rdma_links(host)

@@ -12,7 +12,7 @@ import pytest
 
 from kit import local_ip, unprotect
 
-pytestmark = pytest.mark.lab(scenario="vf")
+pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
 
 KEY = "/root/faults.key"
 MAX_REQUESTS = 300
