@@ -153,10 +153,10 @@ def ping(host, six: bool = False, count: int = 1, check: bool = True, size: int 
                      local_ip(host.peer, six)], check=check, timeout=60, **more)
 
 
-def wait_answer(host, what: str = "an answer", timeout: int = 40):
+def wait_answer(host, what: str = "an answer", timeout: int = 40, six: bool = False):
     """Pings the peer until it answers: what comes back after a change may need a packet to do so."""
-    done = host.run(["ping", "-c", "1", "-w", str(timeout), "-i", "0.2", local_ip(host.peer)],
-                    check=False, timeout=timeout + 40)
+    done = host.run(["ping", "-c", "1", "-w", str(timeout), "-i", "0.2",
+                     local_ip(host.peer, six)], check=False, timeout=timeout + 40)
     assert not done.rc, f"did not come within {timeout} s: {what}\n{done.output}"
 
 

@@ -12,7 +12,7 @@ import contextlib
 
 import pytest
 
-from kit import (Moved, Protection, end, ethtool, local_ip, ping, poll, queue_pairs,
+from kit import (wait_answer, Moved, Protection, end, ethtool, local_ip, ping, poll, queue_pairs,
                  restore_addresses, traffic, unprotect)
 from lab import LabError, perftest
 
@@ -25,7 +25,7 @@ PATIENT = {"timeout": 17, "retry": 7}
 @pytest.fixture(params=[4, 6], ids=["ipv4", "ipv6"])
 def sealed(request, lab, wire):
     protection = Protection(lab, wire, six=request.param == 6).up()
-    ping(lab.a, protection.six)
+    wait_answer(lab.a, six=protection.six)
     wire.forget()
     yield protection
     unprotect(lab)
