@@ -147,8 +147,9 @@ static bool has_shape(const struct ipsec_roce_bond *bond)
 }
 
 /*
- * RTNL: one at a time. 6.12's garbage collector and the flush can meet at a state that
- * somebody still holds, and free it twice: leave the former nothing to do.
+ * RTNL: one at a time. 6.12's garbage collector and the flush (xfrm_dev_state_flush(),
+ * xfrm_state_gc_task()) can meet at a state that is dead already, and free it twice: leave
+ * the former nothing to do. The same before xfrm's own flush, see NETDEV_GOING_DOWN below.
  */
 static void flush_states(struct net_device *dev)
 {
@@ -523,6 +524,10 @@ int ipsec_roce_bond_event(struct net_device *dev, unsigned long event)
 	case NETDEV_CHANGE:
 	case NETDEV_UP:
 		close_if_unfit(bond);
+		break;
+	/* At NETDEV_DOWN xfrm_dev_down() flushes, without waiting for what died before. */
+	case NETDEV_GOING_DOWN:
+		xfrm_flush_gc();
 		break;
 	case NETDEV_BONDING_FAILOVER:
 		mutex_lock(&bond->lock);

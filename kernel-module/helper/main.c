@@ -110,6 +110,7 @@ static int netdev_event(struct notifier_block *nb, unsigned long event, void *pt
 	case NETDEV_CHANGEINFODATA:
 	case NETDEV_CHANGE:
 	case NETDEV_UP:
+	case NETDEV_GOING_DOWN:
 	case NETDEV_BONDING_FAILOVER:
 		if (netif_is_bond_master(dev))
 			return ipsec_roce_bond_event(dev, event);
