@@ -17,7 +17,6 @@ from lab.perftest import End
 
 CABLES = (0, 1)
 
-
 # Emulated hosts share a machine with others: what a quiet one needs, times this.
 PATIENCE = 2
 
