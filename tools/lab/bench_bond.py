@@ -61,6 +61,9 @@ class Scale:
                 host.run(f"ip xfrm policy add src {IPS[src]} dst {IPS[dst]} dir {way} "
                          f"tmpl src {IPS[src]} dst {IPS[dst]} proto esp reqid 1 mode transport "
                          f"offload packet dev {BOND}")
+        # The first ones load modules.
+        for dev in (None, self.ports["a"][0]):
+            self.install(2, dev)
 
     def protect(self) -> None:
         """The SAs of the pings, new ones; all others are gone."""
