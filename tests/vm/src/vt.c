@@ -389,6 +389,8 @@ static int do_traffic(struct side *s, FILE *out, char **arg)
 
 static int do_traffic_stop(struct side *s, FILE *out, char **arg)
 {
+	struct ibv_qp_init_attr init;
+	struct ibv_qp_attr attr;
 	uint64_t good, bad;
 
 	(void)arg;
@@ -400,6 +402,9 @@ static int do_traffic_stop(struct side *s, FILE *out, char **arg)
 	pthread_mutex_lock(&s->lock);
 	s->has_worker = false;
 	for (int i = 0; s->in_flight && i < 40000; i++) {
+		/* A device that has gone completes nothing any more. */
+		if (!(i % 400) && ibv_query_qp(s->qp, &attr, IBV_QP_STATE, &init))
+			break;
 		reap(s);
 		nap(250);
 	}
