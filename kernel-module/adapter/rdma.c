@@ -30,6 +30,7 @@
 #include <linux/slab.h>
 #include <net/bonding.h>
 
+#include "core/placement.h"
 #include "roce.h"
 
 /*
@@ -98,31 +99,17 @@ static bool lag_is_wanted(const struct iroce_lag *lag)
 	return lag->has_shape && lag_n_funcs(lag) > 1;
 }
 
-static bool has_shape(const struct net_device *dev)
-{
-	const struct bonding *bond = netdev_priv(dev);
-
-	switch (BOND_MODE(bond)) {
-	case BOND_MODE_ACTIVEBACKUP:
-		return true;
-	case BOND_MODE_8023AD:
-	case BOND_MODE_XOR:
-		return bond->params.xmit_policy == BOND_XMIT_POLICY_LAYER34;
-	default:
-		return false;
-	}
-}
-
 /* Looks at what the bond is now, and at its ports. */
 static void lag_look(struct iroce_lag *lag)
 {
+	const struct bonding *b = netdev_priv(lag->bond);
 	const struct iroce_adapter *adapter = NULL;
 	struct net_device *lower;
 	unsigned int n = 0;
 	struct list_head *iter;
 	u32 cables = 0;
 
-	lag->has_shape = has_shape(lag->bond);
+	lag->has_shape = iroce_bond_has_shape(BOND_MODE(b), b->params.xmit_policy);
 	lag->is_unfit = false;
 	lag->is_broken = false;
 	netdev_for_each_lower_dev(lag->bond, lower, iter) {

@@ -4,5 +4,5 @@
 iroce-core-objs := core/roce.o core/icrc.o core/esp.o core/replay.o \
 		   core/flow.o core/selector.o core/sad.o core/spd.o core/lag.o
 
-# Bonds: where an SA may live, and when it moves. For the helper; the adapter needs none of it.
+# Bonds: where an SA may live, and when it moves. Only the helper needs these.
 repl-core-objs := core/placement.o core/repl.o

@@ -14,6 +14,7 @@
 #ifndef IROCE_CORE_PLACEMENT_H
 #define IROCE_CORE_PLACEMENT_H
 
+#include <linux/if_bonding.h>
 #include "sad.h"
 
 enum iroce_placement {
@@ -31,6 +32,29 @@ enum iroce_bond_mode {
 	IROCE_BOND_XOR,
 	IROCE_BOND_N
 };
+
+/* enum iroce_bond_mode of a BOND_MODE_*. */
+static inline u8 iroce_bond_mode(unsigned int mode)
+{
+	switch (mode) {
+	case BOND_MODE_ACTIVEBACKUP:
+		return IROCE_BOND_ACTIVE_BACKUP;
+	case BOND_MODE_8023AD:
+		return IROCE_BOND_8023AD;
+	case BOND_MODE_XOR:
+		return IROCE_BOND_XOR;
+	default:
+		return IROCE_BOND_OTHER;
+	}
+}
+
+/* Has a flow a port of its own? @mode and @xmit_policy: BOND_MODE_*, BOND_XMIT_POLICY_*. */
+static inline bool iroce_bond_has_shape(unsigned int mode, unsigned int xmit_policy)
+{
+	return mode == BOND_MODE_ACTIVEBACKUP ||
+	       ((mode == BOND_MODE_8023AD || mode == BOND_MODE_XOR) &&
+		xmit_policy == BOND_XMIT_POLICY_LAYER34);
+}
 
 enum iroce_place_reason {
 	IROCE_PLACE_OK,

@@ -97,27 +97,13 @@ int ipsec_roce_bond_check(const struct ipsec_roce_bond *bond, struct netlink_ext
 	return 0;
 }
 
-static u8 mode_of(const struct bonding *b)
-{
-	switch (BOND_MODE(b)) {
-	case BOND_MODE_ACTIVEBACKUP:
-		return IROCE_BOND_ACTIVE_BACKUP;
-	case BOND_MODE_8023AD:
-		return IROCE_BOND_8023AD;
-	case BOND_MODE_XOR:
-		return IROCE_BOND_XOR;
-	default:
-		return IROCE_BOND_OTHER;
-	}
-}
-
 void ipsec_roce_bond_facts(const struct ipsec_roce_bond *bond, struct iroce_place_facts *facts)
 {
 	const struct bonding *b = netdev_priv(bond->dev);
 	const void *engine = NULL;
 	u32 i;
 
-	facts->mode = mode_of(b);
+	facts->mode = iroce_bond_mode(BOND_MODE(b));
 	facts->is_layer34 = b->params.xmit_policy == BOND_XMIT_POLICY_LAYER34;
 	facts->wish = bond->wish;
 	facts->has_offload = true;
@@ -134,16 +120,11 @@ void ipsec_roce_bond_facts(const struct ipsec_roce_bond *bond, struct iroce_plac
 	}
 }
 
-/* Of a mode and hash policy in which a flow has a port of its own? */
 static bool has_shape(const struct ipsec_roce_bond *bond)
 {
-	struct iroce_place_facts facts = { .dir = IROCE_DIR_IN };
-	enum iroce_place_reason reason;
-	enum iroce_placement placement;
+	const struct bonding *b = netdev_priv(bond->dev);
 
-	ipsec_roce_bond_facts(bond, &facts);
-	reason = iroce_place(&facts, &placement);
-	return reason != IROCE_PLACE_MODE && reason != IROCE_PLACE_HASH;
+	return iroce_bond_has_shape(BOND_MODE(b), b->params.xmit_policy);
 }
 
 /*
@@ -273,8 +254,8 @@ static void unhook(struct ipsec_roce_bond *bond)
 	cancel_delayed_work_sync(&bond->seen_work);
 	drop_ports(bond);
 	WRITE_ONCE(dev->xfrmdev_ops, bond->stock_ops);
-	if (dev->reg_state == NETREG_REGISTERED && mode_of(netdev_priv(dev)) !=
-						   IROCE_BOND_ACTIVE_BACKUP) {
+	if (dev->reg_state == NETREG_REGISTERED &&
+	    BOND_MODE((struct bonding *)netdev_priv(dev)) != BOND_MODE_ACTIVEBACKUP) {
 		dev->wanted_features &= ~NETIF_F_HW_ESP;
 		iroce_compat_update_features(dev);
 	}

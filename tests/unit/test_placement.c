@@ -139,6 +139,29 @@ static void facts_without_sense_are_refused(void **state)
 	assert_string_equal(iroce_placement_name(IROCE_PLACE_PER_PORT), "per-port");
 }
 
+/* The numbers are those of <linux/if_bonding.h>, which the kernel and rtnetlink speak. */
+static void only_a_bond_without_shape_is_refused_for_its_mode_or_hash(void **state)
+{
+	enum iroce_place_reason r;
+	enum iroce_placement p;
+
+	(void)state;
+	for (unsigned int mode = BOND_MODE_ROUNDROBIN; mode <= BOND_MODE_ALB + 1; mode++)
+		for (unsigned int hash = 0; hash <= BOND_XMIT_POLICY_VLAN_SRCMAC; hash++) {
+			u32 layer34 = hash == BOND_XMIT_POLICY_LAYER34 ? 2 : 0;
+			struct iroce_place_facts f =
+				facts(iroce_bond_mode(mode), IROCE_DIR_IN, 0, 13 | layer34);
+
+			r = iroce_place(&f, &p);
+			assert_int_not_equal(r, IROCE_PLACE_BAD);
+			assert_int_equal(iroce_bond_has_shape(mode, hash),
+					 r != IROCE_PLACE_MODE && r != IROCE_PLACE_HASH);
+		}
+	assert_true(iroce_bond_has_shape(BOND_MODE_8023AD, BOND_XMIT_POLICY_LAYER34));
+	assert_false(iroce_bond_has_shape(BOND_MODE_8023AD, BOND_XMIT_POLICY_LAYER2));
+	assert_true(iroce_bond_has_shape(BOND_MODE_ACTIVEBACKUP, BOND_XMIT_POLICY_LAYER2));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +169,7 @@ int main(void)
 		cmocka_unit_test(choice_is_the_one_of_the_design),
 		cmocka_unit_test(what_would_repeat_a_nonce_is_refused_by_its_name),
 		cmocka_unit_test(facts_without_sense_are_refused),
+		cmocka_unit_test(only_a_bond_without_shape_is_refused_for_its_mode_or_hash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

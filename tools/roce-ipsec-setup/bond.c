@@ -123,19 +123,6 @@ int bond_find_remains(struct setup *s, struct tunnel *t)
 
 /* ---- placement ---- */
 
-static uint8_t mode_of(const struct ipsec_roce_link *link)
-{
-	switch (link->bond_mode) {
-	case BOND_MODE_ACTIVEBACKUP:
-		return IROCE_BOND_ACTIVE_BACKUP;
-	case BOND_MODE_8023AD:
-		return IROCE_BOND_8023AD;
-	case BOND_MODE_XOR:
-		return IROCE_BOND_XOR;
-	}
-	return IROCE_BOND_OTHER;
-}
-
 static int facts_read(struct setup *s, const struct tunnel *t, const struct bond_view *b,
 		      struct iroce_place_facts *facts)
 {
@@ -145,7 +132,7 @@ static int facts_read(struct setup *s, const struct tunnel *t, const struct bond
 	if (err)
 		return library_fail(s, err);
 	*facts = (struct iroce_place_facts){
-		.mode = mode_of(&link),
+		.mode = iroce_bond_mode(link.bond_mode),
 		.dir = IROCE_DIR_OUT,
 		.wish = (u8)b->info.placement,
 		.n_ports = b->port_count,
