@@ -101,6 +101,11 @@ def address(host, net: int) -> str:
 TAKE_DOWN = """
 ip xfrm policy flush; ip xfrm state flush
 ip link del bond0 2>/dev/null
+# sriov_disable() sleeps for a second: at all PFs at once.
+for vfs in /sys/bus/pci/drivers/iroce/*/sriov_numvfs; do
+	[ ! -e $vfs ] || echo 0 > $vfs &
+done
+wait
 for module in ipsec_roce iroce ipsec_roce_engine bonding; do
 	for i in $(seq 50); do
 		grep -q "^$module " /proc/modules || break
@@ -219,19 +224,12 @@ def bond_seen(host) -> dict:
     return bond
 
 
-def port_counters(host) -> Moved:
-    """ipsec_tx_pkts of each port."""
+def port_counters(host, name: str = "ipsec_tx_pkts") -> Moved:
+    """One of ethtool's counters, of each port by its name."""
     def read(there):
-        return {dev: int(there.run(f"ethtool -S {dev} | sed -n 's/ *ipsec_tx_pkts: //p'").stdout)
+        return {dev: int(there.run(f"ethtool -S {dev} | sed -n 's/ *{name}: //p'").stdout)
                 for dev in ports(there)}
     return Moved(host, read)
-
-
-def port_counter(host, port: int, name: str) -> Moved:
-    """One of ethtool's counters of a port."""
-    dev = ports(host)[port]
-    return Moved(host, lambda there: {name: int(
-        there.run(f"ethtool -S {dev} | sed -n 's/ *{name}: //p'").stdout)})
 
 
 def refusal(host, flow) -> str:

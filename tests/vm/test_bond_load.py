@@ -11,7 +11,7 @@ mode changes at a, and b loses its helper.  The nonce oracle goes over all of it
 import pytest
 
 from bondkit import (BACKUP, LACP, WINDOW, XOR, Load, addresses, bond_seen, bonded, esp,
-                     link_failures, ports, wait_whole)
+                     link_failures, port_counters, ports, wait_whole)
 from kit import CABLES, Moved, Protection, each, local_ip, poll, xfrm_stat
 
 pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
@@ -142,13 +142,9 @@ sys.exit(ip.wait())"""
 
 
 def test_64_tcp_flows_spread_over_both_cables(lab, wire, figures):
-    def sent(host):
-        return {dev: int(host.run(f"ethtool -S {dev} | sed -n 's/ *ipsec_tx_pkts: //p'").stdout)
-                for dev in ports(host)}
-
     with bonded(lab, wire, XOR):
         sealed = Protection(lab, wire, window=WINDOW).up()
-        moved = {host: Moved(host, sent) for host in lab.hosts.values()}
+        moved = {host: port_counters(host) for host in lab.hosts.values()}
         with lab.b.spawn(["iperf3", "-s", "-1", "-B", local_ip(lab.b)]):
             lab.b.wait_port(5201)
             lab.a.run(["iperf3", "-c", local_ip(lab.b), "-t", "2", "-P", str(STREAMS),

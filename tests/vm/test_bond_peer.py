@@ -56,8 +56,8 @@ def rdma_rxe(host):
     try:
         yield
     except AssertionError as err:
-        seen = host.run("rdma statistic show link rxe0; grep -v '[[:space:]]0$' /proc/net/xfrm_stat; "
-                        "tc -s qdisc; ip neigh; dmesg | tail -n 20", check=False).stdout
+        seen = host.run("""rdma statistic show link rxe0; grep -v '[[:space:]]0$' /proc/net/xfrm_stat
+            tc -s qdisc; ip neigh; dmesg | tail -n 20""", check=False).stdout
         raise AssertionError(f"{err}\nhost {host.name}:\n{seen}") from err
     finally:
         host.run("rdma link del rxe0; rmmod rdma_rxe", timeout=60)

@@ -11,7 +11,7 @@ import contextlib
 
 import pytest
 
-from bondkit import (WINDOW, carried, check_only_esp, port_counter, ports, rdma_links,
+from bondkit import (WINDOW, carried, check_only_esp, port_counters, ports, rdma_links,
                      unprotect_bond)
 from kit import (Flow, Moved, Protection, Vt, each, end, hw_counters, local_ip, ping, poll,
                  queue_pairs)
@@ -206,9 +206,9 @@ def test_a_bond_that_is_down_neither_sends_nor_takes_and_goes_on_when_it_is_up(l
     """Its ports stay up all the while. In the clear: offloaded SAs go with the link."""
     with pairs(lab, wire, programs, 4, spread=False) as both, writing(both):
         def refused():
-            return sum(n for port in (0, 1) for n in there[port].now().values())
+            return sum(there.now().values())
 
-        there = [port_counter(lab.b, port, "rx_drop_bond_down") for port in (0, 1)]
+        there = port_counters(lab.b, "rx_drop_bond_down")
         lab.b.run("ip link set bond0 down")
         poll(lambda: refused() > 0, 20, "refused, and counted")
         sent, before = Moved(lab.b, hw_counters), refused()
@@ -241,10 +241,10 @@ def test_what_one_port_protects_no_other_port_sends_or_takes_in_clear(lab, wire,
         wire.forget()
         with contextlib.ExitStack() as stack:
             both = [stack.enter_context(queue_pairs(lab, programs)) for _ in range(6)]
-            closed = port_counter(lab.a, 1, "tx_drop_closed")
+            closed = port_counters(lab.a, "tx_drop_closed")
             for a, b in both:
                 a.ask(f"traffic 512 {b.target()}")
-            closed.wait("tx_drop_closed")
+            closed.wait(ports(lab.a)[1])
             assert not [f for f in wire.frames() if f.kind == "roce"]
             for a, b in both:
                 check_forged_write_is_refused(lab, a, b, cable=1)
@@ -255,9 +255,9 @@ def test_what_one_port_protects_no_other_port_sends_or_takes_in_clear(lab, wire,
 def check_forged_write_is_refused(lab, a, b, cable):
     forger = Forger(lab, a, b)
     b.ask("fill 0x5a")
-    before, moved = b.ask("sum")["sum"], port_counter(lab.b, cable, "rx_drop_unsealed")
+    before, moved = b.ask("sum")["sum"], port_counters(lab.b, "rx_drop_unsealed")
     # Whatever b takes for the next PSN, one of these is it.
     for psn in range(forger.psn() - 4, forger.psn() + 8):
         lab.inject("b", cable, frames.ip_frame(*forger.macs, forger.write(psn & 0xFFFFFF)))
-    moved.wait("rx_drop_unsealed", 12)
+    moved.wait(ports(lab.b)[cable], 12)
     assert b.ask("sum")["sum"] == before, "memory was written to"

@@ -11,7 +11,7 @@ b's UdpNoPorts says what was delivered, its drop counters by which name the rest
 import pytest
 
 from bondkit import (BACKUP, BACKUP_VF, WINDOW, XOR, Delivery, activate, addresses, bond_seen,
-                     bonded, esp, helper, knock, made, no_ports, port_counter, ports, wait_whole)
+                     bonded, esp, helper, knock, made, no_ports, port_counters, ports, wait_whole)
 from kit import CABLES, Moved, Protection, ping, wait_answer
 
 pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
@@ -68,10 +68,10 @@ def test_the_active_port_owns_the_sa_and_hands_it_over(lab, wire):
         # b's ports are of one adapter: nothing had to be handed over there.
         assert bond_seen(lab.b)["n_handovers"] == 0
         taken = sealed.back.state(lab.a)["packets"]
-        moved = port_counter(lab.a, 1, "ipsec_rx_drop_replay")
+        moved = port_counters(lab.a, "ipsec_rx_drop_replay")
         for raw in old:
             lab.inject("a", 1, raw)
-        moved.wait("ipsec_rx_drop_replay", len(old))
+        moved.wait(ports(lab.a)[1], len(old))
         assert sealed.back.state(lab.a)["packets"] == taken
         wire.check_no_cleartext(addresses(lab))
 
