@@ -51,9 +51,10 @@ static inline u8 iroce_bond_mode(unsigned int mode)
 /* Has a flow a port of its own? @mode and @xmit_policy: BOND_MODE_*, BOND_XMIT_POLICY_*. */
 static inline bool iroce_bond_has_shape(unsigned int mode, unsigned int xmit_policy)
 {
-	return mode == BOND_MODE_ACTIVEBACKUP ||
-	       ((mode == BOND_MODE_8023AD || mode == BOND_MODE_XOR) &&
-		xmit_policy == BOND_XMIT_POLICY_LAYER34);
+	u8 kind = iroce_bond_mode(mode);
+
+	return kind == IROCE_BOND_ACTIVE_BACKUP ||
+	       (kind != IROCE_BOND_OTHER && xmit_policy == BOND_XMIT_POLICY_LAYER34);
 }
 
 enum iroce_place_reason {
