@@ -130,7 +130,8 @@ def test_connections_in_clear_come_only_after_the_operator_opened_the_device(lab
 def test_no_plaintext_when_the_link_goes_down_and_up(lab, wire, programs, sealed):
     """NETDEV_DOWN makes the kernel's core flush the offloaded SAs and policies."""
     dev = lab.a.env["NETDEV"]
-    with load(lab, programs, sealed.six, timeout=17, retry=7) as (a, b):
+    # They have to outlive that, or there would be nothing that could leak.
+    with load(lab, programs, sealed.six) as (a, b):
         lab.a.run(f"ip link set {dev} down")
         poll(lambda: "proto esp" not in lab.a.run("ip xfrm state").stdout, 10, "the core's flush")
         lab.a.run(f"ip link set {dev} up")
