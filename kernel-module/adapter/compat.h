@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Differences between the kernels we build for (6.12 LTS .. 7.2): the only file
- * that looks at LINUX_VERSION_CODE. Each helper is named after what its caller
+ * Differences between the kernels we build for: the only file that looks at
+ * LINUX_VERSION_CODE, and that names a series. Each helper is named after what its caller
  * wants, in the words of the newer kernel where there is a choice.
  */
 #ifndef IROCE_COMPAT_H
@@ -12,6 +12,18 @@
 #include <linux/pci.h>
 #include <linux/version.h>
 #include <net/xfrm.h>
+
+/* The series that all tests have passed on: from, and up to. */
+#define IROCE_TRIED_FROM	KERNEL_VERSION(6, 12, 0)
+#define IROCE_TRIED_UP_TO	KERNEL_VERSION(7, 3, 255)
+
+#if LINUX_VERSION_CODE < IROCE_TRIED_FROM
+#error "roce-ipsec wants Linux 6.12 or later: packet offload in the form that it has since then"
+#elif LINUX_VERSION_CODE > IROCE_TRIED_UP_TO
+/* No warning: a new kernel that works is no fault of anybody's build. */
+#pragma message("roce-ipsec: tried up to Linux 7.3, this kernel is newer")
+#endif
+
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
 #include <net/netdev_lock.h>
 #endif

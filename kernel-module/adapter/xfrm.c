@@ -291,7 +291,7 @@ static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_s
 	if (x->xso.flags & XFRM_DEV_OFFLOAD_FLAG_ACQ)
 		return 0;
 
-	/* 6.12's own bonding calls its port while the state still names the bond as real_dev. */
+	/* An older kernel's own bonding calls its port while the state still names the bond as real_dev. */
 	if (!iroce_is_func(dev)) {
 		NL_SET_ERR_MSG_MOD(extack, "Bonds need ipsec_roce.ko to offload: modprobe ipsec_roce");
 		return -EINVAL;
@@ -357,7 +357,7 @@ static void state_free(struct net_device *dev, struct xfrm_state *x)
 
 	/*
 	 * Who reads the handle later finds none, who did before is in an RCU section: see
-	 * iroce_sa_put(). 6.12's garbage collector and its NETDEV_DOWN flush may both be here
+	 * iroce_sa_put(). An older kernel's garbage collector and its NETDEV_DOWN flush may both be here
 	 * with the same state (7.x has xfrm_state_gc_mutex): one of them gets the SA.
 	 */
 	sa = (struct iroce_sa *)xchg(&x->xso.offload_handle, 0);

@@ -114,7 +114,7 @@ def test_icrc_covers_what_routers_leave_alone(six):
         assert frames.icrc_is_right(bytes(other)) == (at in may_change), f"byte {at}"
 
 
-# Sent by stock rdma_rxe of Debian's 6.12: an acknowledgement over IPv4, a send over IPv6.
+# Sent by stock rdma_rxe of Debian's stable kernel: an acknowledgement over IPv4, a send over IPv6.
 RXE = ("4500003048fd40004011c66ac0a8d502c0a8d501c14412b7001c00001100ffff0000001200c535f91f0000015bb9"
        "91f1",
        "6000000000281140fd000009000000000000000000000001fd000009000000000000000000000002d53312b70028"

@@ -14,8 +14,10 @@ captures and the consoles have been read; both fail the test that was running.  
 test failed, or that a test declares spoilt, is booted afresh for the next one.
 """
 
+import json
 import os
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -25,22 +27,25 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from lab import Lab, guestbuild, image  # noqa: E402
+from lab import Lab, guestbuild, image, kernels  # noqa: E402
+from lab.config import ROLES, cache_root  # noqa: E402
 from lab.progress import Progress  # noqa: E402
 from kit import Wire  # noqa: E402
 
-KERNELS = ("6.12", "7.2")
 SCENARIO_ORDER = ("vf", "ipsec", "bond", "bond-plain", "adapters", "rxe", "bare")
 CABLE_MTU = 9000
 FIGURES: list[str] = []
+# Seconds of each test by phase, and of the labs booted for it (tests/README.md).
+TIMES: dict[str, dict[str, float]] = {}
+BOOTS: list[tuple[str, float]] = []
 LAB_NAME = os.environ.get("ROCE_IPSEC_LAB_NAME") or "test"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--kernel", action="append", choices=KERNELS,
-                     help="run on this kernel only (may be given twice)")
-    parser.addoption("--lane", choices=KERNELS,
-                     help="of what would run on both kernels, this one's part")
+    parser.addoption("--kernel", action="append", choices=ROLES,
+                     help="run on this kernel only (may be given twice; default: all in the cache)")
+    parser.addoption("--lane", choices=ROLES,
+                     help="of what would run on all kernels, this one's part")
     parser.addoption("--all", action="store_true",
                      help="every combination of parameters on every kernel")
     parser.addoption("--cpus", type=int, metavar="N",
@@ -57,8 +62,10 @@ def pytest_configure(config):
 
 def pytest_generate_tests(metafunc):
     if "kernel" in metafunc.fixturenames:
-        kernels = metafunc.config.getoption("kernel") or list(KERNELS)
-        metafunc.parametrize("kernel", kernels, scope="session")
+        roles = metafunc.config.getoption("kernel")
+        if not roles:
+            roles = [r for r in ROLES if kernels.find(image.find(), r)] or ROLES[:1]
+        metafunc.parametrize("kernel", roles, scope="session")
 
 
 def _wanted(item):
@@ -81,20 +88,22 @@ def _deal(items):
         families.setdefault((item.module, item.originalname), []).append((kernel, case, item))
     dealt = []
     for (_, name), members in families.items():
-        kernels = sorted({kernel for kernel, _, _ in members if kernel})
+        roles = [role for role in ROLES if role in {kernel for kernel, _, _ in members}]
         cases = list(dict.fromkeys(case for _, case, _ in members))
         seen: set = set()
         chosen = [case for case in cases
                   if not case or (set(case) - seen and not seen.update(case))]
         turn = zlib.crc32(name.encode())
         for kernel, case, item in members:
-            if kernel is None or len(kernels) < 2:
+            if kernel is None:
                 wanted = True
+            elif len(roles) < 2:
+                wanted = case in chosen
             elif len(chosen) == 1 and not item.get_closest_marker("dealt"):
                 wanted = case == chosen[0]
             else:
-                wanted = case in chosen and kernels.index(kernel) == (
-                    (chosen.index(case) + turn) % len(kernels))
+                wanted = case in chosen and roles.index(kernel) == (
+                    (chosen.index(case) + turn) % len(roles))
             if wanted:
                 dealt.append(item)
     return dealt
@@ -115,13 +124,13 @@ def pytest_collection_modifyitems(config, items):
         _keep(config, items, _deal(items))
     lane = config.getoption("--lane")
     if lane:
-        _keep(config, items, [i for i in items if (_kernel(i) or KERNELS[0]) == lane])
+        _keep(config, items, [i for i in items if (_kernel(i) or ROLES[0]) == lane])
 
     def order(item):
         wanted = _wanted(item)
         if not wanted or "kernel" not in item.fixturenames:
             return (-1, 0, False, "", 0)
-        return (KERNELS.index(_kernel(item)), SCENARIO_ORDER.index(wanted[0]), wanted[1],
+        return (ROLES.index(_kernel(item)), SCENARIO_ORDER.index(wanted[0]), wanted[1],
                 *item.location[:2])
 
     items.sort(key=order)
@@ -131,6 +140,7 @@ def pytest_collection_modifyitems(config, items):
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     setattr(item, f"report_{report.when}", report)
+    TIMES.setdefault(item.nodeid, {})[report.when] = report.duration
 
 
 class Keeper:
@@ -151,8 +161,10 @@ class Keeper:
             self.wire.skip()
         if self.key != key:
             self.close()
+            begin = time.monotonic()
             self.lab = Lab.up(kernel=kernel, scenario=scenario, mtu=CABLE_MTU, name=LAB_NAME,
                               cpus=self.cpus, progress=self.progress)
+            BOOTS.append((f"{kernel} {scenario}", time.monotonic() - begin))
             self.key = key
             self.wire = Wire(self.lab)
         return self.lab
@@ -221,10 +233,30 @@ def figures(request):
 
 
 def pytest_terminal_summary(terminalreporter):
+    show_times(terminalreporter)
     if FIGURES:
         terminalreporter.section("figures")
         for line in FIGURES:
             terminalreporter.write_line(line)
+
+
+def show_times(terminalreporter):
+    """Where the time went: by file, and the boots."""
+    terminalreporter.section("time, seconds: set-up, test, judging after it")
+    files: dict[str, list[float]] = {}
+    for nodeid, phases in TIMES.items():
+        row = files.setdefault(nodeid.split("::")[0].rpartition("/")[2], [0, 0, 0, 0])
+        for at, when in enumerate(("setup", "call", "teardown")):
+            row[at] += phases.get(when, 0)
+        row[3] += 1
+    for name, row in sorted(files.items(), key=lambda item: -sum(item[1][:3])):
+        terminalreporter.write_line(f"{name:28} {row[3]:4.0f} tests {row[0]:7.1f} {row[1]:7.1f} "
+                                    f"{row[2]:7.1f}")
+    for name in dict.fromkeys(name for name, _ in BOOTS):
+        took = [seconds for other, seconds in BOOTS if other == name]
+        terminalreporter.write_line(f"labs of {name}: {len(took)} in {sum(took):.1f} s")
+    with open(cache_root() / "logs" / f"times-{LAB_NAME}.json", "w", encoding="ascii") as file:
+        json.dump({"tests": TIMES, "labs": BOOTS}, file, indent=1)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def name_of(combination):
 
 def is_for(kernel, number, program, way):
     """Half of the combinations of each program and direction on each kernel; together all."""
-    return (number + list(PROGRAMS).index(program) + way) % 2 == (kernel == "7.2")
+    return (number + list(PROGRAMS).index(program) + way) % 2 == (kernel == "newest")
 
 
 @pytest.fixture

@@ -298,7 +298,7 @@ def test_it_may_be_hurt_at_any_request(clean, kernel, request, script, how):
     host = clean.a
     host.run(f"roce-ipsec-setup genkey {FAULTS_KEY}")
     first, step = (1, 1) if request.config.getoption("--all") else \
-        (7 + 3 * (kernel != "6.12"), FAULT_STEP)
+        (7 + 3 * (kernel != "stable"), FAULT_STEP)
     run_all(host, script, how, first, step, ports(host))
 
 

@@ -116,7 +116,7 @@ def try_all(lab, kernel, request):
 
     def run(script, how):
         # Not the same requests on both kernels.
-        first, step = (1, 1) if request.config.getoption("--all") else (1 + (kernel != "6.12"), STEP)
+        first, step = (1, 1) if request.config.getoption("--all") else (1 + (kernel != "stable"), STEP)
         run_all(host, script, how, first, step)
 
     yield run

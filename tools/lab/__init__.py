@@ -16,7 +16,7 @@ Use:
 
     from lab import Lab
 
-    with Lab.up(kernel="6.12", scenario="ipsec", mtu=1500) as lab:
+    with Lab.up(kernel="stable", scenario="ipsec", mtu=1500) as lab:
         a, b = lab.a, lab.b
         a.run("ping -c1 -W5 192.168.200.2")             # str: through sh -c; list: argv
         r = a.run(["ibv_devices"], check=False, timeout=30)
@@ -34,9 +34,10 @@ Use:
     # leaving the block stops the hosts; lab.faults (list of str) tells what the consoles
     # reported, and LabFault is raised when there was something and no other exception is under way
 
-Lab.up(kernel="6.12", scenario="bare", mtu=1500, name=None, cpus=None, memory=None, debug=True,
+Lab.up(kernel="stable", scenario="bare", mtu=1500, name=None, cpus=None, memory=None, debug=True,
        build=True, progress=None)
     boots a lab; name defaults to $ROCE_IPSEC_LAB_NAME or "lab".  debug: slab poisoning, KFENCE.
+    kernel: "stable", "newest", or a series that one of them is of; lab.kernel is the role.
 Lab.attach(name=None)           the lab that somebody else (`roce-ipsec-lab up`) started
 lab.hosts                       {"a": Host, "b": Host}; also lab.a, lab.b, lab.host("a")
 lab.kernel, lab.scenario, lab.mtu, lab.state (Path of the state folder)

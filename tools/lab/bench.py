@@ -30,8 +30,8 @@ import sys
 import time
 from pathlib import Path
 
-from . import adapter, bench_bond, guestbuild, image, judge, perftest
-from .config import KERNELS, LabError, source_root
+from . import adapter, bench_bond, guestbuild, image, judge, kernels, perftest, tools
+from .config import LabError, source_root
 from .frames import Pcap
 from .labs import Lab
 from .perftest import End
@@ -181,7 +181,8 @@ class Bench:
 
     def rfc4106_rate(self, kernel: str) -> dict[int, float]:
         """Bytes -> Gb/s on one CPU of host a while host b is idle."""
-        path = guestbuild.module(image.find(), kernel, source_root() / "tests/bench/rfc4106_rate",
+        img = image.ensure(self.progress)
+        path = guestbuild.module(img, kernels.choose(img, kernel, self.progress), source_root() / "tests/bench/rfc4106_rate",
                                  "rfc4106_rate")
         host = self.lab.a
         host.put(path, "/tmp/rfc4106_rate.ko")
@@ -252,7 +253,7 @@ def ratio(results: dict, mtu: int) -> float:
 
 
 def environment(lab) -> dict:
-    qemu = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True,
+    qemu = subprocess.run([*tools.qemu(image.find()), "--version"], capture_output=True, text=True,
                           check=False).stdout.split("\n")[0]
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
         model = next((ln.split(":")[1].strip() for ln in info if ln.startswith("model name")), "")
@@ -262,7 +263,7 @@ def environment(lab) -> dict:
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("--kernel", choices=KERNELS, default=KERNELS[0])
+    kernels.add_option(parser)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--bw-iters", type=int, default=300, metavar="N",
                         help="64 KB writes per measurement (default: 300)")

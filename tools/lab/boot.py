@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import lzma
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 from . import cache as folders
 from . import chroot
-from .config import LabError, digest_files
+from .config import digest_files
 from .image import GUEST, Image
+from .kernels import Kernel
 
 # In this order, each after what it depends on.
 # The second line is what a real host's CPU would have brought in by udev's coldplug.
@@ -28,9 +28,8 @@ KEEP_OLD = 1
 SOURCES = ["initramfs-init", "init", "agent.c"]
 
 
-def _module_order(root: Path, release: str) -> list[str]:
-    """Paths below /lib/modules/RELEASE, dependencies first."""
-    base = root / "usr/lib/modules" / release
+def _module_order(base: Path) -> list[str]:
+    """Paths below a kernel's modules, dependencies first."""
     deps: dict[str, list[str]] = {}
     paths: dict[str, str] = {}
     for line in (base / "modules.dep").read_text().splitlines():
@@ -52,23 +51,23 @@ def _module_order(root: Path, release: str) -> list[str]:
     return order
 
 
-def ensure(image: Image, kernel: str) -> Path:
-    """The initramfs for a kernel, made if the image has none of these scripts yet."""
+def ensure(image: Image, kernel: Kernel) -> Path:
+    """The initramfs for a kernel, made if there is none of these scripts and this image yet."""
     key = digest_files([(n, GUEST / n) for n in SOURCES] + [("boot.py", Path(__file__).resolve())])
-    final = image.path / f"initrd-{kernel}-{key}"
+    final = kernel.path / f"initrd-{image.key}-{key}"
 
     def build(folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder) as tmp:
             _fill(image, kernel, Path(tmp))
-            _pack(Path(tmp), folder / "initrd")
+            _pack(image, Path(tmp), folder)
 
-    folders.make(final, image.path / "initrd.lock", build)
-    folders.forget_old(image.path, f"initrd-{kernel}-*", KEEP_OLD, but=final)
+    folders.make(final, kernel.path / "initrd.lock", build)
+    folders.forget_old(kernel.path, "initrd-*", KEEP_OLD, but=final)
     return final / "initrd"
 
 
-def _fill(image: Image, kernel: str, work: Path) -> None:
-    root, release = image.root, image.release(kernel)
+def _fill(image: Image, kernel: Kernel, work: Path) -> None:
+    root = image.root
     for sub in ("bin", "dev", "proc", "sys", "modules", "lab"):
         (work / sub).mkdir(parents=True)
     shutil.copy2(root / "usr/bin/busybox", work / "bin/busybox")
@@ -82,8 +81,8 @@ def _fill(image: Image, kernel: str, work: Path) -> None:
                          "/src/agent.c"], "building the agent",
                   binds=[(GUEST, "/src", "ro"), (work / "lab", "/out", "rw")])
     names = []
-    for path in _module_order(root, release):
-        source = root / "usr/lib/modules" / release / path
+    for path in _module_order(kernel.modules):
+        source = kernel.modules / path
         name = source.name.removesuffix(".xz")
         if source.name.endswith(".xz"):
             with lzma.open(source) as packed:
@@ -94,11 +93,8 @@ def _fill(image: Image, kernel: str, work: Path) -> None:
     (work / "modules/order").write_text("\n".join(names) + "\n")
 
 
-def _pack(work: Path, path: Path) -> None:
-    listing = "\n".join(sorted(str(p.relative_to(work)) for p in work.rglob("*"))) + "\n"
-    with open(path, "wb") as out:
-        proc = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet", "-R", "0:0"], cwd=work,
-                              input=listing.encode(), stdout=out, stderr=subprocess.PIPE,
-                              check=False)
-    if proc.returncode:
-        raise LabError(f"packing the initramfs failed\n{proc.stderr.decode(errors='replace')}")
+def _pack(image: Image, work: Path, folder: Path) -> None:
+    chroot.run_in(image.root, ["sh", "-c", "find . -mindepth 1 | sort | "
+                               "cpio -o -H newc --quiet -R 0:0 > /out/initrd"],
+                  "packing the initramfs", binds=[(work, "/src", "ro"), (folder, "/out", "rw")],
+                  cwd="/src")

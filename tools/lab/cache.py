@@ -72,8 +72,11 @@ def make(final: Path, lock: Path, build, waiting=None) -> Path:
         return find(final) or put(final, build)
 
 
-def put(final: Path, build) -> Path:
-    """Makes the folder beside its place, seals and moves it; the caller holds its lock."""
+def put(final: Path, build, sealed=None) -> Path:
+    """Makes the folder beside its place, seals and moves it; the caller holds its lock.
+
+    sealed(folder): the files to vouch for, if not all.
+    """
     prefix = f"new-{final.name}-"
     for left in final.parent.glob(f"{prefix}*"):
         # Whoever made it held the lock that we hold: it is dead.
@@ -82,7 +85,7 @@ def put(final: Path, build) -> Path:
     try:
         tmp.chmod(0o755)
         build(tmp)
-        seal(tmp)
+        seal(tmp, sealed(tmp) if sealed else None)
         remove_tree(final)
         tmp.rename(final)
     finally:

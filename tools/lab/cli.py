@@ -9,7 +9,7 @@ import os
 import re
 import sys
 
-from . import chroot, config, hostpkg, image, project
+from . import chroot, config, hostpkg, image, kernels, project, tools
 from .channel import Channel
 from .config import LabError
 from .host import to_argv
@@ -49,10 +49,23 @@ def cmd_setup(args, progress) -> int:
     img = image.ensure(progress, refresh=args.refresh, extra=extra)
     if extra is not None:
         image.remember_extra(extra)
-    project.ensure(img, progress, project.all_parts())
-    progress.say(f"ready: Debian kernels {', '.join(img.info['kernels'].values())}"
+    found = [kernels.ensure(img, "stable", progress, ask=True)]
+    project.ensure(img, progress, project.parts_of(*found))
+    found += newest(img, progress)
+    progress.say(f"ready: Debian kernels {', '.join(k.release for k in found)}"
                  + (f", with {' '.join(img.info['with'])}" if img.info["with"] else ""))
     return 0
+
+
+def newest(img: image.Image, progress) -> list[kernels.Kernel]:
+    """The newest kernel with its modules, in a list; what is missing is said, and the rest goes on."""
+    try:
+        kernel = kernels.ensure(img, "newest", progress, ask=True)
+        project.ensure(img, progress, project.parts_of(kernel))
+    except LabError as err:
+        progress.say(f"going on without the newest kernel: {err}")
+        return []
+    return [kernel]
 
 
 def cmd_up(args, progress) -> int:
@@ -60,14 +73,15 @@ def cmd_up(args, progress) -> int:
     lab = Lab.up(kernel=args.kernel, scenario=args.scenario, mtu=args.mtu, name=args.lab,
                  cpus=args.cpus, memory=args.memory, debug=args.debug, build=args.build,
                  capture=args.capture, progress=progress, keep=True)
-    progress.say(f"lab {lab.name} is up: hosts a and b, kernel {lab.info['release']}, scenario "
+    progress.say(f"lab {lab.name} is up: hosts a and b, {lab.kernel} kernel "
+                 f"{lab.info['release']}, scenario "
                  f"{lab.scenario}, MTU {lab.mtu}, {'KVM' if lab.kvm else 'no KVM'}")
     return 0
 
 
-def _ready(progress) -> None:
+def _ready(progress, for_tests: bool = False) -> None:
     """Every command may be the first one: it does what setup would."""
-    hostpkg.ensure(progress)
+    hostpkg.ensure(progress, for_tests)
 
 
 def cmd_exec(args, _progress) -> int:
@@ -165,15 +179,23 @@ def cmd_in_image(args, progress) -> int:
     _ready(progress)
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     img = image.ensure(progress)
-    here = os.getcwd()
-    return chroot.call_in(img.root, command or ["bash"], binds=[(here, "/src", "rw")], cwd="/src",
-                          env={f"KDIR_{k.replace('.', '_')}": f"/lib/modules/{img.release(k)}/build"
-                               for k in config.KERNELS})
+    there = [k for k in (kernels.find(img, role) for role in config.ROLES) if k]
+    return chroot.call_in([*(k.root for k in there), img.root], command or ["bash"],
+                          binds=[(os.getcwd(), "/src", "rw")], cwd="/src",
+                          env={f"KDIR_{k.role.upper()}": k.build for k in there})
+
+
+def cmd_tshark(args, progress) -> int:
+    _ready(progress)
+    img = image.ensure(progress)
+    argv = [*tools.command(img, "tshark"), *args.arguments]
+    sys.stdout.flush()
+    os.execve(argv[0], argv, tools.environment(img))
 
 
 def cmd_dispatch(args, progress) -> int:
     """demo, test and bench live in modules of their own and start their own hosts."""
-    _ready(progress)
+    _ready(progress, for_tests=args.name == "test")
     module = importlib.import_module(f"lab.{args.name}")
     return module.main(args, progress)
 
@@ -204,7 +226,7 @@ def build_parser() -> argparse.ArgumentParser:
     setup.add_argument("--refresh", action="store_true",
                        help="build the image anew from today's packages")
     up = add("up", cmd_up, "boot hosts a and b, two cables between them")
-    up.add_argument("--kernel", choices=config.KERNELS, default=config.KERNELS[0])
+    kernels.add_option(up)
     up.add_argument("--scenario", choices=config.SCENARIOS, default="bare")
     up.add_argument("--mtu", type=int, choices=config.MTUS, default=1500)
     up.add_argument("--cpus", type=_positive,
@@ -240,8 +262,10 @@ def build_parser() -> argparse.ArgumentParser:
     inject.add_argument("hex", help="the frame in hexadecimal, '-': from standard input")
     add("down", cmd_down, "stop the hosts; non-zero if a console reported a kernel fault")
     in_image = add("in-image", cmd_in_image, "run a command in the guest image (not booted), the "
-                   "current folder at /src; $KDIR_6_12 and $KDIR_7_2 are the kernels' headers")
+                   "current folder at /src; $KDIR_STABLE and $KDIR_NEWEST are the kernels' headers")
     in_image.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD ...")
+    tshark = add("tshark", cmd_tshark, "run the guest image's tshark here, with the given arguments")
+    tshark.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS")
     for name, text in (("demo", "the whole thing, step by step, with proof"),
                        ("bench", "sealed and plain, beside rdma_rxe with software ESP")):
         _add_arguments(add(name, cmd_dispatch, text), name)

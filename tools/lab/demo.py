@@ -13,8 +13,8 @@ import sys
 import textwrap
 import time
 
-from . import judge
-from .config import KERNELS, MTUS, LabError
+from . import judge, kernels
+from .config import MTUS, LabError
 from .frames import Pcap
 from .labs import Lab
 from .perftest import PINGPONG_PORT
@@ -258,7 +258,7 @@ def play(lab, stage: Stage) -> None:
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("--kernel", choices=KERNELS, default=KERNELS[0])
+    kernels.add_option(parser)
     parser.add_argument("--mtu", type=int, choices=MTUS, default=MTUS[0])
 
 

@@ -15,6 +15,7 @@ from . import cache as folders
 from . import chroot
 from .config import cache_root, digest_files, make_dir, source_root
 from .image import Image
+from .kernels import Kernel
 
 PROGRAM_FLAGS = ["-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"]
 KEEP_OLD = 3
@@ -51,16 +52,16 @@ def programs(image: Image, folder: Path | None = None) -> Path:
     return _cached(image, "programs", files, " ".join(PROGRAM_FLAGS + PROGRAM_LIBS), build)
 
 
-def module(image: Image, kernel: str, folder: Path, name: str) -> Path:
-    """Builds a kernel module's folder for a kernel series; returns the path of name.ko."""
-    release = image.release(kernel)
+def module(image: Image, kernel: Kernel, folder: Path, name: str) -> Path:
+    """Builds a kernel module's folder for a kernel; returns the path of name.ko."""
     files = _files(folder)
 
     def build(out: Path) -> None:
         # kbuild writes where the source is, so it gets a copy.
         shutil.copytree(folder, out, dirs_exist_ok=True)
-        chroot.run_in(image.root, ["make", "-s", f"-j{os.cpu_count() or 1}", "-C",
-                                   f"/lib/modules/{release}/build", "M=/build", "modules"],
-                      f"building {name}.ko for {release}", binds=[(out, "/build", "rw")])
+        chroot.run_in([kernel.root, image.root],
+                      ["make", "-s", f"-j{os.cpu_count() or 1}", "-C", kernel.build, "M=/build",
+                       "modules"],
+                      f"building {name}.ko for {kernel.release}", binds=[(out, "/build", "rw")])
 
-    return _cached(image, f"module-{name}-{kernel}", files, release, build) / f"{name}.ko"
+    return _cached(image, f"module-{name}-{kernel.role}", files, kernel.key, build) / f"{name}.ko"

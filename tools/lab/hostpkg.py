@@ -7,18 +7,15 @@ import os
 import shutil
 import subprocess
 
+from . import mirror
 from .config import LabError
 from .run import run
 
-# program looked for -> Debian package that brings it
-PROGRAMS = {
-    "qemu-system-x86_64": "qemu-system-x86",
-    "mmdebstrap": "mmdebstrap",
-    "mksquashfs": "squashfs-tools",
-    "cpio": "cpio",
-    "newuidmap": "uidmap",
-    "tshark": "tshark",
-}
+# What is looked for -> the Debian package that brings it.  All else comes with the guest image.
+PROGRAMS = {"mmdebstrap": "mmdebstrap"}
+# An ordinary user's image belongs to subordinate ids while it is made.
+USER_PROGRAMS = {"newuidmap": "uidmap"}
+FILES = {mirror.KEYRING: "debian-archive-keyring"}
 PYTHON_MODULES = {"pytest": "python3-pytest"}
 
 
@@ -28,32 +25,26 @@ def _have_module(name: str) -> bool:
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def missing_packages() -> list[str]:
+def missing_packages(for_tests: bool = False) -> list[str]:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    need = {pkg for prog, pkg in PROGRAMS.items() if not shutil.which(prog, path=path)}
-    need |= {pkg for mod, pkg in PYTHON_MODULES.items() if not _have_module(mod)}
+    programs = PROGRAMS | (USER_PROGRAMS if os.getuid() else {})
+    need = {pkg for prog, pkg in programs.items() if not shutil.which(prog, path=path)}
+    need |= {pkg for name, pkg in FILES.items() if not os.path.exists(name)}
+    if for_tests:
+        need |= {pkg for mod, pkg in PYTHON_MODULES.items() if not _have_module(mod)}
     return sorted(need)
 
 
-def network_hint(output: str) -> str | None:
-    """Says in one sentence what apt says in forty lines."""
-    if "No space left on device" in output:
-        return "the disk is full"
-    signs = ("Could not resolve", "Temporary failure resolving", "Unable to connect",
-             "Could not connect", "Connection timed out", "Connection failed",
-             "Failed to fetch", "Network is unreachable", "Connection refused")
-    for line in output.splitlines():
-        if any(sign in line for sign in signs):
-            return ("the package registry cannot be reached; check the network and the host's "
-                    f"apt sources, then run it again\n  {line.strip()}")
+def host_hint(output: str) -> str | None:
+    """As mirror.hint(), for the host's own package lists."""
     if "Unable to locate package" in output or "has no installation candidate" in output:
         return "the host's package lists are too old or lack the 'main' component: apt-get update"
-    return None
+    return mirror.hint(output)
 
 
-def ensure(progress) -> None:
+def ensure(progress, for_tests: bool = False) -> None:
     """Installs what is missing; without root it says what to type."""
-    missing = missing_packages()
+    missing = missing_packages(for_tests)
     if not missing:
         return
     if os.getuid() != 0:
@@ -61,12 +52,12 @@ def ensure(progress) -> None:
                        f"  sudo apt-get install --no-install-recommends {' '.join(missing)}")
     if not shutil.which("apt-get"):
         raise LabError(f"the host lacks {', '.join(missing)} and has no apt-get; "
-                       "the lab knows Debian hosts only")
+                       "install them the way this system does")
     env = dict(os.environ, DEBIAN_FRONTEND="noninteractive", LC_ALL="C.UTF-8")
     with progress.step(f"installing on the host: {' '.join(missing)}"):
-        run(["apt-get", "update", "-q"], "apt-get update", env=env, hint=network_hint)
+        run(["apt-get", "update", "-q"], "apt-get update", env=env, hint=host_hint)
         run(["apt-get", "install", "-q", "-y", "--no-install-recommends", *missing],
-            "installing host packages", env=env, hint=network_hint)
-    still = missing_packages()
+            "installing host packages", env=env, hint=host_hint)
+    still = missing_packages(for_tests)
     if still:
         raise LabError(f"installed, but still not usable: {', '.join(still)}")

@@ -17,16 +17,14 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import os
 import re
-import shutil
 import struct
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Iterable, Sequence
 
-from . import aead
+from . import aead, image, tools
 from .frames import (PROTO_ESP, PROTO_UDP, ROCE_PORT, Frame, Pcap, checksum, icrc_is_right,
                      ip_frame, ip_packet, packed, udp, write_pcap)
 
@@ -241,18 +239,20 @@ def tshark_version() -> str:
     return _run_tshark(["--version"]).splitlines()[0]
 
 
-def _tshark() -> str:
-    path = shutil.which("tshark", path=os.environ.get("PATH", "") + ":/usr/bin:/usr/local/bin")
-    if not path:
-        raise JudgeError("tshark is not installed (Debian package tshark)")
-    return path
+@functools.cache
+def _guest_image() -> image.Image:
+    """Looked for once: the judge asks its tshark hundreds of times."""
+    found = image.find()
+    if not found:
+        raise JudgeError("there is no guest image, which brings tshark; roce-ipsec-lab setup")
+    return found
 
 
 def _run_tshark(args: Sequence[str], home: str | None = None) -> str:
-    env = dict(os.environ, LC_ALL="C.UTF-8")
+    env = dict(tools.environment(_guest_image()), LC_ALL="C.UTF-8")
     if home:
         env |= {"WIRESHARK_CONFIG_DIR": home, "HOME": home, "XDG_CONFIG_HOME": home}
-    proc = subprocess.run([_tshark(), *args], env=env, stdin=subprocess.DEVNULL,
+    proc = subprocess.run([*tools.command(_guest_image(), "tshark"), *args], env=env, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, check=False)
     if proc.returncode:
         raise JudgeError(f"tshark {args[0]}: exit status {proc.returncode}: {proc.stderr.strip()}")

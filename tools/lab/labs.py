@@ -10,9 +10,9 @@ import socket
 import time
 from pathlib import Path
 
-from . import boot, faults, image, project, qemu, scenario
+from . import boot, faults, image, kernels, project, qemu, scenario, tools
 from .channel import Channel
-from .config import (CABLES, HOSTS, KERNELS, MTUS, SCENARIOS, LabError, available_memory,
+from .config import (CABLES, HOSTS, MTUS, SCENARIOS, LabError, available_memory,
                      cache_root, check_private, lab_name, locked, make_dir, need_disk, state_dir)
 from .host import Host
 from .progress import Progress
@@ -54,7 +54,7 @@ class Lab:
 
     a = property(lambda self: self.hosts["a"])
     b = property(lambda self: self.hosts["b"])
-    kernel = property(lambda self: self.info["kernel"])
+    kernel = property(lambda self: self.info["kernel"])	# its role
     scenario = property(lambda self: self.info["scenario"])
     mtu = property(lambda self: self.info["mtu"])
     kvm = property(lambda self: self.info["kvm"])
@@ -67,14 +67,17 @@ class Lab:
     # -- start
 
     @classmethod
-    def up(cls, kernel: str = "6.12", scenario: str = "bare", mtu: int = 1500,
+    def up(cls, kernel: str = "stable", scenario: str = "bare", mtu: int = 1500,
            name: str | None = None, cpus: int | None = None, memory: int | None = None,
            debug: bool = True, build: bool = True, capture: bool = True,
-           progress: Progress | None = None, keep: bool = False) -> Lab:
-        """Boots a lab; keep: it outlives this process, until somebody calls down()."""
+           progress: Progress | None = None, keep: bool = False, icount: bool = False) -> Lab:
+        """Boots a lab; keep: it outlives this process, until somebody calls down().
+
+        icount: for the bench, one instruction is a nanosecond of the hosts' time; never with KVM.
+        """
         progress = progress or Progress(quiet=True)
         name = lab_name(name)
-        _check_choice("kernel", kernel, KERNELS)
+        kernels.check_name(kernel)
         _check_choice("scenario", scenario, SCENARIOS)
         _check_choice("mtu", mtu, MTUS)
         state = state_dir(name)
@@ -86,11 +89,12 @@ class Lab:
             memory = memory or MEMORY_MB
             _check_room(memory)
             img = image.ensure(progress)
-            parts = project.ensure(img, progress, project.parts_of(kernel) if build else [],
+            chosen = kernels.choose(img, kernel, progress)
+            parts = project.ensure(img, progress, project.parts_of(chosen) if build else [],
                                    strict=scenario != "bare")
-            kvm = qemu.kvm_works(img, kernel, progress)
-            info = {"kernel": kernel, "scenario": scenario, "mtu": mtu, "kvm": kvm,
-                    "release": img.release(kernel), "debug": debug, "started": time.time(),
+            kvm = not icount and qemu.kvm_works(img, chosen, progress)
+            info = {"kernel": chosen.role, "scenario": scenario, "mtu": mtu, "kvm": kvm,
+                    "release": chosen.release, "icount": icount, "debug": debug, "started": time.time(),
                     "logs": str(_log_dir(name)), "keep": keep}
             shutil.rmtree(info["logs"], ignore_errors=True)
             make_dir(Path(info["logs"]))
@@ -98,7 +102,7 @@ class Lab:
             (state / "lab.json").write_text(json.dumps(info))
             lab = cls(name, info)
             try:
-                lab._boot(img, [p.disk for p in parts], cpus or default_cpus(kvm), memory,
+                lab._boot(img, chosen, [p.disk for p in parts], cpus or default_cpus(kvm), memory,
                           capture, progress)
                 lab._prepare(progress)
             except BaseException:
@@ -106,15 +110,15 @@ class Lab:
                 raise
         return lab
 
-    def _boot(self, img, disks, cpus: int, memory: int, capture: bool, progress) -> None:
+    def _boot(self, img, kernel, disks, cpus: int, memory: int, capture: bool, progress) -> None:
         how = "" if self.kvm else ", without KVM"
-        with progress.step(f"booting hosts a and b (kernel {self.kernel}{how})"):
-            boot.ensure(img, self.kernel)
+        with progress.step(f"booting hosts a and b ({self.kernel} kernel {kernel.release}{how})"):
+            boot.ensure(img, kernel)
             for host in self.hosts.values():
-                argv = host.machine.argv(img, self.kernel, kvm=self.kvm, cpus=cpus, memory=memory,
+                argv = host.machine.argv(img, kernel, kvm=self.kvm, cpus=cpus, memory=memory,
                                          mtu=self.mtu, debug=self.info["debug"], disks=disks,
-                                         capture=capture)
-                host.machine.start(argv, keep=self.info["keep"])
+                                         capture=capture, icount=self.info["icount"])
+                host.machine.start(argv, tools.environment(img), keep=self.info["keep"])
             end = time.monotonic() + BOOT_SECONDS
             for host in self.hosts.values():
                 self._wait_agent(host, end)

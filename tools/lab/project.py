@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 """Builds the project inside the guest image, and packs each part as a disk of its own.
 
-Parts: "modules-K" (the kernel modules for kernel K) and "userland" (what CMake installs).  A host
+Parts: "modules-ROLE" (the kernel modules for the kernel of a role) and "userland" (what CMake installs).  A host
 mounts the disks of its parts over the image's root.  Each part is cached under a digest of exactly
 the sources it is made from; its build folder stays, so that a small change is a small build.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,11 @@ from pathlib import Path
 from . import chroot
 from . import cache as folders
 from .cache import remove_tree
-from .config import (KERNELS, LabError, cache_root, digest_files, locked, make_dir, need_disk,
+from .config import (LabError, cache_root, digest_files, locked, make_dir, need_disk,
                      source_root)
-from .image import Image
-from .run import end_all, is_ending, run
+from .image import Image, squash
+from .kernels import Kernel
+from .run import end_all, is_ending
 
 USERLAND = "userland"
 MODULE_SOURCES = ["kernel-module"]
@@ -44,19 +46,23 @@ class Part:
     name: str
     disk: Path
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
-def module_part(kernel: str) -> str:
-    return f"modules-{kernel}"
+@dataclass(frozen=True)
+class Wanted:
+    """One part to be: the modules for a kernel, or, without one, the userland."""
+
+    kernel: Kernel | None = None
+
+    @property
+    def name(self) -> str:
+        return f"modules-{self.kernel.role}" if self.kernel else USERLAND
 
 
-def parts_of(kernel: str) -> list[str]:
-    """What a host with this kernel runs."""
-    return [module_part(kernel), USERLAND]
-
-
-def all_parts() -> list[str]:
-    return [module_part(k) for k in KERNELS] + [USERLAND]
+def parts_of(*kernels: Kernel) -> list[Wanted]:
+    """What hosts with these kernels run."""
+    return [*map(Wanted, kernels), Wanted()]
 
 
 def sources(tops: list[str], tree: Path) -> list[tuple[str, Path]]:
@@ -80,15 +86,15 @@ def sources(tops: list[str], tree: Path) -> list[tuple[str, Path]]:
     return found
 
 
-def _part_sources(name: str, tree: Path) -> list[tuple[str, Path]]:
+def _part_sources(part: Wanted, tree: Path) -> list[tuple[str, Path]]:
     """Empty: the tree does not have this part."""
-    if name == USERLAND:
+    if not part.kernel:
         return sources(USERLAND_SOURCES, tree) if (tree / "CMakeLists.txt").exists() else []
     return sources(MODULE_SOURCES, tree) if (tree / "kernel-module/Kbuild").exists() else []
 
 
-def ensure(img: Image, progress, names: list[str], strict: bool = True) -> list[Part]:
-    """The disks of the named parts, built if need be; parts the tree lacks are left out.
+def ensure(img: Image, progress, wanted: list[Wanted], strict: bool = True) -> list[Part]:
+    """The disks of the wanted parts, built if need be; parts the tree lacks are left out.
 
     strict: a part that does not build is an error.  Else it is reported and left out.
     """
@@ -96,26 +102,26 @@ def ensure(img: Image, progress, names: list[str], strict: bool = True) -> list[
     cache = make_dir(cache_root())
     found: dict[str, Part] = {}
     missing = []
-    for name in names:
-        files = _part_sources(name, tree)
+    for part in wanted:
+        files = _part_sources(part, tree)
         if not files:
             continue
         try:
-            part = _find(cache, name, _key(img, name, files))
+            done = _find(cache, part.name, _key(img, part, files))
         except OSError as err:
             raise LabError(f"cannot read the sources: {err}") from err
-        if part:
-            found[name] = part
+        if done:
+            found[part.name] = done
         else:
-            missing.append(name)
+            missing.append(part)
     errors: dict[str, LabError] = {}
     if missing:
         _forget_builds(cache)
         need_disk(cache, 300, "building the project")
-        with progress.step(f"building {', '.join(missing)} in the guest image"), \
+        with progress.step(f"building {', '.join(p.name for p in missing)} in the guest image"), \
                 ThreadPoolExecutor(max_workers=2) as pool:
-            jobs = {name: pool.submit(_build, cache, img, name, tree, progress)
-                    for name in missing}
+            jobs = {part.name: pool.submit(_build, cache, img, part, tree, progress)
+                    for part in missing}
             try:
                 for name, job in jobs.items():
                     try:
@@ -125,14 +131,14 @@ def ensure(img: Image, progress, names: list[str], strict: bool = True) -> list[
             except BaseException:
                 end_all()
                 raise
-        for name in missing:
-            for line in found[name].warnings if name in found else []:
-                progress.say(f"{name}: {line}")
+        for part in (found[p.name] for p in missing if p.name in found):
+            for line in [*part.warnings, *part.notes]:
+                progress.say(f"{part.name}: {line}")
     for name, err in errors.items():
         if strict:
             raise err
         progress.say(f"{name} does not build, going on without it\n{err}")
-    return [found[name] for name in names if name in found]
+    return [found[part.name] for part in wanted if part.name in found]
 
 
 def _forget_builds(cache: Path) -> None:
@@ -143,9 +149,10 @@ def _forget_builds(cache: Path) -> None:
             remove_tree(folder)
 
 
-def _key(img: Image, name: str, files: list[tuple[str, Path]]) -> str:
+def _key(img: Image, part: Wanted, files: list[tuple[str, Path]]) -> str:
     here = [("project.py", Path(__file__).resolve())]
-    return digest_files(files + here, f"{img.key} {name}".encode())
+    kernel = part.kernel.key if part.kernel else ""
+    return digest_files(files + here, f"{img.key} {part.name} {kernel}".encode())
 
 
 def _find(cache: Path, name: str, key: str) -> Part | None:
@@ -153,42 +160,45 @@ def _find(cache: Path, name: str, key: str) -> Part | None:
     if not folder:
         return None
     info = json.loads((folder / "part.json").read_text())
-    return Part(name, folder / "disk.squashfs", info["warnings"])
+    return Part(name, folder / "disk.squashfs", info["warnings"], info["notes"])
 
 
-def _build(cache: Path, img: Image, name: str, tree: Path, progress) -> Part:
+def _build(cache: Path, img: Image, part: Wanted, tree: Path, progress) -> Part:
     """Copies the sources first: the build then sees one state, and the digest is of that state."""
+    name = part.name
     work = cache / f"build-{img.key}" / name
     with locked(cache / f"build-{name}.lock",
                 lambda: progress.say(f"another run builds {name}; waiting for it")), \
-            _orderly(work):
+            _orderly(work, part.kernel.key if part.kernel else ""):
         src = make_dir(work / "src")
-        files = _sync(_part_sources(name, tree), src)
-        key = _key(img, name, files)
-        part = _find(cache, name, key)
-        if part:
-            return part
+        files = _sync(_part_sources(part, tree), src)
+        key = _key(img, part, files)
+        done = _find(cache, name, key)
+        if done:
+            return done
         out = work / "out"
         remove_tree(out)
         out.mkdir()
         log = work / "build.log"
-        if name == USERLAND:
-            text = _build_userland(img, work, src, out, log)
+        if part.kernel:
+            text = build_modules(img, part.kernel, src, out, log)
         else:
-            text = _build_modules(img, name.removeprefix("modules-"), src, out, log)
-        return _pack(cache, name, key, out, _warnings(text))
+            text = _build_userland(img, work, src, out, log)
+        return _pack(cache, img, name, key, out, text)
 
 
 @contextlib.contextmanager
-def _orderly(work: Path):
+def _orderly(work: Path, kernel: str = ""):
     """Only a build that came to its own end leaves something for the next one to go on from.
 
-    One that was killed may leave half an object file that is newer than its source.
+    One that was killed may leave half an object file that is newer than its source; one for
+    another kernel leaves objects that make takes for its own.
     """
-    mark = work / "unfinished"
-    if mark.exists():
+    mark, of = work / "unfinished", work / "kernel"
+    if mark.exists() or (of.read_text() if of.exists() else "") != kernel:
         remove_tree(work)
     make_dir(work)
+    of.write_text(kernel)
     mark.touch()
     try:
         yield
@@ -222,25 +232,37 @@ def _jobs() -> str:
     return f"-j{max(1, min(8, os.cpu_count() or 1))}"
 
 
-def _build_modules(img: Image, kernel: str, src: Path, out: Path, log: Path) -> str:
-    release = img.release(kernel)
-    target = f"usr/lib/modules/{release}"
+def make_modules(img: Image, layer: Path, build: str, release: str, src: Path, log: Path) -> str:
+    """kernel-module below src for the headers in a layer on the image; returns what make said."""
+    return chroot.run_in(
+        [layer, img.root], ["make", "-C", build, "M=/build", "W=1", _jobs(), "modules"],
+        f"building the modules for {release}", binds=[(src / "kernel-module", "/build", "rw")],
+        log=log, hint=_first_error)
+
+
+def _first_error(output: str) -> str | None:
+    """The compiler's first error with the line it is about; the rest follows from it, as a rule."""
+    lines = output.splitlines()
+    for number, line in enumerate(lines):
+        if re.search(r": (fatal )?error: |^ERROR: modpost: ", line):
+            return "\n" + "\n".join(lines[number:number + 3])
+    return None
+
+
+def build_modules(img: Image, kernel: Kernel, src: Path, out: Path, log: Path) -> str:
+    target = f"usr/lib/modules/{kernel.release}"
     updates = make_dir(out / target / "updates")
-    text = chroot.run_in(
-        img.root, ["make", "-C", f"/lib/modules/{release}/build", "M=/build", "W=1", _jobs(),
-                   "modules"],
-        f"building the modules for {kernel}", binds=[(src / "kernel-module", "/build", "rw")],
-        log=log)
+    text = make_modules(img, kernel.root, kernel.build, kernel.release, src, log)
     built = [p for p in (src / "kernel-module").rglob("*.ko")]
     if not built:
-        raise LabError(f"building the modules for {kernel} made no module ({log})")
+        raise LabError(f"building the modules for {kernel.release} made no module ({log})")
     for module in built:
         shutil.copyfile(module, updates / module.name)
     # depmod must see Debian's modules and ours together, and may write only into out.
-    chroot.run_in(img.root, ["depmod", "--outdir", "/out", release],
-                  f"depmod for {kernel}",
+    chroot.run_in([kernel.root, img.root], ["depmod", "--outdir", "/out", kernel.release],
+                  f"depmod for {kernel.release}",
                   binds=[(updates, f"/{target}/updates", "ro"), (out, "/out", "rw")])
-    _merge_usr(out)
+    chroot.merge_usr(out)
     return text
 
 
@@ -251,18 +273,8 @@ def _build_userland(img: Image, work: Path, src: Path, out: Path, log: Path) -> 
               f"cmake --build /build {_jobs()} && DESTDIR=/out cmake --install /build")
     text = chroot.run_in(img.root, ["sh", "-c", script], "building the userland", binds=binds,
                          log=log)
-    _merge_usr(out)
+    chroot.merge_usr(out)
     return text
-
-
-def _merge_usr(out: Path) -> None:
-    """/lib of a disk would hide the image's link /lib -> usr/lib: everything goes below /usr."""
-    for name in ("bin", "sbin", "lib", "lib64"):
-        folder = out / name
-        if folder.is_dir():
-            make_dir(out / "usr")
-            shutil.copytree(folder, out / "usr" / name, symlinks=True, dirs_exist_ok=True)
-            shutil.rmtree(folder)
 
 
 def _warnings(text: str) -> list[str]:
@@ -272,13 +284,19 @@ def _warnings(text: str) -> list[str]:
             if "warning:" in line.lower() and not any(i in line for i in ignore)]
 
 
-def _pack(cache: Path, name: str, key: str, out: Path, warnings: list[str]) -> Part:
+def _notes(text: str) -> list[str]:
+    """What the sources themselves have to say: compat.h about a kernel that it does not know."""
+    return list(dict.fromkeys(re.findall(r"note: '#pragma message: (.*)'", text)))
+
+
+def _pack(cache: Path, img: Image, name: str, key: str, out: Path, said: str) -> Part:
+    warnings, notes = _warnings(said), _notes(said)
+
     def build(folder: Path) -> None:
-        run(["mksquashfs", out, folder / "disk.squashfs", "-comp", "lz4", "-all-root",
-             "-no-progress", "-quiet"], f"packing {name}")
-        info = {"warnings": warnings, "made": time.time()}
+        squash(img.root, out, folder / "disk.squashfs")
+        info = {"warnings": warnings, "notes": notes, "made": time.time()}
         (folder / "part.json").write_text(json.dumps(info))
 
     final = folders.put(cache / f"part-{name}-{key}", build)
     folders.forget_old(cache, f"part-{name}-*", KEEP_OLD, but=final)
-    return Part(name, final / "disk.squashfs", warnings)
+    return Part(name, final / "disk.squashfs", warnings, notes)

@@ -14,13 +14,16 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import boot
+from . import boot, tools
 from .channel import PORTS
 from .config import CABLES, LabError, cache_root, make_dir
 from .image import Image
+from .kernels import Kernel
 from .run import die_with_parent, interrupts_wait
 
-BINARY = "qemu-system-x86_64"
+# What finds no CPU of its own is emulated: erms and fsrm off, for QEMU counts and runs `rep movsb`
+# byte by byte, where the kernel would take it for the fastest copy there is.
+EMULATED_CPU = "max,-erms,-fsrm"
 # Headroom for cables: an adapter may want more than its functions' MTU on its cable.
 CABLE_MAX_MTU = 9216
 PROBE_SECONDS = 25
@@ -32,7 +35,7 @@ PATIENT_ARGS = ("rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 "
                 "workqueue.watchdog_thresh=120 sysctl.kernel.hung_task_timeout_secs=300")
 
 
-def kvm_works(image: Image, kernel: str, progress) -> bool:
+def kvm_works(image: Image, kernel: Kernel, progress) -> bool:
     """True if this kernel has really booted under KVM since the machine started."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
@@ -41,35 +44,39 @@ def kvm_works(image: Image, kernel: str, progress) -> bool:
     verdict = make_dir(cache_root()) / f"kvm-{os.getuid()}.json"
     try:
         known = json.loads(verdict.read_text())
-        if known.get("boot") == boot_id and kernel in known["works"]:
-            return known["works"][kernel]
+        if known.get("boot") == boot_id and kernel.key in known["works"]:
+            return known["works"][kernel.key]
     except (OSError, ValueError, KeyError):
         known = {}
     with progress.step("trying whether KVM can boot a host"):
         works = _probe(image, kernel)
     if known.get("boot") != boot_id:
         known = {"boot": boot_id, "works": {}}
-    known["works"][kernel] = works
+    known["works"][kernel.key] = works
     tmp = verdict.with_suffix(f".{os.getpid()}")
     tmp.write_text(json.dumps(known))
     tmp.rename(verdict)
     return works
 
 
-def _probe(image: Image, kernel: str) -> bool:
-    argv = [BINARY, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+def _probe(image: Image, kernel: Kernel) -> bool:
+    argv = [*tools.qemu(image), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "512", "-smp", "1",
-            "-kernel", image.vmlinuz(kernel), "-initrd", boot.ensure(image, kernel),
+            "-kernel", kernel.vmlinuz, "-initrd", boot.ensure(image, kernel),
             "-append", "console=ttyS0 panic=-1 lab.probe=1", "-serial", "stdio"]
     try:
         out = subprocess.run([str(a) for a in argv], check=False, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             timeout=PROBE_SECONDS).stdout
+                             env=tools.environment(image), timeout=PROBE_SECONDS).stdout
     except subprocess.TimeoutExpired as err:
         out = err.stdout or b""
     except OSError:
         return False
     return b"roce-ipsec-lab: probe ok" in out
+
+
+# With -icount the TSC counts instructions.
+COUNTED_CLOCK_ARGS = "tsc_early_khz=1000000 tsc=nowatchdog"
 
 
 def clock_args() -> str:
@@ -150,18 +157,24 @@ class Machine:
                      f"file={self.pcap(cable)}"]
         return args
 
-    def argv(self, image: Image, kernel: str, *, kvm: bool, cpus: int, memory: int, mtu: int,
-             debug: bool, disks: list[Path], capture: bool) -> list[str]:
-        patience = PATIENT_ARGS if kvm else f"{PATIENT_ARGS} {clock_args()}"
+    def argv(self, image: Image, kernel: Kernel, *, kvm: bool, cpus: int, memory: int, mtu: int,
+             debug: bool, disks: list[Path], capture: bool, icount: bool = False) -> list[str]:
+        """icount: one instruction is one nanosecond of the guest's time."""
+        disks = [kernel.disk, *disks]
+        clock = "" if kvm else COUNTED_CLOCK_ARGS if icount else clock_args()
+        patience = f"{PATIENT_ARGS} {clock}"
         append = ["console=ttyS0", "panic=-1", "mitigations=off", f"lab.host={self.host}",
                   f"lab.mtu={mtu}", patience, DEBUG_ARGS if debug else "loglevel=5",
-                  f"lab.parts={len(disks)}"]
-        args = [BINARY, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                  f"lab.parts={len(disks)}", f"lab.ports={PORTS}"]
+        args = [*tools.qemu(image), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-name", f"roce-ipsec-lab-{self.host}", "-machine", "q35", "-m", str(memory),
                 "-smp", str(cpus)]
         args += ["-accel", "kvm", "-cpu", "host"] if kvm else \
-                ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max"]
-        args += ["-kernel", str(image.vmlinuz(kernel)), "-initrd", str(boot.ensure(image, kernel)),
+                ["-accel", f"tcg,thread={'single' if icount else 'multi'},tb-size=256",
+                 "-cpu", EMULATED_CPU]
+        if icount:
+            args += ["-icount", "shift=0,sleep=on,align=off"]
+        args += ["-kernel", str(kernel.vmlinuz), "-initrd", str(boot.ensure(image, kernel)),
                  "-append", " ".join(append),
                  "-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console",
                  "-qmp", f"unix:{self.folder}/qmp.sock,server=on,wait=off"]
@@ -178,7 +191,7 @@ class Machine:
             args += self._cable_args(cable, capture)
         return args
 
-    def start(self, argv: list[str], keep: bool) -> None:
+    def start(self, argv: list[str], env: dict[str, str], keep: bool) -> None:
         """keep: the host outlives this process (`roce-ipsec-lab up`)."""
         self.folder.mkdir()
         for port in range(PORTS):
@@ -187,7 +200,7 @@ class Machine:
             try:
                 proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output,
                                         stderr=subprocess.STDOUT, start_new_session=True,
-                                        cwd="/", preexec_fn=None if keep else die_with_parent)
+                                        env=env, cwd="/", preexec_fn=None if keep else die_with_parent)
             except OSError as err:
                 raise LabError(f"cannot start {argv[0]}: {err.strerror}") from err
             try:

@@ -3,9 +3,13 @@
 
     unit        ctest in the guest image: core, provider, library, tool; spin on tests/model
     sanitize    the same for core under ASan + UBSan and under TSan
+    build       the modules for each kernel, without a warning
     judge       the outside judge, on captures made by its own tests
     lab         the lab itself: its cache, its beginning and its end, without hosts
     vm          tests/vm: two hosts, both kernels
+
+Kernels are asked of the mirror anew.  A newest kernel that cannot be had is said and left out; one
+that our modules do not build for is a failed test, with the compiler's first error.
 
 With a FILTER (pytest's -k) only judge, lab and vm run, and of them what matches.  The last line
 is always "N passed, N failed".
@@ -24,16 +28,15 @@ import xml.etree.ElementTree as etree
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import chroot, image
+from . import chroot, image, kernels, project
 from .cache import remove_tree
-from .config import (KERNELS, LabError, available_memory, cache_root, locked, make_dir,
-                     source_root)
+from .config import LabError, available_memory, cache_root, locked, make_dir, source_root
 from .labs import memory_of_lab
 from .progress import Progress
 from .run import die_with_parent, end_group, outcome, tail
 
 PYTHON = "/usr/bin/python3"
-GROUPS = ("unit", "sanitize", "judge", "lab", "vm")
+GROUPS = ("unit", "sanitize", "build", "judge", "lab", "vm")
 BY_NAME = ("judge", "lab", "vm")
 SANITIZERS = {"asan": "address,undefined", "tsan": "thread"}
 # What a build needs of the tree; the lab's own files change often and are not compiled.
@@ -53,8 +56,10 @@ class Tally:
 def add_arguments(parser) -> None:
     parser.add_argument("filter", nargs="?", metavar="FILTER",
                         help="only tests whose name matches, as pytest's -k does")
-    parser.add_argument("--kernel", action="append", choices=KERNELS,
-                        help="on this kernel only (default: both)")
+    kernels.add_option(parser, action="append", default=None,
+                       help="on this kernel only (default: stable and newest)")
+    parser.add_argument("--full", action="store_true",
+                        help="every combination of parameters on every kernel")
     parser.add_argument("--only", action="append", choices=GROUPS,
                         help="one group of tests (may be given several times)")
 
@@ -64,6 +69,7 @@ def main(args, progress: Progress) -> int:
     tally = Tally()
     begin = time.monotonic()
     img = image.ensure(progress)
+    chosen = choose_kernels(img, args.kernel, progress)
     if "unit" in groups or "sanitize" in groups:
         with locked(cache_root() / "units.lock",
                     lambda: progress.say("another run builds the unit tests; waiting for it")):
@@ -74,18 +80,48 @@ def main(args, progress: Progress) -> int:
                 for name, kinds in SANITIZERS.items():
                     run_ctest(img, src, name, "/src/tests/unit", [f"-DIROCE_SANITIZE={kinds}"],
                               tally, progress)
+    if "build" in groups or "vm" in groups:
+        chosen = [k for k in chosen if builds(img, k, tally, progress)]
     root = source_root()
     for name in ("judge", "lab"):
         if name in groups:
             run_pytest([Pytest(root / "tests" / name, args, [])], tally)
-    if "vm" in groups:
-        run_pytest(start_vm(args), tally)
+    if "vm" in groups and chosen:
+        run_pytest(start_vm(args, [k.role for k in chosen]), tally)
     print()
     for name in tally.failed:
         print(f"FAILED {name}")
     print(f"after {time.monotonic() - begin:.0f} s:")
     print(f"{tally.passed} passed, {len(tally.failed)} failed")
     return 1 if tally.failed or not tally.passed else 0
+
+
+def choose_kernels(img: image.Image, wanted: list[str] | None, progress) -> list[kernels.Kernel]:
+    """Those the user names; else stable, and newest where there is one today."""
+    if wanted:
+        found = [kernels.choose(img, name, progress) for name in wanted]
+        return list({kernel.role: kernel for kernel in found}.values())
+    found = [kernels.ensure(img, "stable", progress, ask=True)]
+    try:
+        found.append(kernels.ensure(img, "newest", progress, ask=True))
+    except LabError as err:
+        print(f"going on without the newest kernel: {err}")
+    return found
+
+
+def builds(img: image.Image, kernel: kernels.Kernel, tally: Tally, progress) -> bool:
+    """Whether our modules build for a kernel; without a warning, or that is a failed test too."""
+    name = f"build: modules for the {kernel.role} kernel"
+    try:
+        part, = project.ensure(img, progress, [project.Wanted(kernel)])
+    except LabError as err:
+        print(f"{name}, {kernel.release}: {err}")
+        tally.add(0, [name])
+        return False
+    for line in [*part.warnings, *part.notes]:
+        print(f"{name}, {kernel.release}: {line}")
+    tally.add(int(not part.warnings), [name] if part.warnings else [])
+    return True
 
 
 def copy_sources() -> Path:
@@ -196,19 +232,19 @@ def run_pytest(runs: list[Pytest], tally: Tally) -> None:
         raise
 
 
-def start_vm(args) -> list[Pytest]:
+def start_vm(args, roles: list[str]) -> list[Pytest]:
     """Both kernels at once where the memory is enough for two labs: hosts often only wait."""
     folder = source_root() / "tests/vm"
-    kernels = args.kernel or list(KERNELS)
-    if len(kernels) < 2 or available_memory() < len(kernels) * memory_of_lab():
-        return [Pytest(folder, args, [f"--kernel={k}" for k in kernels])]
+    options = [f"--kernel={role}" for role in roles] + (["--all"] if args.full else [])
+    if len(roles) < 2 or available_memory() < len(roles) * memory_of_lab():
+        return [Pytest(folder, args, options)]
     name = os.environ.get("ROCE_IPSEC_LAB_NAME") or "test"
     logs = make_dir(cache_root() / "logs")
-    print(f"kernels {' and '.join(kernels)} at the same time, shown one after the other")
-    return [Pytest(folder, args, [f"--lane={kernel}"],
-                   {"ROCE_IPSEC_LAB_NAME": f"{name}-{kernel}"},
-                   logs / f"pytest-{kernel}.log" if kernel != kernels[0] else None)
-            for kernel in kernels]
+    print(f"kernels {' and '.join(roles)} at the same time, shown one after the other")
+    return [Pytest(folder, args, [*options, f"--lane={role}"],
+                   {"ROCE_IPSEC_LAB_NAME": f"{name}-{role}"},
+                   logs / f"pytest-{role}.log" if role != roles[0] else None)
+            for role in roles]
 
 
 def read_report(path: Path) -> tuple[int, list[str]]:

@@ -44,6 +44,7 @@
 #define CHUNK		32768		/* what virtio-serial takes in one write */
 #define BACKLOG		(8 * CHUNK)	/* stop reading one side while the other has this much */
 #define GRACE_MS	300		/* how long children of an ended command may hold its output */
+#define PORTS_MS	60000		/* how long a port may take to appear */
 #define HANGUP_MS	2000		/* how long a port is closed before its session is over */
 
 struct buffer {
@@ -503,6 +504,11 @@ static bool is_agent_port(const char *name)
 	return !strncmp(text, "agent", 5);
 }
 
+/*
+ * Opens the ports that are there by now; those that are open already say EBUSY. A port appears
+ * when its device is there, its name when QEMU has told it, its node when devtmpfs has made it:
+ * nothing promises an order, so whoever calls calls until it has all.
+ */
 static void open_ports(void)
 {
 	DIR *dir = opendir("/sys/class/virtio-ports");
@@ -516,7 +522,8 @@ static void open_ports(void)
 		snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
 		fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 		if (fd < 0) {
-			perror(path);
+			if (errno != EBUSY && errno != ENOENT && errno != ENXIO)
+				perror(path);
 			continue;
 		}
 		fcntl(fd, F_SETOWN, getpid());
@@ -529,12 +536,28 @@ static void open_ports(void)
 		closedir(dir);
 }
 
+/* All of them: the outside takes any port that it finds free. */
+static bool wait_ports(int wanted)
+{
+	const struct timespec moment = { .tv_nsec = 20000000 };
+	int64_t end = now_ms() + PORTS_MS;
+
+	for (;;) {
+		open_ports();
+		if (n_sessions >= wanted)
+			return true;
+		if (now_ms() > end)
+			return false;
+		nanosleep(&moment, NULL);
+	}
+}
+
+/* agent PORTS: how many ports QEMU gave this host. */
 int main(int argc, char **argv, char **env)
 {
 	struct sigaction act = { .sa_handler = on_sigio };
+	int wanted = argc > 1 ? atoi(argv[1]) : 1;
 
-	(void)argc;
-	(void)argv;
 	base_env = env;
 	/* Computed, so that no file that travels over a port contains it. */
 	for (int i = 0; i < HELLO_LEN; i++)
@@ -543,9 +566,9 @@ int main(int argc, char **argv, char **env)
 	if (pipe2(wake_pipe, O_CLOEXEC | O_NONBLOCK))
 		return 1;
 	sigaction(SIGIO, &act, NULL);
-	open_ports();
-	if (!n_sessions) {
-		fprintf(stderr, "agent: no port\n");
+	if (!wait_ports(wanted)) {
+		fprintf(stderr, "agent: %d of %d ports after %d s\n", n_sessions, wanted,
+			PORTS_MS / 1000);
 		return 1;
 	}
 	for (;;)

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""The Debian mirror: where it is, what it offers today, and files from it.
+
+An Apt is apt with sources and folders of its own: nothing of the host's own state is read or
+changed but the address of its mirror and its proxies, and no root is needed.
+
+$ROCE_IPSEC_LAB_MIRROR          another mirror than the host's
+$ROCE_IPSEC_LAB_MIRROR_TRUSTED  "yes": that one signs nothing (somebody's own, on this machine)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import LabError
+from .run import outcome, run
+
+SUITE = "trixie"
+BACKPORTS = f"{SUITE}-backports"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+_UNREACHABLE = ("Could not resolve", "Temporary failure resolving", "Unable to connect",
+                "Could not connect", "Connection timed out", "Connection failed",
+                "Network is unreachable", "Connection refused", "Could not handshake")
+# An index that names files which are not there (any more), or are other files by now.
+_IN_MOTION = ("Hash Sum mismatch", "File has unexpected size", "Mirror sync in progress",
+              "404  Not Found", "is not valid yet", "Release file is expired")
+
+
+class MirrorAway(LabError):
+    """The mirror does not answer: what is in the cache may still do."""
+
+
+class NoSuite(LabError):
+    """The mirror does not have one of the suites."""
+
+
+def hint(output: str) -> str | None:
+    """Says in one sentence what apt says in forty lines; None: it is nothing that we know."""
+    def first(signs) -> str | None:
+        return next((ln.strip() for ln in output.splitlines() if any(s in ln for s in signs)), None)
+
+    if "No space left on device" in output:
+        return "the disk is full"
+    if "Proxy Authentication Required" in output or "407 " in output:
+        return "the proxy wants a password; put it into the host's apt configuration"
+    line = first(_UNREACHABLE)
+    if line:
+        return ("the package registry cannot be reached; check the network and the host's "
+                f"apt sources, then run it again\n  {line}")
+    line = first(_IN_MOTION)
+    if line:
+        return ("the mirror is being updated: its index and its files disagree; run it again in "
+                f"some minutes\n  {line}")
+    if "NO_PUBKEY" in output or "is not signed" in output:
+        return ("the mirror's signature cannot be checked; install debian-archive-keyring on this "
+                "host")
+    line = first(("Unable to locate package", "has no installation candidate"))
+    if line:
+        return f"the mirror does not have it (any more)\n  {line}"
+    line = first(("Failed to fetch",))
+    return f"the mirror did not deliver it\n  {line}" if line else None
+
+
+def is_away(output: str) -> bool:
+    return any(sign in output for sign in _UNREACHABLE)
+
+
+def mirrors() -> dict[str, str]:
+    """Suite -> URI, from where this host itself gets Debian."""
+    override = os.environ.get("ROCE_IPSEC_LAB_MIRROR")
+    fmt = "$(CREATED_BY)|$(CODENAME)|$(ORIGIN)|$(REPO_URI)"
+    try:
+        out = subprocess.run(["apt-get", "indextargets", "--format", fmt], check=False,
+                             capture_output=True, text=True).stdout
+    except OSError as err:
+        raise LabError("apt-get is missing: the lab gets Debian with it (any distribution that "
+                       "packages apt and mmdebstrap will do)") from err
+    found: dict[str, str] = {}
+    security = None
+    for line in out.splitlines():
+        kind, codename, origin, uri = line.split("|", 3)
+        if kind != "Packages" or origin != "Debian":
+            continue
+        if codename.endswith("-security"):
+            security = security or uri
+        elif "main" not in found and not codename.endswith("-backports"):
+            found["main"] = uri
+    main = override or found.get("main")
+    if not main:
+        raise LabError("the host's apt lists name no Debian mirror; run apt-get update, or set "
+                       "ROCE_IPSEC_LAB_MIRROR")
+    suites = {SUITE: main, f"{SUITE}-updates": main, BACKPORTS: main}
+    if security and not override:
+        suites[f"{SUITE}-security"] = security
+    return suites
+
+
+def source_lines(suites: dict[str, str]) -> list[str]:
+    own = os.environ.get("ROCE_IPSEC_LAB_MIRROR_TRUSTED") == "yes"
+    option = "trusted=yes" if own else f"signed-by={KEYRING}"
+    return [f"deb [{option}] {uri} {suite} main" for suite, uri in suites.items()]
+
+
+def proxy_options() -> list[str]:
+    """The host's way to the mirror (proxies), in apt.conf form."""
+    out = subprocess.run(["apt-config", "dump"], check=False, capture_output=True, text=True).stdout
+    keep = re.compile(r'^Acquire::(https?::)?(Proxy|Retries|http::Timeout)\S* "[^"]+";$', re.I)
+    return [line for line in out.splitlines() if keep.match(line)]
+
+
+@contextlib.contextmanager
+def proxy_file():
+    """The proxy options as a file in memory, for its descriptor's holders alone.
+
+    They may hold a password, so not in argv and in no file that others can read; and mmdebstrap
+    reads them as a subordinate user, which cannot read a file of ours with mode 0600.
+    """
+    fd = os.memfd_create("proxy.conf")
+    try:
+        os.write(fd, ("\n".join(proxy_options()) + "\n").encode())
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@dataclass(frozen=True)
+class Package:
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.version}"
+
+
+class Apt:
+    """suites: suite -> URI; prefer: the suite whose packages win over others' newer ones.
+
+    status: the dpkg status file of what counts as installed; none: nothing is.
+    """
+
+    def __init__(self, folder: Path, suites: dict[str, str], prefer: str | None = None,
+                 status: Path | None = None):
+        self.folder = folder
+        for sub in ("state/lists/partial", "cache/archives/partial", "etc"):
+            (folder / sub).mkdir(parents=True, exist_ok=True)
+        (folder / "etc/sources.list").write_text("\n".join(source_lines(suites)) + "\n")
+        options = {"Dir::Etc::sourcelist": folder / "etc/sources.list",
+                   "Dir::Etc::sourceparts": "/dev/null", "Dir::Etc::preferences": "/dev/null",
+                   "Dir::Etc::preferencesparts": "/dev/null", "Dir::State": folder / "state",
+                   "Dir::State::status": status or "/dev/null", "Dir::Cache": folder / "cache",
+                   "APT::Architecture": "amd64", "APT::Architectures::": "amd64",
+                   "APT::Update::Post-Invoke-Success": "", "APT::Update::Post-Invoke": "",
+                   "APT::Sandbox::User": "", "APT::Install-Recommends": "false",
+                   "Acquire::Languages": "none", "Acquire::Retries": "2",
+                   "Debug::NoLocking": "true"}
+        if prefer:
+            options["APT::Default-Release"] = prefer
+        self._options = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+
+    def _run(self, argv: list[str], what: str, cwd: Path | None = None) -> str:
+        status, output = outcome([argv[0], *self._options, *argv[1:]], what, cwd=cwd)
+        _check(status, output, what)
+        return output
+
+    def update(self) -> None:
+        what = "asking the mirror"
+        status, output = outcome(["apt-get", *self._options, "update", "-q", "--error-on=any"], what)
+        absent = re.search(r"repository '\S+ (\S+) Release' does not have a Release file", output)
+        if status and absent:
+            raise NoSuite(f"the mirror has no {absent[1]}")
+        _check(status, output, what)
+
+    def show(self, name: str) -> str | None:
+        """The record of the version that would be installed; None: there is no such package."""
+        status, output = outcome(["apt-cache", *self._options, "show", "--no-all-versions", name],
+                                 f"looking for {name}")
+        return output if not status and "Package: " in output else None
+
+    def unknown(self, names: list[str]) -> list[str]:
+        """Which of these the mirror does not have."""
+        _, output = outcome(["apt-cache", *self._options, "show", "--no-all-versions", *names],
+                            "looking for packages")
+        known = set(re.findall(r"^Package: (\S+)", output, re.M))
+        return [name for name in names if name not in known]
+
+    def needed(self, names: list[str]) -> list[Package]:
+        """What apt would install for these; LabError if it cannot."""
+        status, output = outcome(["apt-get", *self._options, "install", "--simulate", "-q", *names],
+                                 "resolving")
+        if status:
+            raise LabError(_why_not(output))
+        return [Package(*found) for found in
+                re.findall(r"^Inst (\S+) (?:\[\S+\] )?\((\S+)", output, re.M)]
+
+    def download(self, packages: list[Package], target: Path) -> list[Path]:
+        """The packages' files, whose digests apt has checked."""
+        target.mkdir(parents=True, exist_ok=True)
+        self._run(["apt-get", "download", "-q", *map(str, packages)], "fetching packages",
+                  cwd=target)
+        return sorted(target.glob("*.deb"))
+
+    def digest(self) -> str:
+        """Of what the mirror signed."""
+        sha = hashlib.sha256()
+        for release in sorted((self.folder / "state/lists").glob("*Release")):
+            sha.update(release.read_bytes())
+        return sha.hexdigest()
+
+
+def _check(status: int, output: str, what: str) -> None:
+    if status:
+        text = f"{what} failed: {hint(output) or output.strip()[-2000:]}"
+        raise (MirrorAway if is_away(output) else LabError)(text)
+
+
+def _why_not(output: str) -> str:
+    """apt's reasons, without its preaching."""
+    lines = [ln.strip() for ln in output.splitlines()
+             if "Depends:" in ln or ln.startswith("E: Unable to locate")
+             or "no installation candidate" in ln]
+    return "; ".join(lines[:4]) or output.strip()[-300:]
+
+
+def unpack(deb: Path, target: Path, exclude: list[str]) -> None:
+    """A package's files without its scripts; a path that is excluded names files as dpkg's
+    path-exclude does."""
+    options = [f"--exclude=.{path}" for path in exclude]
+    run(["sh", "-c", 'dpkg-deb --fsys-tarfile "$1" | (shift 2; tar -x "$@")', "sh", deb, "",
+         "-C", target, "-p", "--no-same-owner", "--wildcards", *options],
+        f"unpacking {deb.name}", hint=hint)
