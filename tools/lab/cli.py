@@ -194,7 +194,7 @@ def cmd_tshark(args, progress) -> int:
 
 
 def cmd_dispatch(args, progress) -> int:
-    """demo, test and bench live in modules of their own and start their own hosts."""
+    """demo, test, bench and canary live in modules of their own and start their own hosts."""
     _ready(progress, for_tests=args.name == "test")
     module = importlib.import_module(f"lab.{args.name}")
     return module.main(args, progress)
@@ -267,7 +267,8 @@ def build_parser() -> argparse.ArgumentParser:
     tshark = add("tshark", cmd_tshark, "run the guest image's tshark here, with the given arguments")
     tshark.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS")
     for name, text in (("demo", "the whole thing, step by step, with proof"),
-                       ("bench", "sealed and plain, beside rdma_rxe with software ESP")):
+                       ("bench", "sealed and plain, beside rdma_rxe with software ESP"),
+                       ("canary", "do the modules build for Debian's coming kernels?")):
         _add_arguments(add(name, cmd_dispatch, text), name)
     test = add("test", cmd_dispatch, "all tests: units, sanitizers, hosts on both kernels")
     _add_arguments(test, "test")
@@ -275,7 +276,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_arguments(parser, name: str) -> None:
-    """Lets the command's module add its options (demo, test, bench)."""
+    """Lets the command's module add its options (demo, test, bench, canary)."""
     try:
         module = importlib.import_module(f"lab.{name}")
     except ModuleNotFoundError as err:

@@ -176,23 +176,25 @@ def _sources(role: str) -> tuple[dict[str, str], str | None]:
     return suites, None
 
 
-def offered(apt: Apt, role: str) -> Offer:
-    """The kernel that an Apt's sources have for a role, with headers, installable; or NoKernel."""
-    where = BACKPORTS if role == "newest" else SUITE
+def offered(apt: Apt, suite: str, pinned: bool, headers_only: bool = False) -> Offer:
+    """The kernel that an Apt's sources have, with headers, installable; or NoKernel.
+
+    pinned: of that suite alone, not of the others among the sources.
+    """
     # Of a suite that is preferred, but lacks a package, the others' would be taken.
-    record = apt.show("linux-image-amd64" + (f"/{BACKPORTS}" if role == "newest" else ""))
+    record = apt.show("linux-image-amd64" + (f"/{suite}" if pinned else ""))
     image = re.search(r"^Depends: .*?\blinux-image-(\S+)", record or "", re.M)
     if not image:
-        raise NoKernel(f"{where} has no kernel today")
+        raise NoKernel(f"{suite} has no kernel today")
     release = image[1].rstrip(",")
-    names = [f"linux-image-{release}", f"linux-headers-{release}"]
+    names = [f"linux-headers-{release}"] + ([] if headers_only else [f"linux-image-{release}"])
     lacking = apt.unknown(names)
     if lacking:
-        raise NoKernel(f"{where} has kernel {release}, but not {' and not '.join(lacking)}")
+        raise NoKernel(f"{suite} has kernel {release}, but no {' and no '.join(lacking)}")
     try:
         return Offer(release, apt.needed(names))
     except LabError as err:
-        raise NoKernel(f"{where} has kernel {release}, but it cannot be installed: {err}") from err
+        raise NoKernel(f"{suite} has kernel {release}, but it cannot be installed: {err}") from err
 
 
 # -- made
@@ -230,7 +232,8 @@ def _fetch(img: Image, role: str, progress) -> Kernel:
                 apt.update()
             except mirror.NoSuite as err:
                 raise NoKernel(str(err)) from err
-            offer = offered(apt, role)
+            newest = role == "newest"
+            offer = offered(apt, BACKPORTS if newest else SUITE, pinned=newest)
         key = digest_files([], f"{_recipe(img)} {' '.join(map(str, offer.packages))}".encode())
         final = cache / f"kernel-{role}-{offer.release}-{key}"
         kernel = _load(final.name)

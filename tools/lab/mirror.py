@@ -102,6 +102,11 @@ def mirrors() -> dict[str, str]:
     return suites
 
 
+def main_of(suites: dict[str, str]) -> str:
+    """The URI that every suite but security's is at."""
+    return suites[SUITE]
+
+
 def source_lines(suites: dict[str, str]) -> list[str]:
     own = os.environ.get("ROCE_IPSEC_LAB_MIRROR_TRUSTED") == "yes"
     option = "trusted=yes" if own else f"signed-by={KEYRING}"

@@ -171,7 +171,7 @@ def _build(cache: Path, img: Image, part: Wanted, tree: Path, progress) -> Part:
                 lambda: progress.say(f"another run builds {name}; waiting for it")), \
             _orderly(work, part.kernel.key if part.kernel else ""):
         src = make_dir(work / "src")
-        files = _sync(_part_sources(part, tree), src)
+        files = sync(_part_sources(part, tree), src)
         key = _key(img, part, files)
         done = _find(cache, name, key)
         if done:
@@ -209,7 +209,7 @@ def _orderly(work: Path, kernel: str = ""):
     mark.unlink()
 
 
-def _sync(files: list[tuple[str, Path]], target: Path) -> list[tuple[str, Path]]:
+def sync(files: list[tuple[str, Path]], target: Path) -> list[tuple[str, Path]]:
     """Makes target's sources equal to files; unchanged ones keep their time stamps."""
     wanted = dict(files)
     for name, path in files:
@@ -277,20 +277,20 @@ def _build_userland(img: Image, work: Path, src: Path, out: Path, log: Path) -> 
     return text
 
 
-def _warnings(text: str) -> list[str]:
+def warnings_in(text: str) -> list[str]:
     # Debian's headers name the compiler package they were built with; ours may be newer.
     ignore = ("the compiler differs from the one used to build the kernel", "BTF generation")
     return [line for line in text.splitlines()
             if "warning:" in line.lower() and not any(i in line for i in ignore)]
 
 
-def _notes(text: str) -> list[str]:
+def notes_in(text: str) -> list[str]:
     """What the sources themselves have to say: compat.h about a kernel that it does not know."""
     return list(dict.fromkeys(re.findall(r"note: '#pragma message: (.*)'", text)))
 
 
 def _pack(cache: Path, img: Image, name: str, key: str, out: Path, said: str) -> Part:
-    warnings, notes = _warnings(said), _notes(said)
+    warnings, notes = warnings_in(said), notes_in(said)
 
     def build(folder: Path) -> None:
         squash(img.root, out, folder / "disk.squashfs")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""roce-ipsec-lab canary: do our modules build for the kernels that are on their way to us?
+
+Debian's testing, sid and experimental have what backports will have in weeks or months.  Only
+their headers are fetched, and nothing is booted.  Says for each what the compiler says first.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import image, kernels, mirror, project
+from .config import LabError, cache_root, locked, make_dir, source_root
+from .progress import Progress
+
+# Each with the suite that it builds upon.
+SUITES = {"testing": [], "sid": [], "experimental": ["sid"]}
+
+
+@dataclass
+class Verdict:
+    suite: str
+    release: str = "-"
+    builds: bool | None = None		# None: there is nothing to build for
+    said: str = ""
+
+    def __str__(self) -> str:
+        word = {True: "builds", False: "BREAKS", None: "none"}[self.builds]
+        lines = "".join(f"\n    {line}" for line in self.said.splitlines())
+        return f"{self.suite:14}{self.release:28}{word}{lines}"
+
+
+def look(img: image.Image, suite: str, known: dict[str, Verdict], progress: Progress) -> Verdict:
+    """known: release -> verdict of an earlier suite; a kernel that two of them have is built once."""
+    verdict = Verdict(suite)
+    main = mirror.main_of(mirror.mirrors())
+    cache = cache_root()
+    with locked(cache / "canary.lock", lambda: progress.say("another run asks; waiting for it")), \
+            image.temporary(cache, "canary") as work:
+        apt = mirror.Apt(work / "apt", {name: main for name in [*SUITES[suite], suite]},
+                         prefer=suite, status=img.root / "var/lib/dpkg/status")
+        try:
+            with progress.step(f"asking the Debian mirror for {suite}'s kernel"):
+                apt.update()
+                offer = kernels.offered(apt, suite, pinned=True, headers_only=True)
+        except (kernels.NoKernel, mirror.NoSuite) as err:
+            verdict.said = str(err)
+            return verdict
+        verdict.release = offer.release
+        if offer.release in known:
+            same = known[offer.release]
+            verdict.builds, verdict.said = same.builds, f"the same as {same.suite}'s"
+            return verdict
+        with progress.step(f"{offer.release}: fetching headers, building the modules"):
+            verdict.builds, verdict.said = _build(img, apt, offer, work)
+    return verdict
+
+
+def _build(img: image.Image, apt: mirror.Apt, offer: kernels.Offer, work: Path
+           ) -> tuple[bool, str]:
+    layer = kernels.unpack(img, apt, offer.packages, work)
+    src = make_dir(work / "src")
+    project.sync(project.sources(project.MODULE_SOURCES, source_root()), src)
+    try:
+        text = project.make_modules(img, layer, f"/usr/src/linux-headers-{offer.release}",
+                                    offer.release, src,
+                                    cache_root() / f"canary-{offer.release}.log")
+    except LabError as err:
+        return False, str(err)
+    return True, "\n".join([*project.warnings_in(text), *project.notes_in(text)])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("suite", nargs="*", metavar="SUITE",
+                        help=f"of {', '.join(SUITES)} (default: all)")
+
+
+def main(args, progress: Progress) -> int:
+    for suite in args.suite:
+        if suite not in SUITES:
+            raise LabError(f"suite {suite!r}: one of {', '.join(SUITES)}")
+    img = image.ensure(progress)
+    known: dict[str, Verdict] = {}
+    failed = False
+    for suite in args.suite or SUITES:
+        verdict = look(img, suite, known, progress)
+        if verdict.builds is not None:
+            known.setdefault(verdict.release, verdict)
+        failed |= verdict.builds is False
+        print(verdict, flush=True)
+    return 1 if failed else 0
