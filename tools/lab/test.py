@@ -17,6 +17,7 @@ is always "N passed, N failed".
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -70,6 +71,28 @@ def main(args, progress: Progress) -> int:
     begin = time.monotonic()
     img = image.ensure(progress)
     chosen = choose_kernels(img, args.kernel, progress)
+    if "build" in groups or "vm" in groups:
+        chosen = [k for k in chosen if builds(img, k, tally, progress)]
+    lanes = start_vm(args, [k.role for k in chosen]) if "vm" in groups and chosen else []
+    try:
+        # Hosts often only wait: what needs none is done meanwhile.
+        without_hosts(args, groups, img, tally, progress)
+        for lane in lanes:
+            lane.finish(tally)
+    except BaseException:
+        # Ctrl-C: all at once, each has hosts to stop.
+        with ThreadPoolExecutor(max_workers=max(1, len(lanes))) as pool:
+            list(pool.map(Pytest.stop, lanes))
+        raise
+    print()
+    for name in tally.failed:
+        print(f"FAILED {name}")
+    print(f"after {time.monotonic() - begin:.0f} s:")
+    print(f"{tally.passed} passed, {len(tally.failed)} failed")
+    return 1 if tally.failed or not tally.passed else 0
+
+
+def without_hosts(args, groups, img: image.Image, tally: Tally, progress: Progress) -> None:
     if "unit" in groups or "sanitize" in groups:
         with locked(cache_root() / "units.lock",
                     lambda: progress.say("another run builds the unit tests; waiting for it")):
@@ -80,20 +103,14 @@ def main(args, progress: Progress) -> int:
                 for name, kinds in SANITIZERS.items():
                     run_ctest(img, src, name, "/src/tests/unit", [f"-DIROCE_SANITIZE={kinds}"],
                               tally, progress)
-    if "build" in groups or "vm" in groups:
-        chosen = [k for k in chosen if builds(img, k, tally, progress)]
-    root = source_root()
     for name in ("judge", "lab"):
         if name in groups:
-            run_pytest([Pytest(root / "tests" / name, args, [])], tally)
-    if "vm" in groups and chosen:
-        run_pytest(start_vm(args, [k.role for k in chosen]), tally)
-    print()
-    for name in tally.failed:
-        print(f"FAILED {name}")
-    print(f"after {time.monotonic() - begin:.0f} s:")
-    print(f"{tally.passed} passed, {len(tally.failed)} failed")
-    return 1 if tally.failed or not tally.passed else 0
+            run = Pytest(source_root() / "tests" / name, args, [])
+            try:
+                run.finish(tally)
+            except BaseException:
+                run.stop()
+                raise
 
 
 def choose_kernels(img: image.Image, wanted: list[str] | None, progress) -> list[kernels.Kernel]:
@@ -152,7 +169,9 @@ def run_ctest(img: image.Image, src: Path, name: str, tree: str, options: list[s
               f"echo BUILT && cd /build && {run}ctest --output-on-failure -j{jobs}")
     binds = [(src, "/src", "ro"), (build, "/build", "rw")]
     with progress.step(f"{name}: building and running the unit tests"):
-        status, output = outcome(chroot.argv(img.root, ["sh", "-c", script], binds),
+        # Below the hosts, which are timed by what they time out on.
+        status, output = outcome(["nice", "-n", "10",
+                                  *chroot.argv(img.root, ["sh", "-c", script], binds)],
                                  f"{name}: the unit tests", log=log)
     mark.unlink()
     results = re.findall(r"^\s*\d+/\d+ Test\s+#\d+: (\S+) \.*\s*(?:\*\*\*)?(\w+)", output, re.M)
@@ -180,7 +199,7 @@ def spin_says(build: Path) -> list[str]:
 class Pytest:
     """pytest in a process of its own; its output is the report for people, a JUnit file the count.
 
-    log: where the output goes until finish() prints it; without, it is shown as it comes.
+    log: where the output goes; finish() shows it from there, as it comes.
     """
 
     def __init__(self, folder: Path, args, more: list[str], env: dict | None = None,
@@ -204,9 +223,9 @@ class Pytest:
             output.close()
 
     def finish(self, tally: Tally) -> None:
-        status = self.proc.wait()
         if self.log:
-            print(self.log.read_text(errors="replace"), flush=True)
+            self._show()
+        status = self.proc.wait()
         try:
             passed, failed = read_report(self.report)
         except (OSError, LabError):
@@ -216,34 +235,34 @@ class Pytest:
             failed.append(f"{self.folder.name}: pytest ended with status {status}")
         tally.add(passed, failed)
 
+    def _show(self) -> None:
+        """What is in the log, and what comes, until the end."""
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            while True:
+                ended = self.proc.poll() is not None
+                print(log.read(), end="", flush=True)
+                if ended:
+                    return
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.proc.wait(1)
+
     def stop(self) -> None:
         """pytest's fixtures stop the hosts; of SIGTERM it would simply die."""
         end_group(self.proc, patience=60, first=signal.SIGINT)
-
-
-def run_pytest(runs: list[Pytest], tally: Tally) -> None:
-    try:
-        for run in runs:
-            run.finish(tally)
-    except BaseException:
-        # Ctrl-C: all at once, each has hosts to stop.
-        with ThreadPoolExecutor(max_workers=len(runs)) as pool:
-            list(pool.map(Pytest.stop, runs))
-        raise
 
 
 def start_vm(args, roles: list[str]) -> list[Pytest]:
     """Both kernels at once where the memory is enough for two labs: hosts often only wait."""
     folder = source_root() / "tests/vm"
     options = [f"--kernel={role}" for role in roles] + (["--all"] if args.full else [])
-    if len(roles) < 2 or available_memory() < len(roles) * memory_of_lab():
-        return [Pytest(folder, args, options)]
-    name = os.environ.get("ROCE_IPSEC_LAB_NAME") or "test"
     logs = make_dir(cache_root() / "logs")
+    if len(roles) < 2 or available_memory() < len(roles) * memory_of_lab():
+        return [Pytest(folder, args, options, log=logs / "pytest.log")]
+    name = os.environ.get("ROCE_IPSEC_LAB_NAME") or "test"
     print(f"kernels {' and '.join(roles)} at the same time, shown one after the other")
     return [Pytest(folder, args, [*options, f"--lane={role}"],
                    {"ROCE_IPSEC_LAB_NAME": f"{name}-{role}"},
-                   logs / f"pytest-{role}.log" if role != roles[0] else None)
+                   logs / f"pytest-{role}.log")
             for role in roles]
 
 
