@@ -20,6 +20,7 @@ import sys
 import time
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -56,8 +57,8 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "dealt: on one kernel, unless --all")
-    config.addinivalue_line("markers", "lab(scenario, spoils=False): the lab that a test needs; "
-                                       "spoils: nobody can use it afterwards")
+    config.addinivalue_line("markers", "lab(scenario, cpus=None, spoils=False): the lab that a test "
+                                       "needs; spoils: nobody can use it afterwards")
 
 
 def pytest_generate_tests(metafunc):
@@ -68,9 +69,20 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("kernel", roles, scope="session")
 
 
+class Wanted(NamedTuple):
+    """What a test's mark asks for; cpus None: what the machine can bear."""
+
+    scenario: str
+    cpus: int | None
+    spoils: bool
+
+
 def _wanted(item):
     mark = item.get_closest_marker("lab")
-    return (mark.kwargs.get("scenario", "vf"), mark.kwargs.get("spoils", False)) if mark else None
+    if not mark:
+        return None
+    return Wanted(mark.kwargs.get("scenario", "vf"), mark.kwargs.get("cpus"),
+                  mark.kwargs.get("spoils", False))
 
 
 def _deal(items):
@@ -129,9 +141,9 @@ def pytest_collection_modifyitems(config, items):
     def order(item):
         wanted = _wanted(item)
         if not wanted or "kernel" not in item.fixturenames:
-            return (-1, 0, False, "", 0)
-        return (ROLES.index(_kernel(item)), SCENARIO_ORDER.index(wanted[0]), wanted[1],
-                *item.location[:2])
+            return (-1, 0, 0, False, "", 0)
+        return (ROLES.index(_kernel(item)), SCENARIO_ORDER.index(wanted.scenario),
+                wanted.cpus or 0, wanted.spoils, *item.location[:2])
 
     items.sort(key=order)
 
@@ -151,11 +163,11 @@ class Keeper:
         self.attach, self.cpus = attach, cpus
         self.progress = Progress(quiet=bool(os.environ.get("ROCE_IPSEC_TEST_QUIET")))
 
-    def get(self, kernel, scenario):
-        key = (kernel, scenario)
+    def get(self, kernel, scenario, cpus):
+        key = (kernel, scenario, cpus)
         if self.attach and self.key != key:
             self.lab = Lab.attach(self.attach)
-            if (self.lab.kernel, self.lab.scenario) != key:
+            if (self.lab.kernel, self.lab.scenario) != key[:2]:
                 pytest.skip(f"lab {self.attach} has another kernel or scenario")
             self.key, self.wire = key, Wire(self.lab)
             self.wire.skip()
@@ -163,8 +175,8 @@ class Keeper:
             self.close()
             begin = time.monotonic()
             self.lab = Lab.up(kernel=kernel, scenario=scenario, mtu=CABLE_MTU, name=LAB_NAME,
-                              cpus=self.cpus, progress=self.progress)
-            BOOTS.append((f"{kernel} {scenario}", time.monotonic() - begin))
+                              cpus=self.cpus or cpus, progress=self.progress)
+            BOOTS.append((f"{kernel} {scenario}{f', {cpus} CPUs' if cpus else ''}", time.monotonic() - begin))
             self.key = key
             self.wire = Wire(self.lab)
         return self.lab
@@ -186,8 +198,8 @@ def keeper(request):
 @pytest.fixture
 def lab(request, keeper, kernel):
     """The lab that the test's mark asks for; afterwards consoles and nonces are judged."""
-    scenario, spoils = _wanted(request.node)
-    lab = keeper.get(kernel, scenario)
+    scenario, cpus, spoils = _wanted(request.node)
+    lab = keeper.get(kernel, scenario, cpus)
     wire = keeper.wire
     known = len(lab.scan())
     wire.start(request.node.name)
