@@ -245,7 +245,8 @@ def figures(request):
 
 
 def pytest_terminal_summary(terminalreporter):
-    show_times(terminalreporter)
+    if TIMES:
+        show_times(terminalreporter)
     if FIGURES:
         terminalreporter.section("figures")
         for line in FIGURES:
