@@ -21,7 +21,9 @@ from .kernels import Kernel
 # In this order, each after what it depends on.
 # The second line is what a real host's CPU would have brought in by udev's coldplug.
 MODULES = ["virtio_pci", "virtio_blk", "squashfs", "overlay", "virtio_console", "virtio_net",
-           "aesni_intel", "ghash_clmulni_intel", "crc32_pclmul", "crc32c_intel"]
+           "aesni_intel", "ghash_clmulni_intel", "crc32_pclmul", "crc32c_intel",
+           # so that two hosts that go on from one snapshot have each their own randomness
+           "vmgenid"]
 APPLETS = ["sh", "mount", "umount", "insmod", "mkdir", "cat", "cp", "grep", "seq", "usleep",
            "poweroff", "switch_root", "echo"]
 KEEP_OLD = 1

@@ -72,7 +72,7 @@ def cmd_up(args, progress) -> int:
     _ready(progress)
     lab = Lab.up(kernel=args.kernel, scenario=args.scenario, mtu=args.mtu, name=args.lab,
                  cpus=args.cpus, memory=args.memory, debug=args.debug, build=args.build,
-                 capture=args.capture, progress=progress, keep=True)
+                 capture=args.capture, cold=args.cold, progress=progress, keep=True)
     progress.say(f"lab {lab.name} is up: hosts a and b, {lab.kernel} kernel "
                  f"{lab.info['release']}, scenario "
                  f"{lab.scenario}, MTU {lab.mtu}, {'KVM' if lab.kvm else 'no KVM'}")
@@ -236,6 +236,8 @@ def build_parser() -> argparse.ArgumentParser:
                     help="without slab poisoning and KFENCE (faster)")
     up.add_argument("--no-build", dest="build", action="store_false",
                     help="a stock Debian, nothing of this project in it")
+    up.add_argument("--cold", action="store_true",
+                    help="boot, even if a snapshot of an earlier boot could go on")
     up.add_argument("--no-capture", dest="capture", action="store_false",
                     help="no capture of the cables")
     run = add("exec", cmd_exec, "run a command in a host as root; output and status pass through")

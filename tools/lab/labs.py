@@ -10,7 +10,8 @@ import socket
 import time
 from pathlib import Path
 
-from . import boot, faults, image, kernels, project, qemu, scenario, tools
+from . import cache as folders
+from . import boot, faults, image, kernels, project, qemu, scenario, snapshot, tools
 from .channel import Channel
 from .config import (CABLES, HOSTS, MTUS, SCENARIOS, LabError, available_memory,
                      cache_root, check_private, lab_name, locked, make_dir, need_disk, state_dir)
@@ -70,10 +71,11 @@ class Lab:
     def up(cls, kernel: str = "stable", scenario: str = "bare", mtu: int = 1500,
            name: str | None = None, cpus: int | None = None, memory: int | None = None,
            debug: bool = True, build: bool = True, capture: bool = True,
-           progress: Progress | None = None, keep: bool = False, icount: bool = False) -> Lab:
+           progress: Progress | None = None, keep: bool = False, icount: bool = False, cold: bool = False) -> Lab:
         """Boots a lab; keep: it outlives this process, until somebody calls down().
 
         icount: for the bench, one instruction is a nanosecond of the hosts' time; never with KVM.
+        cold: a real boot, even if there is a snapshot of one.
         """
         progress = progress or Progress(quiet=True)
         name = lab_name(name)
@@ -94,7 +96,7 @@ class Lab:
                                    strict=scenario != "bare")
             kvm = not icount and qemu.kvm_works(img, chosen, progress)
             info = {"kernel": chosen.role, "scenario": scenario, "mtu": mtu, "kvm": kvm,
-                    "release": chosen.release, "icount": icount, "debug": debug, "started": time.time(),
+                    "release": chosen.release, "icount": icount, "cold": cold, "debug": debug, "started": time.time(),
                     "logs": str(_log_dir(name)), "keep": keep}
             shutil.rmtree(info["logs"], ignore_errors=True)
             make_dir(Path(info["logs"]))
@@ -111,14 +113,45 @@ class Lab:
         return lab
 
     def _boot(self, img, kernel, disks, cpus: int, memory: int, capture: bool, progress) -> None:
-        how = "" if self.kvm else ", without KVM"
-        with progress.step(f"booting hosts a and b ({self.kernel} kernel {kernel.release}{how})"):
-            boot.ensure(img, kernel)
-            for host in self.hosts.values():
-                argv = host.machine.argv(img, kernel, kvm=self.kvm, cpus=cpus, memory=memory,
+        boot.ensure(img, kernel)
+        argvs = {name: host.machine.argv(img, kernel, kvm=self.kvm, cpus=cpus, memory=memory,
                                          mtu=self.mtu, debug=self.info["debug"], disks=disks,
                                          capture=capture, icount=self.info["icount"])
-                host.machine.start(argv, tools.environment(img), keep=self.info["keep"])
+                 for name, host in self.hosts.items()}
+        env = tools.environment(img)
+        # KVM boots in the time that going on from a snapshot takes.
+        saved = None if self.kvm or self.info["icount"] else \
+            snapshot.folder_of(argvs, self.state, self.logs)
+        if saved and not self.info["cold"] and folders.find(saved):
+            try:
+                self._resume(img, saved, argvs, env, kernel, progress)
+                return
+            except LabError as err:
+                progress.say(f"booting anew: the snapshot does not serve ({err})")
+                for host in self.hosts.values():
+                    host.machine.kill()
+                    shutil.rmtree(host.machine.folder, ignore_errors=True)
+                folders.remove_tree(saved)
+        self._start(argvs, env, kernel, progress)
+        if saved and not self.info["cold"] and not self.scan():
+            with progress.step("keeping the hosts as they are now"):
+                snapshot.save(img, saved, {n: h.machine for n, h in self.hosts.items()})
+
+    def _resume(self, img, saved: Path, argvs, env, kernel, progress) -> None:
+        with progress.step(f"hosts a and b go on from a boot ({self.kernel} kernel "
+                           f"{kernel.release})"):
+            for name, host in self.hosts.items():
+                host.machine.start([*argvs[name], "-incoming", "defer"], env,
+                                   keep=self.info["keep"])
+            snapshot.resume(img, saved, {n: h.machine for n, h in self.hosts.items()})
+            for host in self.hosts.values():
+                host.run(["busybox", "date", "-s", f"@{time.time():.0f}"])
+
+    def _start(self, argvs, env, kernel, progress) -> None:
+        how = "" if self.kvm else ", without KVM"
+        with progress.step(f"booting hosts a and b ({self.kernel} kernel {kernel.release}{how})"):
+            for name, host in self.hosts.items():
+                host.machine.start(argvs[name], env, keep=self.info["keep"])
             end = time.monotonic() + BOOT_SECONDS
             for host in self.hosts.values():
                 self._wait_agent(host, end)

@@ -14,7 +14,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import boot, tools
+from . import boot, snapshot, tools
 from .channel import PORTS
 from .config import CABLES, LabError, cache_root, make_dir
 from .image import Image
@@ -39,8 +39,7 @@ def kvm_works(image: Image, kernel: Kernel, progress) -> bool:
     """True if this kernel has really booted under KVM since the machine started."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
-        boot_id = handle.read().strip()
+    boot_id = snapshot.boot_id()
     verdict = make_dir(cache_root()) / f"kvm-{os.getuid()}.json"
     try:
         known = json.loads(verdict.read_text())
@@ -172,6 +171,8 @@ class Machine:
         args += ["-accel", "kvm", "-cpu", "host"] if kvm else \
                 ["-accel", f"tcg,thread={'single' if icount else 'multi'},tb-size=256",
                  "-cpu", EMULATED_CPU]
+        # Another one for every QEMU, so that no two hosts have the same random numbers.
+        args += ["-device", "vmgenid,guid=auto"]
         if icount:
             args += ["-icount", "shift=0,sleep=on,align=off"]
         args += ["-kernel", str(kernel.vmlinuz), "-initrd", str(boot.ensure(image, kernel)),
@@ -208,6 +209,18 @@ class Machine:
             except OSError:
                 proc.kill()		# nobody could find it later
                 raise
+
+    def wait_monitor(self, timeout: float = 30) -> None:
+        """A QEMU that has just been started has its monitor in a moment."""
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                self.qmp("query-status")
+                return
+            except LabError:
+                if self.pid() is None or time.monotonic() > end:
+                    raise
+            time.sleep(0.02)
 
     def pid(self) -> int | None:
         """The running QEMU's process id, never that of somebody who reused the number."""
