@@ -15,7 +15,8 @@ from kit import (Moved, Protection, ethtool, hw_counters, ping, poll, queue_pair
 from lab import frames
 from test_forged import Forger, mac
 
-pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
+# Two CPUs: objects come and go on one while the other uses them.
+pytestmark = [pytest.mark.lab(scenario="vf", cpus=2), pytest.mark.dealt]
 
 SEED = 20240601
 

@@ -14,7 +14,8 @@ from bondkit import (BACKUP, LACP, WINDOW, XOR, Load, addresses, bond_seen, bond
                      link_failures, port_counters, ports, wait_whole)
 from kit import CABLES, Moved, Protection, each, local_ip, poll, xfrm_stat
 
-pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
+# Two CPUs: ports flap on one while the other sends.
+pytestmark = [pytest.mark.lab(scenario="bare", cpus=2), pytest.mark.dealt]
 
 FLAPS = 100
 # Down as long as a bond needs to see it, and up as long again.

@@ -104,7 +104,7 @@ def test_iroce_understands_iroce(lab, wire, network):
 
 @pytest.mark.parametrize("scenario", [
     pytest.param("rxe", marks=pytest.mark.lab(scenario="rxe")),
-    pytest.param("vf", marks=pytest.mark.lab(scenario="vf"))])
+    pytest.param("vf", marks=pytest.mark.lab(scenario="vf", cpus=2))])
 def test_32_queue_pairs_at_once_are_sealed_and_correct(lab, wire, scenario):
     unprotect(lab)
     try:

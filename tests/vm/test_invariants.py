@@ -16,7 +16,8 @@ from kit import (Moved, Protection, end, ethtool, local_ip, ping, poll, queue_pa
                  restore_addresses, traffic, unprotect, wait_answer)
 from lab import LabError, perftest
 
-pytestmark = pytest.mark.lab(scenario="vf")
+# Two CPUs: what is taken away goes while the other one sends.
+pytestmark = pytest.mark.lab(scenario="vf", cpus=2)
 
 # A retry timeout of 4.096 us << 14, which the engine doubles up to eight times, and 7 retries: a
 # queue pair tries for 4 s to get something past what closes it.
@@ -205,7 +206,7 @@ def test_an_sa_without_sequence_numbers_left_refuses_to_send(lab, wire, programs
     check_nothing_leaked(lab, wire, sealed.six)
 
 
-@pytest.mark.lab(scenario="vf", spoils=True)
+@pytest.mark.lab(scenario="vf", cpus=2, spoils=True)
 @pytest.mark.parametrize("six", [False, True], ids=["ipv4", "ipv6"])
 def test_no_plaintext_when_the_vf_is_unbound(lab, wire, programs, six):
     Protection(lab, wire, six).up()
@@ -223,7 +224,7 @@ def vf_address(host):
                     ).stdout.strip()
 
 
-@pytest.mark.lab(scenario="vf", spoils=True)
+@pytest.mark.lab(scenario="vf", cpus=2, spoils=True)
 def test_no_plaintext_when_the_module_is_unloaded(lab, wire, programs):
     Protection(lab, wire).up()
     before = ethtool(lab.a)

@@ -35,9 +35,8 @@ class LabFault(LabError):
 def default_cpus(kvm: bool) -> int:
     """CPUs of a host: races need two to show, but only where the machine can run them all.
 
-    Emulated CPUs that share a real one spin for each other's time slices, and QEMU's
-    multi-threaded emulation has been seen to trip over a kernel that patches its own code
-    (Oops: int3 in a static branch) while another CPU runs it.
+    Emulated CPUs that share a real one spin for each other's time slices: where a test needs two
+    of them it says so.
     """
     return 2 if kvm or (os.cpu_count() or 1) >= 2 * len(HOSTS) else 1
 
@@ -71,7 +70,8 @@ class Lab:
     def up(cls, kernel: str = "stable", scenario: str = "bare", mtu: int = 1500,
            name: str | None = None, cpus: int | None = None, memory: int | None = None,
            debug: bool = True, build: bool = True, capture: bool = True,
-           progress: Progress | None = None, keep: bool = False, icount: bool = False, cold: bool = False) -> Lab:
+           progress: Progress | None = None, keep: bool = False, icount: bool = False,
+           cold: bool = False) -> Lab:
         """Boots a lab; keep: it outlives this process, until somebody calls down().
 
         icount: for the bench, one instruction is a nanosecond of the hosts' time; never with KVM.
