@@ -94,7 +94,7 @@ def _load(name: str | None) -> Kernel | None:
         if not kernel.is_whole():
             return None
         os.utime(kernel.path)		# used now: not the one to go when another comes
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return kernel
 
@@ -123,7 +123,7 @@ def ensure(img: Image, role: str, progress, ask: bool = False) -> Kernel:
             if not kernel:
                 raise
             away = isinstance(err, MirrorAway)
-            reason = "the mirror cannot be reached" if away else str(err)
+            reason = "the mirror cannot be reached" if away else str(err).splitlines()[0]
             progress.say(f"{role} kernel: {reason}; going on with {kernel.release} from the cache")
             return kernel
 
@@ -211,7 +211,7 @@ def _note(img: Image, role: str) -> Path:
 def _remembered(img: Image, role: str) -> dict | None:
     try:
         return dict(json.loads(_note(img, role).read_text()))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return None
 
 

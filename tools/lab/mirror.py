@@ -30,7 +30,7 @@ _UNREACHABLE = ("Could not resolve", "Temporary failure resolving", "Unable to c
                 "Network is unreachable", "Connection refused", "Could not handshake")
 # An index that names files which are not there (any more), or are other files by now.
 _IN_MOTION = ("Hash Sum mismatch", "File has unexpected size", "Mirror sync in progress",
-              "404  Not Found", "is not valid yet", "Release file is expired")
+              "404  Not Found", "File not found", "is not valid yet", "Release file is expired")
 
 
 class MirrorAway(LabError):
@@ -44,11 +44,14 @@ class NoSuite(LabError):
 def hint(output: str) -> str | None:
     """Says in one sentence what apt says in forty lines; None: it is nothing that we know."""
     def first(signs) -> str | None:
-        return next((ln.strip() for ln in output.splitlines() if any(s in ln for s in signs)), None)
+        """apt's errors name the file, its running commentary may not."""
+        found = [ln.strip() for ln in output.splitlines() if any(s in ln for s in signs)]
+        return next((ln for ln in found if ln.startswith("E: ")), found[0] if found else None)
 
     if "No space left on device" in output:
         return "the disk is full"
-    if "Proxy Authentication Required" in output or "407 " in output:
+    # apt puts two blanks behind a status, and one behind a size.
+    if "Proxy Authentication Required" in output or "  407  " in output:
         return "the proxy wants a password; put it into the host's apt configuration"
     line = first(_UNREACHABLE)
     if line:
@@ -58,6 +61,10 @@ def hint(output: str) -> str | None:
     if line:
         return ("the mirror is being updated: its index and its files disagree; run it again in "
                 f"some minutes\n  {line}")
+    # A Release file that was not delivered also counts as one that is not signed.
+    busy = re.search(r"^E: Failed to fetch \S+  5\d\d  .*", output, re.M)
+    if busy:
+        return f"the mirror did not deliver it\n  {busy[0]}"
     if "NO_PUBKEY" in output or "is not signed" in output:
         return ("the mirror's signature cannot be checked; install debian-archive-keyring on this "
                 "host")
@@ -153,6 +160,7 @@ class Apt:
     def __init__(self, folder: Path, suites: dict[str, str], prefer: str | None = None,
                  status: Path | None = None):
         self.folder = folder
+        self.suites = list(suites)
         for sub in ("state/lists/partial", "cache/archives/partial", "etc"):
             (folder / sub).mkdir(parents=True, exist_ok=True)
         (folder / "etc/sources.list").write_text("\n".join(source_lines(suites)) + "\n")
@@ -167,38 +175,51 @@ class Apt:
                    "Debug::NoLocking": "true"}
         if prefer:
             options["APT::Default-Release"] = prefer
-        self._options = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        self._options = [word for key, value in options.items()
+                         for word in ("-o", f"{key}={value}")]
 
-    def _run(self, argv: list[str], what: str, cwd: Path | None = None) -> str:
-        status, output = outcome([argv[0], *self._options, *argv[1:]], what, cwd=cwd)
-        _check(status, output, what)
-        return output
+    def _outcome(self, program: str, arguments: list[str], what: str, cwd: Path | None = None
+                 ) -> tuple[int, str]:
+        """Exit status and output, in English: it is read."""
+        return outcome([program, *self._options, *arguments], what, cwd=cwd,
+                       env=dict(os.environ, LC_ALL="C.UTF-8"))
 
     def update(self) -> None:
         what = "asking the mirror"
-        status, output = outcome(["apt-get", *self._options, "update", "-q", "--error-on=any"], what)
-        absent = re.search(r"repository '\S+ (\S+) Release' does not have a Release file", output)
-        if status and absent:
-            raise NoSuite(f"the mirror has no {absent[1]}")
+        status, output = self._outcome("apt-get", ["update", "-q", "--error-on=any"], what)
+        absent = self._absent(output) if status and not is_away(output) else None
+        if absent:
+            raise NoSuite(f"the mirror has no {absent}")
         _check(status, output, what)
+
+    def _absent(self, output: str) -> str | None:
+        """A suite that the mirror answered about: not even its Release file is there."""
+        said = re.search(r"repository '\S+ (\S+) Release' does not have a Release file", output)
+        if said:
+            return said[1]
+        # At a mirror that is trusted, apt looks for the packages nonetheless.
+        lists = self.folder / "state/lists"
+        return next((suite for suite in self.suites if re.search(
+            rf"Failed to fetch \S+/dists/{suite}/\S+ +(404  |File not found)", output)
+            and not list(lists.glob(f"*_dists_{suite}_*Release"))), None)
 
     def show(self, name: str) -> str | None:
         """The record of the version that would be installed; None: there is no such package."""
-        status, output = outcome(["apt-cache", *self._options, "show", "--no-all-versions", name],
-                                 f"looking for {name}")
+        status, output = self._outcome("apt-cache", ["show", "--no-all-versions", name],
+                                       f"looking for {name}")
         return output if not status and "Package: " in output else None
 
     def unknown(self, names: list[str]) -> list[str]:
         """Which of these the mirror does not have."""
-        _, output = outcome(["apt-cache", *self._options, "show", "--no-all-versions", *names],
-                            "looking for packages")
+        _, output = self._outcome("apt-cache", ["show", "--no-all-versions", *names],
+                                  "looking for packages")
         known = set(re.findall(r"^Package: (\S+)", output, re.M))
         return [name for name in names if name not in known]
 
     def needed(self, names: list[str]) -> list[Package]:
         """What apt would install for these; LabError if it cannot."""
-        status, output = outcome(["apt-get", *self._options, "install", "--simulate", "-q", *names],
-                                 "resolving")
+        status, output = self._outcome("apt-get", ["install", "--simulate", "-q", *names],
+                                       "resolving")
         if status:
             raise LabError(_why_not(output))
         return [Package(*found) for found in
@@ -207,8 +228,10 @@ class Apt:
     def download(self, packages: list[Package], target: Path) -> list[Path]:
         """The packages' files, whose digests apt has checked."""
         target.mkdir(parents=True, exist_ok=True)
-        self._run(["apt-get", "download", "-q", *map(str, packages)], "fetching packages",
-                  cwd=target)
+        what = "fetching packages"
+        status, output = self._outcome("apt-get", ["download", "-q", *map(str, packages)], what,
+                                       cwd=target)
+        _check(status, output, what)
         return sorted(target.glob("*.deb"))
 
     def digest(self) -> str:
@@ -226,11 +249,11 @@ def _check(status: int, output: str, what: str) -> None:
 
 
 def _why_not(output: str) -> str:
-    """apt's reasons, without its preaching."""
-    lines = [ln.strip() for ln in output.splitlines()
-             if "Depends:" in ln or ln.startswith("E: Unable to locate")
-             or "no installation candidate" in ln]
-    return "; ".join(lines[:4]) or output.strip()[-300:]
+    """apt's reasons in one line, without its preaching."""
+    lines = [" ".join(ln.split()) for ln in output.splitlines()
+             if re.search(r"(Depends|Breaks|Conflicts): |no installation candidate", ln)
+             or ln.startswith("E: Unable to locate")]
+    return "; ".join(lines[:4]) or " ".join(output.split())[-300:]
 
 
 def unpack(deb: Path, target: Path, exclude: list[str]) -> None:
