@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import madeup  # noqa: E402
+from lab import kernels  # noqa: E402
 from lab.progress import Progress  # noqa: E402
 
 
@@ -30,6 +33,34 @@ def progress():
     return Said()
 
 
+@pytest.fixture
+def debian(tmp_path, monkeypatch):
+    """A made-up mirror with a stable kernel, and nothing in its backports."""
+    monkeypatch.setenv("ROCE_IPSEC_LAB_MIRROR", f"file://{tmp_path}/mirror")
+    monkeypatch.setenv("ROCE_IPSEC_LAB_MIRROR_TRUSTED", "yes")
+    mirror = madeup.Mirror(tmp_path / "mirror")
+    mirror.kernel(madeup.SUITE, madeup.STABLE)
+    return mirror
+
+
+@pytest.fixture
+def instant(debian, monkeypatch):
+    """The same without apt, for tests of what comes after it."""
+    monkeypatch.setattr(kernels, "Apt", madeup.instant_apt(debian))
+    return debian
+
+
+@pytest.fixture
+def img(tmp_path):
+    return madeup.Image(tmp_path / "image")
+
+
+@pytest.fixture
+def fetched(monkeypatch):
+    """The kernels made so far; depmod and mksquashfs are pretended."""
+    return madeup.pretend_image_programs(monkeypatch, kernels)
+
+
 @pytest.fixture(autouse=True)
 def places(tmp_path, monkeypatch):
     """No test sees, or touches, the caches and labs of whoever runs it.
@@ -39,8 +70,8 @@ def places(tmp_path, monkeypatch):
     short = tempfile.mkdtemp(prefix="lab-test-", dir="/tmp")
     monkeypatch.setenv("ROCE_IPSEC_LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ROCE_IPSEC_LAB_STATE", f"{short}/state")
-    monkeypatch.delenv("ROCE_IPSEC_LAB_NAME", raising=False)
-    monkeypatch.delenv("ROCE_IPSEC_LAB_SOURCE", raising=False)
+    for name in ("NAME", "SOURCE", "MIRROR", "MIRROR_TRUSTED"):
+        monkeypatch.delenv(f"ROCE_IPSEC_LAB_{name}", raising=False)
     yield Path(short)
     shutil.rmtree(short)
 

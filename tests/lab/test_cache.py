@@ -2,11 +2,14 @@
 """What is in the cache is whole, or it is made again."""
 
 import os
+import shutil
 import stat
+import time
 
 import pytest
 
-from lab import cache, guestbuild, image, project
+import madeup
+from lab import cache, guestbuild, image, kernels, mirror, project
 from lab.config import LabError
 
 TEXT = "sixteen bytes ..\n" * 100
@@ -119,17 +122,11 @@ def test_a_build_starts_anew_after_one_that_was_killed(tmp_path, monkeypatch, en
 
 # ---- the image -----------------------------------------------------------------------------------
 
-RELEASES = {"6.12": "6.12.1-amd64", "7.2": "7.2.1-amd64"}
-
-
 @pytest.fixture
 def no_mirror(monkeypatch):
     """An image in a moment: what the mirror and mmdebstrap would do, done by hand."""
     def unpack(_tar, tmp):
-        for name in ("usr/bin/env", "usr/bin/gcc", "usr/bin/cmake",
-                     *(f"boot/vmlinuz-{r}" for r in RELEASES.values()),
-                     *(f"usr/lib/modules/{r}/modules.dep" for r in RELEASES.values()),
-                     *(f"usr/src/linux-headers-{r}/Makefile" for r in RELEASES.values())):
+        for name in image.NEEDED:
             (tmp / "root" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp / "root" / name).write_text(name)
         (tmp / "root.squashfs").write_text(TEXT)
@@ -137,10 +134,10 @@ def no_mirror(monkeypatch):
     def resolve(_tmp, _suites, packages):
         if "nonsense" in packages:
             raise LabError("trixie has no package named nonsense")
-        return {"kernels": RELEASES, "packages": packages, "releases": ""}
+        return {"packages": packages, "releases": ""}
 
     monkeypatch.setattr(image, "need_disk", lambda *_: None)
-    monkeypatch.setattr(image, "mirrors", lambda: {})
+    monkeypatch.setattr(mirror, "mirrors", lambda: {mirror.SUITE: "", mirror.BACKPORTS: ""})
     monkeypatch.setattr(image, "resolve", resolve)
     monkeypatch.setattr(image, "_debootstrap", lambda tmp, _suites, _packages: tmp / "tar")
     monkeypatch.setattr(image, "_unpack", unpack)
@@ -148,14 +145,11 @@ def no_mirror(monkeypatch):
 
 IMAGE_DAMAGE = {
     "the disk is cut": lambda i: os.truncate(i.squashfs, 100),
-    "the disk is changed": lambda i: i.squashfs.write_text(TEXT.replace("x", "y")),
-    "a kernel is missing": lambda i: i.vmlinuz("7.2").unlink(),
-    "a kernel is cut": lambda i: os.truncate(i.vmlinuz("6.12"), 1),
+    "the disk is changed": lambda i: i.squashfs.write_text(TEXT.replace(".", ",")),
     "image.json is cut": lambda i: os.truncate(i.path / "image.json", 10),
     "it was never finished": lambda i: (i.path / cache.SEAL).unlink(),
     "the compiler is missing": lambda i: (i.root / "usr/bin/gcc").unlink(),
-    "a kernel's modules are missing":
-        lambda i: (i.root / "usr/lib/modules/7.2.1-amd64/modules.dep").unlink(),
+    "QEMU is missing": lambda i: (i.root / "usr/bin/qemu-system-x86_64").unlink(),
 }
 
 
@@ -187,12 +181,83 @@ def test_a_full_disk_is_told_before_anything_is_fetched(progress, monkeypatch):
 
 def test_the_proxy_and_its_password_are_in_no_file(monkeypatch):
     option = 'Acquire::http::Proxy "http://user:secret@proxy.example:3128";'
-    monkeypatch.setattr(image, "proxy_options", lambda: [option])
-    with image._proxy_file() as fd:
+    monkeypatch.setattr(mirror, "proxy_options", lambda: [option])
+    with mirror.proxy_file() as fd:
         with open(f"/proc/self/fd/{fd}", encoding="ascii") as handle:
             assert handle.read() == option + "\n"
         assert os.readlink(f"/proc/self/fd/{fd}").startswith("/memfd:")
         assert not os.get_inheritable(fd) and stat.S_ISREG(os.fstat(fd).st_mode)
+
+
+# ---- the kernels ---------------------------------------------------------------------------------
+
+def change_disk(kernel):
+    text = kernel.disk.read_text()
+    kernel.disk.write_text(text.replace("ext4", "ext5"))
+    assert kernel.disk.stat().st_size == len(text)
+
+
+def write_json(name, text):
+    return lambda kernel: (kernel.path / name).write_text(text)
+
+
+KERNEL_DAMAGE = {
+    "vmlinuz is cut": lambda k: os.truncate(k.vmlinuz, 3),
+    "vmlinuz is missing": lambda k: k.vmlinuz.unlink(),
+    "the disk of modules is cut": lambda k: os.truncate(k.disk, 3),
+    "the disk of modules is changed": change_disk,
+    "kernel.json is cut": lambda k: os.truncate(k.path / "kernel.json", 10),
+    "kernel.json is of another kind": write_json("kernel.json", "[1]"),
+    "modules.dep is missing": lambda k: (k.modules / "modules.dep").unlink(),
+    "the headers are missing":
+        lambda k: shutil.rmtree(k.root / "usr/src" / f"linux-headers-{k.release}"),
+    "the seal is missing": lambda k: (k.path / cache.SEAL).unlink(),
+    "the whole folder is missing": lambda k: shutil.rmtree(k.path),
+}
+
+
+@pytest.mark.parametrize("what", KERNEL_DAMAGE)
+def test_a_damaged_kernel_is_not_used_but_made_again_once(instant, img, progress, fetched,
+                                                          what):
+    kernel = kernels.ensure(img, "stable", progress)
+    assert kernels.find(img, "stable").path == kernel.path
+    KERNEL_DAMAGE[what](kernel)
+    assert kernels.find(img, "stable") is None
+    for _ in range(2):
+        kernel = kernels.ensure(img, "stable", progress)
+    assert fetched == [madeup.STABLE] * 2 and kernel.is_whole()
+    assert kernel.vmlinuz.read_text() == f"vmlinuz {madeup.STABLE}"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"path": 7}', '{"path": "elsewhere"}', "{}"])
+def test_what_is_remembered_of_the_mirror_is_asked_again_if_it_makes_no_sense(
+        instant, img, progress, fetched, text):
+    kernels.ensure(img, "stable", progress)
+    kernels._note(img, "stable").write_text(text)
+    assert kernels.find(img, "stable") is None
+    assert kernels.ensure(img, "stable", progress).release == madeup.STABLE
+    assert kernels.find(img, "stable") and fetched == [madeup.STABLE]
+
+
+def test_a_kernel_whose_making_fails_leaves_nothing(instant, img, progress, fetched,
+                                                    monkeypatch, tmp_path):
+    def fail(*_args, **_more):
+        raise LabError("no depmod")
+
+    monkeypatch.setattr(kernels.chroot, "run_in", fail)
+    with pytest.raises(LabError, match="no depmod"):
+        kernels.ensure(img, "stable", progress)
+    assert [p for p in (tmp_path / "cache").iterdir() if p.is_dir()] == []
+
+
+def test_of_a_role_s_kernels_the_two_used_last_stay(instant, img, progress, fetched,
+                                                    tmp_path):
+    for number in range(1, 5):
+        instant.kernel(madeup.SUITE, f"90.{number}.1-amd64")
+        kernels.ensure(img, "stable", progress, ask=True)
+        time.sleep(0.02)
+    left = [p.name.rpartition("-")[0] for p in (tmp_path / "cache").glob("kernel-*") if p.is_dir()]
+    assert sorted(left) == ["kernel-stable-90.3.1-amd64", "kernel-stable-90.4.1-amd64"]
 
 
 # ---- small builds --------------------------------------------------------------------------------

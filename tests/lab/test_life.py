@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import Lab, LabError, cli, hostpkg, labs, qemu, run, scenario
+from lab import Lab, LabError, cli, hostpkg, labs, mirror, qemu, run, scenario
 from lab.config import HOSTS, state_dir
 
 TOOLS = Path(run.__file__).resolve().parents[1]
-INFO = {"kernel": "6.12", "scenario": "vf", "mtu": 1500, "kvm": False, "logs": "/nonexistent"}
+INFO = {"kernel": "stable", "scenario": "vf", "mtu": 1500, "kvm": False, "logs": "/nonexistent"}
 
 
 def pretend(name, pid):
@@ -37,7 +37,7 @@ def test_a_second_lab_of_a_name_is_refused_with_what_to_do(progress, name):
     pretend(name, os.getpid())
     with pytest.raises(LabError) as told:
         Lab.up(name=name, progress=progress)
-    assert f"lab {name} is already running (kernel 6.12, scenario vf)" in str(told.value)
+    assert f"lab {name} is already running (kernel stable, scenario vf)" in str(told.value)
     assert f"roce-ipsec-lab --lab {name} down" in str(told.value)
 
 
@@ -94,22 +94,73 @@ def test_a_disk_that_fills_up_meanwhile_is_no_traceback(monkeypatch, capsys):
 # ---- what the host lacks -------------------------------------------------------------------------
 
 def test_an_ordinary_user_is_told_what_to_install(progress, monkeypatch):
-    monkeypatch.setattr(hostpkg, "missing_packages", lambda: ["cpio", "tshark"])
+    monkeypatch.setattr(hostpkg, "missing_packages", lambda _for_tests: ["mmdebstrap", "uidmap"])
     monkeypatch.setattr(os, "getuid", lambda: 1000)
-    with pytest.raises(LabError, match="sudo apt-get install --no-install-recommends cpio tshark"):
+    with pytest.raises(LabError) as told:
         hostpkg.ensure(progress)
+    assert ("sudo apt-get install --no-install-recommends mmdebstrap uidmap"
+            in str(told.value).splitlines()[1])
+
+
+@pytest.mark.parametrize("uid,for_tests,wanted", [
+    (0, False, ["debian-archive-keyring", "mmdebstrap"]),
+    (1000, False, ["debian-archive-keyring", "mmdebstrap", "uidmap"]),
+    (0, True, ["debian-archive-keyring", "mmdebstrap", "python3-pytest"])])
+def test_the_host_needs_no_more_than_what_makes_the_image(monkeypatch, uid, for_tests, wanted):
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    monkeypatch.setattr(hostpkg.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(hostpkg, "FILES", {"/nonexistent": "debian-archive-keyring"})
+    monkeypatch.setattr(hostpkg, "_have_module", lambda _name: False)
+    assert hostpkg.missing_packages(for_tests) == wanted
+
+
+AWAY = "E: Failed to fetch http://m/x  Could not connect to m:80 (1.2.3.4)"
+MOVING = "being updated: its index and its files disagree"
 
 
 @pytest.mark.parametrize("said,meant", [
-    ("E: Failed to fetch http://m/x  Could not connect to m:80 (1.2.3.4)", "cannot be reached"),
+    (AWAY, "cannot be reached"),
     ("Err:1 http://m x\n  Temporary failure resolving 'm'", "cannot be reached"),
-    ("E: Unable to locate package nonsense", "apt-get update"),
+    ("E: Unable to locate package nonsense", "does not have it"),
     ("write error: No space left on device", "the disk is full"),
     ("E: Failed to fetch http://m/x  Error writing to file - write (28: No space left on device)",
      "the disk is full"),
+    ("E: Failed to fetch http://m/x.deb  404  Not Found [IP: 1.2.3.4 80]", MOVING),
+    ("  Hash Sum mismatch\nE: Failed to fetch http://m/x.deb  Hash Sum mismatch", MOVING),
+    ("E: Failed to fetch http://m/x.deb  File has unexpected size (3 != 4). "
+     "Mirror sync in progress?", MOVING),
+    ("E: Failed to fetch http://m/x  407  Proxy Authentication Required", "a password"),
+    ("Get:3 http://m x [407 kB]\nE: Failed to fetch http://m/x  503  Busy", "did not deliver it"),
+    ("E: Failed to fetch http://m/InRelease  503  Service Unavailable [IP: 1.2.3.4 80]\n"
+     "E: The repository 'http://m x InRelease' is not signed.", "did not deliver it"),
+    ("GPG error: http://m x: NO_PUBKEY 0E98404D386FA1D9", "debian-archive-keyring"),
 ])
 def test_what_apt_says_is_put_into_one_sentence(said, meant):
-    assert meant in hostpkg.network_hint(said)
+    assert meant in mirror.hint(said).splitlines()[0]
+
+
+def test_the_sentence_is_followed_by_the_line_that_names_the_file():
+    said = "Err:1 x\n  Hash Sum mismatch\nE: Failed to fetch http://m/x.deb  Hash Sum mismatch"
+    assert mirror.hint(said).splitlines()[1].strip() == said.splitlines()[2]
+
+
+def test_the_host_s_own_package_lists_are_another_matter_than_the_mirror_s():
+    assert "apt-get update" in hostpkg.host_hint("E: Unable to locate package nonsense")
+    assert hostpkg.host_hint(AWAY) == mirror.hint(AWAY)
+
+
+def test_apt_is_read_in_english_whatever_the_user_speaks(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setattr(mirror, "outcome",
+                        lambda argv, _what, **more: seen.append(more["env"]["LC_ALL"]) or (0, ""))
+    apt = mirror.Apt(tmp_path / "apt", {})
+    apt.update()
+    apt.show("x")
+    apt.unknown(["x"])
+    apt.needed(["x"])
+    apt.download([], tmp_path)
+    assert seen == ["C.UTF-8"] * 5
 
 
 # ---- Ctrl-C --------------------------------------------------------------------------------------
