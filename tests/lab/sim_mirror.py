@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.parse
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
@@ -67,8 +68,8 @@ class Backports:
         elif mode in ("no-headers", "broken", "mid-sync"):
             change = {"no-headers": self._without_headers, "broken": self._broken,
                       "mid-sync": self._other_digest}[mode]
-            records = map(change, self._records())
-            self._serve("\n\n".join(filter(None, records)) + "\n")
+            self.index = self._records()
+            self._serve("\n\n".join(filter(None, map(change, self.index))) + "\n")
 
     def _fetch(self, path: str) -> bytes:
         return fetch(f"{self.real}/{path}", self.work / Path(path).name)
@@ -112,24 +113,26 @@ class Backports:
                       re.sub(r"^MD5sum: .*\n", "", record, flags=re.M), flags=re.M)
 
     def _broken(self, record: str) -> str:
-        name = re.match(r"Package: (linux-headers-\S+-common)\n", record)
-        if not name or "Package: " not in record or "-rt-" in name[1]:
+        kernel = next(re.search(r"^Depends: .*?\blinux-image-(\S+)-amd64", other, re.M)[1]
+                      for other in self.index if other.startswith("Package: linux-image-amd64\n"))
+        name = f"linux-headers-{kernel}-common"
+        if not record.startswith(f"Package: {name}\n"):
             return record
         path = re.search(r"^Filename: (.*)$", record, re.M)[1]
-        deb, tree = self.work / "headers.deb", self.work / name[1]
+        deb, tree = self.work / "headers.deb", self.work / name
         fetch(f"{self.real}/{path}", deb)
         subprocess.run(["dpkg-deb", "-R", deb, tree], check=True)
-        header = tree / "usr/src" / name[1] / HEADER
+        header = tree / "usr/src" / name / HEADER
         text = header.read_text()
         if OLD not in text:
-            raise LabError(f"{name[1]} has no {OLD} in {HEADER} any more: rename something else")
+            raise LabError(f"{name} has no {OLD} in {HEADER} any more: rename something else")
         header.write_text(text.replace(OLD, NEW))
         subprocess.run(["dpkg-deb", "-b", "-Zgzip", "-z1", "--root-owner-group", tree, deb],
                        check=True, stdout=subprocess.DEVNULL)
         data = deb.read_bytes()
-        self.made[f"pool/changed/{name[1]}.deb"] = data
+        self.made[f"pool/changed/{name}.deb"] = data
         record = re.sub(r"^MD5sum: .*\n", "", record, flags=re.M)
-        for key, value in (("Filename", f"pool/changed/{name[1]}.deb"), ("Size", str(len(data))),
+        for key, value in (("Filename", f"pool/changed/{name}.deb"), ("Size", str(len(data))),
                            ("SHA256", hashlib.sha256(data).hexdigest())):
             record = re.sub(rf"^{key}: .*$", f"{key}: {value}", record, flags=re.M)
         return record
@@ -138,7 +141,7 @@ class Backports:
 
     def answer(self, path: str) -> tuple[int, bytes, str | None]:
         """Status, body, and where to go instead."""
-        content = self.made.get(path)
+        content = self.made.get(urllib.parse.unquote(path))
         if isinstance(content, bytes):
             return 200, content, None
         if content is None and path.startswith(f"dists/{mirror.BACKPORTS}/"):

@@ -110,7 +110,10 @@ def test_what_the_headers_need_lies_in_the_layer(debian, ask):
 
 # ---- what there is not ---------------------------------------------------------------------------
 
-def test_empty_backports_have_no_kernel(debian, ask):
+@pytest.mark.parametrize("others", [False, True])
+def test_backports_without_a_kernel_have_none_whatever_the_suite_has(debian, ask, others):
+    if others:
+        debian.add(BACKPORTS, "something-else")
     assert lacks(ask) == f"{BACKPORTS} has no kernel today"
 
 
