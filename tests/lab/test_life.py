@@ -149,6 +149,51 @@ def test_the_host_s_own_package_lists_are_another_matter_than_the_mirror_s():
     assert hostpkg.host_hint(AWAY) == mirror.hint(AWAY)
 
 
+LISTS = """\
+Packages|bookworm-backports|Debian|http://b/debian
+Packages|stable|Elsewhere|http://x/
+Sources|bookworm|Debian|http://s/debian
+Packages|bookworm|Debian|http://m/debian
+Packages|bookworm-updates|Debian|http://u/debian
+Packages|bookworm-security|Debian|http://sec/debian
+"""
+
+
+@pytest.fixture
+def host_lists(monkeypatch):
+    """What the host's apt tells of its lists; returns how often it was asked."""
+    asked = []
+
+    def run(argv, **_more):
+        asked.append(argv)
+        return subprocess.CompletedProcess(argv, 0, LISTS, "")
+
+    mirror._host_mirrors.cache_clear()
+    monkeypatch.setattr(mirror.subprocess, "run", run)
+    yield asked
+    mirror._host_mirrors.cache_clear()
+
+
+def test_the_mirror_is_the_host_s_own_with_its_security_suite(host_lists):
+    suites = mirror.mirrors()
+    assert suites == {mirror.SUITE: "http://m/debian", f"{mirror.SUITE}-updates": "http://m/debian",
+                      mirror.BACKPORTS: "http://m/debian",
+                      f"{mirror.SUITE}-security": "http://sec/debian"}
+    assert mirror.mirrors() == suites and len(host_lists) == 1
+
+
+def test_another_mirror_is_taken_instead_and_the_host_s_is_not_asked_for(host_lists, monkeypatch):
+    monkeypatch.setenv("ROCE_IPSEC_LAB_MIRROR", "http://own")
+    assert set(mirror.mirrors().values()) == {"http://own"} and len(mirror.mirrors()) == 3
+    assert host_lists == []
+
+
+def test_a_host_that_knows_no_debian_is_told_what_to_set(host_lists, monkeypatch):
+    monkeypatch.setitem(globals(), "LISTS", "")
+    with pytest.raises(LabError, match="set ROCE_IPSEC_LAB_MIRROR"):
+        mirror.mirrors()
+
+
 def test_apt_is_read_in_english_whatever_the_user_speaks(monkeypatch, tmp_path):
     seen = []
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")

@@ -11,6 +11,7 @@ $ROCE_IPSEC_LAB_MIRROR_TRUSTED  "yes": that one signs nothing (somebody's own, o
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
@@ -82,6 +83,19 @@ def is_away(output: str) -> bool:
 def mirrors() -> dict[str, str]:
     """Suite -> URI, from where this host itself gets Debian."""
     override = os.environ.get("ROCE_IPSEC_LAB_MIRROR")
+    main, security = (override, None) if override else _host_mirrors()
+    if not main:
+        raise LabError("the host's apt lists name no Debian mirror; run apt-get update, or set "
+                       "ROCE_IPSEC_LAB_MIRROR")
+    suites = {SUITE: main, f"{SUITE}-updates": main, BACKPORTS: main}
+    if security:
+        suites[f"{SUITE}-security"] = security
+    return suites
+
+
+@functools.cache
+def _host_mirrors() -> tuple[str | None, str | None]:
+    """The URIs of main and of security; apt reads all its lists to tell them, so once is enough."""
     fmt = "$(CREATED_BY)|$(CODENAME)|$(ORIGIN)|$(REPO_URI)"
     try:
         out = subprocess.run(["apt-get", "indextargets", "--format", fmt], check=False,
@@ -89,24 +103,16 @@ def mirrors() -> dict[str, str]:
     except OSError as err:
         raise LabError("apt-get is missing: the lab gets Debian with it (any distribution that "
                        "packages apt and mmdebstrap will do)") from err
-    found: dict[str, str] = {}
-    security = None
+    main = security = None
     for line in out.splitlines():
         kind, codename, origin, uri = line.split("|", 3)
         if kind != "Packages" or origin != "Debian":
             continue
         if codename.endswith("-security"):
             security = security or uri
-        elif "main" not in found and not codename.endswith("-backports"):
-            found["main"] = uri
-    main = override or found.get("main")
-    if not main:
-        raise LabError("the host's apt lists name no Debian mirror; run apt-get update, or set "
-                       "ROCE_IPSEC_LAB_MIRROR")
-    suites = {SUITE: main, f"{SUITE}-updates": main, BACKPORTS: main}
-    if security and not override:
-        suites[f"{SUITE}-security"] = security
-    return suites
+        elif not codename.endswith("-backports"):
+            main = main or uri
+    return main, security
 
 
 def main_of(suites: dict[str, str]) -> str:
