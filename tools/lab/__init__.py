@@ -53,11 +53,12 @@ Host.run(cmd, check=True, timeout=120, input=None, env=None) -> Result
     check: raises CommandFailed (with output and exit status) if it exits non-zero
     timeout: seconds; the command and its children are killed and CommandTimeout is raised
     input: str or bytes for standard input (else /dev/null)
-Host.spawn(cmd, env=None, input=None) -> Process    runs beside others; stdout, stderr gather
+Host.spawn(cmd, env=None, input=None, is_fed=False) -> Process
+    runs beside others; stdout, stderr gather; is_fed: standard input stays open, for .feed(text)
 Process: .poll() -> int or None, .wait(timeout=None) -> Result, .kill(sig=15), .stdout, .stderr,
     .stop(sig=15) -> Result: kills and waits,
-    .wait_output(text, timeout) until text shows up in stdout or stderr; also a context manager
-    that kills what still runs
+    .wait_output(text, timeout) until text shows up in stdout or stderr, .wait_line(number, timeout)
+    -> str until stdout has that line; also a context manager that kills what still runs
 Host.put(local, remote, mode=None), Host.get(remote, local), Host.read(remote) -> bytes,
 Host.write(remote, data, mode=0o644)
 Host.wait_port(port, proto="tcp", timeout=30)

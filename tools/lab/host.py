@@ -53,7 +53,8 @@ def to_argv(cmd) -> list[str]:
 class Process:
     """A command that runs beside others.  A thread gathers its output."""
 
-    def __init__(self, host: Host, cmd, env=None, data: bytes | None = None):
+    def __init__(self, host: Host, cmd, env=None, data: bytes | None = None,
+                 is_fed: bool = False):
         self.host = host
         self.cmd = cmd if isinstance(cmd, str) else " ".join(str(c) for c in cmd)
         self._streams = {b"1": bytearray(), b"2": bytearray()}
@@ -61,13 +62,15 @@ class Process:
         self._rc: int | None = None
         self._error: LabError | None = None
         self._signals: list[int] = []
+        self._food: list[bytes] = []
         self._abandon = False
         self._wake_read, self._wake_write = os.pipe()
         self._channel = Channel(host.machine.folder, host.name)
         self._channel.start(to_argv(cmd), env)
         if data:
             self._channel.stdin(data)
-        self._channel.stdin_end()
+        if not is_fed:
+            self._channel.stdin_end()
         self._thread = threading.Thread(target=self._gather, daemon=True)
         self._thread.start()
 
@@ -79,6 +82,8 @@ class Process:
                     os.read(self._wake_read, 64)
                 while self._signals:
                     channel.signal(self._signals.pop(0))
+                while self._food:
+                    channel.stdin(self._food.pop(0))
                 for kind, payload in channel.frames():
                     with self._changed:
                         self._streams[kind] += payload
@@ -140,6 +145,25 @@ class Process:
                 raise CommandTimeout(self.host.name, self.result(), timeout)
             raise CommandFailed(self.host.name, self.result())
 
+    def wait_line(self, number: int, timeout: float = 30) -> str:
+        """Until that line (0: the first) of stdout is complete; returns it without its end."""
+        def seen() -> bool:
+            return self.stdout.count("\n") > number
+
+        with self._changed:
+            self._changed.wait_for(lambda: seen() or self._rc is not None, timeout)
+        if not seen():
+            if self._rc is None:
+                self.abandon()
+                raise CommandTimeout(self.host.name, self.result(), timeout)
+            raise CommandFailed(self.host.name, self.result())
+        return self.stdout.split("\n")[number]
+
+    def feed(self, text: str) -> None:
+        """More standard input, for a command that was spawned with is_fed."""
+        self._food.append(text.encode())
+        self._wake()
+
     def kill(self, sig: int = signal.SIGTERM) -> None:
         """Sends a signal to the command and its children."""
         self._signals.append(int(sig))
@@ -180,9 +204,10 @@ class Host:
     def peer(self) -> Host:
         return self.lab.host("b" if self.name == "a" else "a")
 
-    def spawn(self, cmd, env=None, input=None) -> Process:
+    def spawn(self, cmd, env=None, input=None, is_fed: bool = False) -> Process:
+        """is_fed: standard input stays open, for feed()."""
         data = input.encode() if isinstance(input, str) else input
-        return Process(self, cmd, env, data)
+        return Process(self, cmd, env, data, is_fed)
 
     def run(self, cmd, check: bool = True, timeout: float | None = 120, input=None,
             env=None) -> Result:
