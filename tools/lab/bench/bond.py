@@ -18,9 +18,11 @@ import secrets
 import statistics
 import time
 
-from . import adapter, judge
-from .config import LabError
-from .frames import Pcap
+from .. import adapter, judge
+from ..config import LabError
+from ..frames import Pcap
+from ..labs import Lab
+from .setups import MTUS, environment
 
 BOND, MIIMON = "bond0", 20
 SMALL = 100
@@ -210,3 +212,12 @@ def run(lab, progress, n_sas: int) -> list[dict]:
         with progress.step(f"a bond with {size} SAs"):
             results.append(scale.measure(size))
     return results
+
+
+def traffic(args, progress) -> dict:
+    """On hosts of its own; prints the table, returns the figures."""
+    with Lab.up(kernel=args.kernel, scenario="bare", mtu=max(MTUS), debug=False, cpus=args.cpus,
+                progress=progress) as lab:
+        found = {"environment": environment(lab), "bond": run(lab, progress, args.sas)}
+    print(table(found["bond"]))
+    return found

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""What each figure of iroce may be at most: tests/bench/budget.json.
+
+Instructions may go down, never up by more than the slack without a word in the commit that
+changes the budget.  The file has the keys of the bench's JSON; it also says on which kernel it was
+taken, for another kernel's own share may differ.  `bench --short --new-budget` writes it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..config import LabError, source_root
+from .figures import TITLES, read_json, write_text
+
+SLACK_PERCENT = 3
+
+
+def path() -> Path:
+    return source_root() / "tests/bench/budget.json"
+
+
+def read() -> dict:
+    budget = read_json(path())
+    if not isinstance(budget.get("slack_percent"), (int, float)):
+        raise LabError(f"{path()} has no slack_percent")
+    return budget
+
+
+def write(instructions: dict, kernel: str) -> None:
+    text = json.dumps({"slack_percent": SLACK_PERCENT, "kernel": kernel,
+                       "instructions": instructions}, indent=1)
+    write_text(path(), text + "\n")
+
+
+def over_budget(instructions: dict, budget: dict) -> list[str]:
+    """A line for each figure that is over its budget, that has none, or that is missing."""
+    found = []
+    allowed = 1 + budget["slack_percent"] / 100
+    cells = {(mtu, name, cell) for source in (instructions, budget["instructions"])
+             for mtu, by_setup in source.items() for name, row in by_setup.items() for cell in row}
+    for mtu, name, cell in sorted(cells):
+        what = f"MTU {mtu}, {name}, {TITLES.get(cell, cell)}"
+        value, most = (source.get(mtu, {}).get(name, {}).get(cell)
+                       for source in (instructions, budget["instructions"]))
+        if value is None:
+            found.append(f"{what}: in the budget, not measured")
+        elif most is None:
+            found.append(f"{what}: {value:,} instructions, not in the budget")
+        elif value > most * allowed:
+            found.append(f"{what}: {value:,} instructions, {(value / most - 1) * 100:.1f} % over "
+                         f"the budget of {most:,} (slack: {budget['slack_percent']} %)")
+    return found
+
+
+def count(budget: dict) -> int:
+    return sum(len(row) for by_setup in budget["instructions"].values()
+               for row in by_setup.values())
+
+
+def savings(instructions: dict, budget: dict) -> list[str]:
+    """Figures so far below their budget that it should be lowered."""
+    allowed = 1 - budget["slack_percent"] / 100
+    return [f"MTU {mtu}, {name}, {TITLES.get(cell, cell)}: {value:,} of {most:,}"
+            for mtu, by_setup in budget["instructions"].items()
+            for name, row in by_setup.items() for cell, most in row.items()
+            if (value := instructions.get(mtu, {}).get(name, {}).get(cell)) is not None
+            and value < most * allowed]

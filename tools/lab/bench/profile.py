@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Where the instructions go, by function, for each set-up and end: perf in the hosts.
+
+perf samples by a timer of the host's clock, and with -icount that clock is the number of
+instructions; there is nothing else it could sample by.  A function that runs with interrupts off
+is seen where they are switched on again.  Idle samples are left out.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .ruler import Cell, Pair
+from .setups import Bench
+
+FREQUENCY = 4000		# samples a second: one in 250,000 instructions
+PERF_DATA = "/tmp/perf.data"
+TOP = 15
+IDLE = re.compile(r"native_safe_halt|default_idle|acpi_idle|cpuidle|pv_native_safe_halt|mwait_idle")
+_ROW = re.compile(r"^\s*\d+\.\d+%\s+(\d+)\s+(\S+)\s+\[(.)\]\s+(\S+)")
+
+
+def take(bench: Bench, setup, cell: Cell, mtu: int, seconds_worth: int) -> dict[str, list]:
+    """Host -> rows of (share of the busy samples, symbol, where it lives)."""
+    found = {}
+    with Pair(bench, setup, mtu) as pair:
+        pair.run(cell.mode, cell.runs[mtu][0], cell.size)
+        procs = {h: host.spawn(["perf", "record", "-q", "-a", "-e", "cpu-clock", "-F",
+                                str(FREQUENCY), "-o", PERF_DATA, "--", "sleep", "600"])
+                 for h, host in bench.lab.hosts.items()}
+        for host in bench.lab.hosts.values():
+            # It samples once its child sleeps.
+            host.run("while ! pgrep -x sleep > /dev/null; do sleep 0.1; done")
+        for _ in range(seconds_worth):
+            pair.run(cell.mode, cell.runs[mtu][1], cell.size)
+        for host in bench.lab.hosts.values():
+            # The child's end makes perf write what it has.
+            host.run("pkill -x sleep")
+        for proc in procs.values():
+            proc.wait(timeout=60)
+    for name, host in bench.lab.hosts.items():
+        text = host.run(["perf", "report", "-i", PERF_DATA, "--stdio", "-n", "-F",
+                         "overhead,sample,dso,symbol", "--percent-limit", "0"], timeout=120).stdout
+        found[name] = shares(text)
+        host.run(["rm", PERF_DATA])
+    return found
+
+
+def shares(report: str) -> list[tuple[float, str, str]]:
+    """perf report's rows without the idle ones, as shares of what is left, the largest first."""
+    rows = [(int(m[1]), m[4], m[2]) for line in report.splitlines() if (m := _ROW.match(line))
+            and not IDLE.search(m[4])]
+    busy = sum(samples for samples, _, _ in rows) or 1
+    return sorted(((n / busy, symbol, dso) for n, symbol, dso in rows), reverse=True)
+
+
+def table(title: str, by_host: dict[str, list]) -> str:
+    lines = [title]
+    for number in range(TOP):
+        cells = [f"{h}: {rows[number][0] * 100:4.1f} %  {rows[number][1]:32}"
+                 for h, rows in by_host.items() if number < len(rows)]
+        if cells:
+            lines.append("  " + "   ".join(cells).rstrip())
+    return "\n".join(lines)
