@@ -26,6 +26,8 @@ from .run import die_with_parent, interrupts_wait
 EMULATED_CPU = "max,-erms,-fsrm"
 # Headroom for cables: an adapter may want more than its functions' MTU on its cable.
 CABLE_MAX_MTU = 9216
+# Of virtio's receive ring; the bench lets cables deliver whole windows at once.
+RX_QUEUE, COUNTED_RX_QUEUE = 256, 1024
 PROBE_SECONDS = 25
 
 # What finds memory faults; costs speed, so the bench goes without.
@@ -138,7 +140,7 @@ class Machine:
     def cable_socket(self, host: str, cable: int) -> Path:
         return self.state / f"{host}{cable}.sock"
 
-    def _cable_args(self, cable: int, capture: bool) -> list[str]:
+    def _cable_args(self, cable: int, capture: bool, icount: bool) -> list[str]:
         peer = "b" if self.host == "a" else "a"
         args = ["-netdev", f"dgram,id=cable{cable},local.type=unix,remote.type=unix,"
                 f"local.path={self.cable_socket(self.host, cable)},"
@@ -150,6 +152,7 @@ class Machine:
             "host_tso4", "host_tso6", "host_ecn", "host_ufo"))
         args += ["-device", f"virtio-net-pci,netdev=cable{cable},id=nic{cable},"
                  f"mac={mac(self.host, cable)},host_mtu={CABLE_MAX_MTU},mrg_rxbuf=on,"
+                 f"rx_queue_size={COUNTED_RX_QUEUE if icount else RX_QUEUE},"
                  f"romfile=,{offloads}"]
         if capture:
             args += ["-object", f"filter-dump,id=dump{cable},netdev=cable{cable},"
@@ -189,7 +192,7 @@ class Machine:
                      "server=on,wait=off",
                      "-device", f"virtserialport,chardev=agent{port},name=agent{port}"]
         for cable in CABLES:
-            args += self._cable_args(cable, capture)
+            args += self._cable_args(cable, capture, icount)
         return args
 
     def start(self, argv: list[str], env: dict[str, str], keep: bool) -> None:

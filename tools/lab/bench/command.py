@@ -117,7 +117,7 @@ def profile_mtu(ruler: Ruler, mtu: int, progress: Progress) -> dict:
     for setup in ruler.bench.setups:
         for cell in SHORT_CELLS:
             with progress.step(f"profile: MTU {mtu}, {setup.name}, {cell.title}"):
-                rows = profile.take(ruler.bench, setup, cell, mtu, 4)
+                rows = profile.take(ruler, setup, cell, mtu)
             print(profile.table(f"MTU {mtu}, {setup.name}, {cell.title}", rows))
             found.setdefault(setup.name, {})[cell.name] = {
                 h: [[round(share, 4), symbol, dso] for share, symbol, dso in top[:profile.TOP]]

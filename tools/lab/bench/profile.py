@@ -10,35 +10,36 @@ from __future__ import annotations
 
 import re
 
-from .ruler import Cell, Pair
-from .setups import Bench
+from .ruler import Cell, Pair, Ruler
+from .setups import SetUp
 
 FREQUENCY = 4000		# samples a second: one in 250,000 instructions
 PERF_DATA = "/tmp/perf.data"
+RUNS = 4			# long ones
 TOP = 15
 IDLE = re.compile(r"native_safe_halt|default_idle|acpi_idle|cpuidle|pv_native_safe_halt|mwait_idle")
 _ROW = re.compile(r"^\s*\d+\.\d+%\s+(\d+)\s+(\S+)\s+\[(.)\]\s+(\S+)")
 
 
-def take(bench: Bench, setup, cell: Cell, mtu: int, seconds_worth: int) -> dict[str, list]:
+def take(ruler: Ruler, setup: SetUp, cell: Cell, mtu: int) -> dict[str, list]:
     """Host -> rows of (share of the busy samples, symbol, where it lives)."""
-    found = {}
-    with Pair(bench, setup, mtu) as pair:
+    found, hosts = {}, ruler.lab.hosts
+    with Pair(ruler.bench, setup, mtu) as pair, ruler.meter.batches():
         pair.run(cell.mode, cell.runs[mtu][0], cell.size)
         procs = {h: host.spawn(["perf", "record", "-q", "-a", "-e", "cpu-clock", "-F",
                                 str(FREQUENCY), "-o", PERF_DATA, "--", "sleep", "600"])
-                 for h, host in bench.lab.hosts.items()}
-        for host in bench.lab.hosts.values():
+                 for h, host in hosts.items()}
+        for host in hosts.values():
             # It samples once its child sleeps.
             host.run("while ! pgrep -x sleep > /dev/null; do sleep 0.1; done")
-        for _ in range(seconds_worth):
+        for _ in range(RUNS):
             pair.run(cell.mode, cell.runs[mtu][1], cell.size)
-        for host in bench.lab.hosts.values():
+        for host in hosts.values():
             # The child's end makes perf write what it has.
             host.run("pkill -x sleep")
         for proc in procs.values():
             proc.wait(timeout=60)
-    for name, host in bench.lab.hosts.items():
+    for name, host in hosts.items():
         text = host.run(["perf", "report", "-i", PERF_DATA, "--stdio", "-n", "-F",
                          "overhead,sample,dso,symbol", "--percent-limit", "0"], timeout=120).stdout
         found[name] = shares(text)

@@ -119,7 +119,8 @@ class Ruler:
         self.repeated = 0	# what was sent, or asked for, twice: a packet was lost
 
     def prepare(self) -> None:
-        program = guestbuild.programs(image.find(), source_root() / "tests/bench/src") / "ruler"
+        program = guestbuild.programs(image.ensure(self.bench.progress),
+                                      source_root() / "tests/bench/src") / "ruler"
         for host in self.lab.hosts.values():
             host.put(program, PROGRAM, 0o755)
 
@@ -192,7 +193,7 @@ class Ruler:
 
 def rfc4106(lab, role: str, progress, milliseconds: int = 200) -> dict[int, tuple[int, float]]:
     """Bytes -> (nanoseconds, Gb/s) of a pass on one CPU of host a while host b is idle."""
-    img = image.find()
+    img = image.ensure(progress)
     path = guestbuild.module(img, kernels.choose(img, role, progress),
                              source_root() / "tests/bench/rfc4106_rate", "rfc4106_rate")
     host = lab.a
