@@ -156,10 +156,12 @@ def test_hosts_that_never_rest_are_an_error(monkeypatch):
 # ---- the profile
 
 REPORT = """\
-# Overhead       Samples  Shared Object      Symbol
-    60.00%          600  [kernel.kallsyms]  [k] pv_native_safe_halt
-    30.00%          300  [kernel.kallsyms]  [k] crc32_body
-    10.00%          100  ruler              [.] wait_some
+# Overhead       Samples  Command   Shared Object      Symbol
+    60.00%          600  swapper   [kernel.kallsyms]  [k] pv_native_safe_halt
+    20.00%          200  ruler     [kernel.kallsyms]  [k] crc32_body
+    10.00%          100  swapper   [kernel.kallsyms]  [k] crc32_body
+    10.00%          100  ruler     ruler              [.] wait_some
+    10.00%          100  pgrep     [kernel.kallsyms]  [k] num_to_str
 """
 
 

@@ -48,6 +48,7 @@
 #define READS		8		/* outstanding at a time */
 #define ACK_TIMEOUT	18		/* 4.096 us << 18 = 1 s: an emulated host may stand still */
 #define RETRIES		7
+#define TCP_BUFFER	(1 << 18)	/* fixed: a window that grows makes runs differ */
 #define FRAME_TYPE	0x88b5		/* IEEE 802: for local experiments */
 #define MIN_FRAME	60
 #define MAX_FRAME	9000
@@ -123,13 +124,25 @@ static void wait_told(int fd)
 	}
 }
 
+static int tcp_socket(int family)
+{
+	int fd = socket(family, SOCK_STREAM, 0), one = 1, size = TCP_BUFFER;
+
+	/* Words are short and each is waited for: none may wait for a second one. */
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		die("socket");
+	return fd;
+}
+
 static int tcp_listen(unsigned int port)
 {
 	struct sockaddr_in6 addr = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	int fd = socket(AF_INET6, SOCK_STREAM, 0), one = 1;
+	int fd = tcp_socket(AF_INET6);
 
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 1))
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 1))
 		die("listen");
 	return fd;
 }
@@ -137,9 +150,9 @@ static int tcp_listen(unsigned int port)
 static int tcp_connect(const char *address, unsigned int port)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = tcp_socket(AF_INET);
 
-	if (fd < 0 || inet_pton(AF_INET, address, &addr.sin_addr) != 1 ||
+	if (inet_pton(AF_INET, address, &addr.sin_addr) != 1 ||
 	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		die("connect");
 	return fd;
@@ -206,11 +219,7 @@ static void end_connect(struct end *e)
 		.ah_attr = { .is_global = 1, .port_num = 1,
 			     .grh = { .sgid_index = e->gid_index, .hop_limit = 64 } },
 	};
-	int one = 1;
 
-	/* Words are short and each is waited for: none may wait for a second one. */
-	if (setsockopt(e->tcp, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)))
-		die("TCP_NODELAY");
 	put(e->tcp, &e->me, sizeof(e->me));
 	if (!get(e->tcp, &e->peer, sizeof(e->peer)))
 		die("the other end");

@@ -99,7 +99,8 @@ def count(args, progress: Progress) -> dict:
     print()
     print(figures.floor_text(cipher, echo))
     print(figures.verdict(ruler.figures))
-    print(f"packets lost and sent again: {ruler.repeated}")
+    print("packets sent again: " + ", ".join(f"{k.upper()} {n}"
+                                             for k, n in ruler.repeated.items()))
     if args.against:
         print(f"\nchange since {args.against}:")
         print(figures.differences(figures.read_json(args.against)["instructions"], per_packet))

@@ -116,13 +116,16 @@ class Ruler:
         self.lab = bench.lab
         self.meter = Meter(bench.lab)
         self.figures: dict[int, dict[str, dict[str, list[dict[str, float]]]]] = {}
-        self.repeated = 0	# what was sent, or asked for, twice: a packet was lost
+        # What was sent, or asked for, twice: packets were lost, or took a busy machine too long.
+        self.repeated = {"rdma": 0, "tcp": 0}
 
     def prepare(self) -> None:
         program = guestbuild.programs(image.ensure(self.bench.progress),
                                       source_root() / "tests/bench/src") / "ruler"
         for host in self.lab.hosts.values():
             host.put(program, PROGRAM, 0o755)
+            # A run of TCP begins with the window that the last one ended with.
+            host.run("sysctl -qw net.ipv4.tcp_slow_start_after_idle=0")
 
     def send_a_little(self, setup: SetUp) -> None:
         """For the look at the cables; the lab's MTU is the larger one."""
@@ -148,15 +151,16 @@ class Ruler:
                 with progress.step(f"MTU {mtu}, round {number + 1} of {rounds}"):
                     self.meter.learn_own_rate(0.5)
                     self._round(mtu, pairs, cells, -1 if number % 2 else 1)
-        self.repeated += self._repeats() - before
+        for kind, number in self._repeats().items():
+            self.repeated[kind] += number - before[kind]
 
-    def _repeats(self) -> int:
-        found = 0
+    def _repeats(self) -> dict[str, int]:
+        found = {"rdma": 0, "tcp": 0}
         for host in self.lab.hosts.values():
             for device in json.loads(host.run("rdma -j statistic").stdout):
-                found += sum(device.get(name, 0) for name in REPEATS)
+                found["rdma"] += sum(device.get(name, 0) for name in REPEATS)
             text = host.run("nstat -asz TcpRetransSegs").stdout
-            found += int(text.split("TcpRetransSegs")[1].split()[0])
+            found["tcp"] += int(text.split("TcpRetransSegs")[1].split()[0])
         return found
 
     def _round(self, mtu: int, pairs: dict[str, Pair], cells, way: int) -> None:
