@@ -2,8 +2,10 @@
 """What each figure of iroce may be at most: tests/bench/budget.json.
 
 Instructions may go down, never up by more than the slack without a word in the commit that
-changes the budget.  The file has the keys of the bench's JSON; it also says on which kernel it was
-taken, for another kernel's own share may differ.  `bench --short --new-budget` writes it.
+changes the budget.  The slack of a stream is 1 %: its figures repeat within half of that, and an
+extra copy of each payload, at both ends, is 1.3 to 2.3 % of what a packet costs.  A ping-pong's is
+3 %.  The file has the keys of the bench's JSON; it also says on which kernel it was taken, for
+another kernel's own share may differ.  `bench --short --new-budget` writes it.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 from ..config import LabError, source_root
 from .figures import TITLES, read_json, write_text
 
-SLACK_PERCENT = 3
+SLACK_PERCENT = {"send_64k": 1, "pingpong_8": 3}
 
 
 def path() -> Path:
@@ -23,7 +25,7 @@ def path() -> Path:
 
 def read() -> dict:
     budget = read_json(path())
-    if not isinstance(budget.get("slack_percent"), (int, float)):
+    if not isinstance(budget.get("slack_percent"), dict):
         raise LabError(f"{path()} has no slack_percent")
     return budget
 
@@ -37,7 +39,6 @@ def write(instructions: dict, kernel: str) -> None:
 def over_budget(instructions: dict, budget: dict) -> list[str]:
     """A line for each figure that is over its budget, that has none, or that is missing."""
     found = []
-    allowed = 1 + budget["slack_percent"] / 100
     cells = {(mtu, name, cell) for source in (instructions, budget["instructions"])
              for mtu, by_setup in source.items() for name, row in by_setup.items() for cell in row}
     for mtu, name, cell in sorted(cells):
@@ -48,10 +49,15 @@ def over_budget(instructions: dict, budget: dict) -> list[str]:
             found.append(f"{what}: in the budget, not measured")
         elif most is None:
             found.append(f"{what}: {value:,} instructions, not in the budget")
-        elif value > most * allowed:
+        elif value > most * (1 + slack(budget, cell)):
             found.append(f"{what}: {value:,} instructions, {(value / most - 1) * 100:.1f} % over "
-                         f"the budget of {most:,} (slack: {budget['slack_percent']} %)")
+                         f"the budget of {most:,} (slack: {slack(budget, cell) * 100:g} %)")
     return found
+
+
+def slack(budget: dict, cell: str) -> float:
+    """A share: how far a figure may be off its budget.  None where the file says nothing."""
+    return budget["slack_percent"].get(cell, 0) / 100
 
 
 def count(budget: dict) -> int:
@@ -61,9 +67,8 @@ def count(budget: dict) -> int:
 
 def savings(instructions: dict, budget: dict) -> list[str]:
     """Figures so far below their budget that it should be lowered."""
-    allowed = 1 - budget["slack_percent"] / 100
     return [f"MTU {mtu}, {name}, {TITLES.get(cell, cell)}: {value:,} of {most:,}"
             for mtu, by_setup in budget["instructions"].items()
             for name, row in by_setup.items() for cell, most in row.items()
             if (value := instructions.get(mtu, {}).get(name, {}).get(cell)) is not None
-            and value < most * allowed]
+            and value < most * (1 - slack(budget, cell))]
