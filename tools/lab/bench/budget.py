@@ -4,12 +4,14 @@
 Instructions may go down, never up by more than the slack without a word in the commit that
 changes the budget.  The slack of a stream is 1 %: its figures repeat within half of that, and an
 extra copy of each payload, at both ends, is 1.3 to 2.3 % of what a packet costs.  A ping-pong's is
-3 %.  The file has the keys of the bench's JSON; it also says on which kernel it was taken, for
-another kernel's own share may differ.  `bench --short --new-budget` writes it.
+3 %.  The file has the keys of the bench's JSON; it also knows the kernel it was taken on again, for
+another kernel's own share may differ (by a digest: the tree names no kernel by its number).
+`bench --short --new-budget` writes it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -31,9 +33,13 @@ def read() -> dict:
 
 
 def write(instructions: dict, kernel: str) -> None:
-    text = json.dumps({"slack_percent": SLACK_PERCENT, "kernel": kernel,
+    text = json.dumps({"slack_percent": SLACK_PERCENT, "kernel": mark_of(kernel),
                        "instructions": instructions}, indent=1)
     write_text(path(), text + "\n")
+
+
+def mark_of(kernel: str) -> str:
+    return hashlib.sha256(kernel.encode()).hexdigest()[:12]
 
 
 def over_budget(instructions: dict, budget: dict) -> list[str]:

@@ -146,9 +146,10 @@ def check_budget(progress: Progress, kernel: str = "stable") -> tuple[int, list[
     allowed = budget.read()
     measured, release = measure_short(kernel, progress)
     wrong = budget.over_budget(measured, allowed)
+    same = "the budget's" if allowed.get("kernel") == budget.mark_of(release) else \
+        "the budget was taken on another one"
     print(f"\n{budget.count(allowed)} figures held against {budget.path().name} in "
-          f"{time.monotonic() - begin:.0f} s (kernel {release}, the budget's: "
-          f"{allowed.get('kernel', 'unknown')}): {len(wrong)} over it")
+          f"{time.monotonic() - begin:.0f} s (kernel {release}, {same}): {len(wrong)} over it")
     for line in budget.savings(measured, allowed):
         print(f"the budget could be lower: {line}")
     return budget.count(allowed), wrong

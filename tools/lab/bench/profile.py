@@ -45,8 +45,8 @@ def take(ruler: Ruler, setup: SetUp, cell: Cell, mtu: int) -> dict[str, list]:
         for proc in procs.values():
             proc.wait(timeout=60)
     for name, host in hosts.items():
-        text = host.run(["perf", "report", "-i", PERF_DATA, "--stdio", "-n", "-F",
-                         "overhead,sample,comm,dso,symbol", "--percent-limit", "0"], timeout=120).stdout
+        text = host.run(["perf", "report", "-i", PERF_DATA, "--stdio", "-n", "--percent-limit",
+                         "0", "-F", "overhead,sample,comm,dso,symbol"], timeout=120).stdout
         found[name] = shares(text)
         host.run(["rm", PERF_DATA])
     return found
