@@ -5,6 +5,7 @@
     sanitize    the same for core under ASan + UBSan and under TSan
     build       the modules for each kernel, without a warning
     judge       the outside judge, on captures made by its own tests
+    bench       instructions per packet, on a lab of its own, against tests/bench/budget.json
     lab         the lab itself: its cache, its beginning and its end, without hosts
     vm          tests/vm: two hosts, both kernels
 
@@ -29,7 +30,7 @@ import xml.etree.ElementTree as etree
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import chroot, image, kernels, project
+from . import bench, chroot, image, kernels, project
 from .cache import remove_tree
 from .config import LabError, available_memory, cache_root, locked, make_dir, source_root
 from .labs import memory_of_lab
@@ -37,7 +38,7 @@ from .progress import Progress
 from .run import die_with_parent, end_group, outcome, tail
 
 PYTHON = "/usr/bin/python3"
-GROUPS = ("unit", "sanitize", "build", "judge", "lab", "vm")
+GROUPS = ("unit", "sanitize", "build", "judge", "lab", "bench", "vm")
 BY_NAME = ("judge", "lab", "vm")
 SANITIZERS = {"asan": "address,undefined", "tsan": "thread"}
 # What a build needs of the tree; the lab's own files change often and are not compiled.
@@ -73,12 +74,18 @@ def main(args, progress: Progress) -> int:
     chosen = choose_kernels(img, args.kernel, progress)
     if "build" in groups or "vm" in groups:
         chosen = [k for k in chosen if builds(img, k, tally, progress)]
+    # One lab for each kernel, and one that is counted.
+    is_room = available_memory() >= (len(chosen) + 1) * memory_of_lab()
     lanes = start_vm(args, [k.role for k in chosen]) if "vm" in groups and chosen else []
     try:
-        # Hosts often only wait: what needs none is done meanwhile.
+        # Hosts often only wait: what needs none is done meanwhile, and what is counted, not timed.
         without_hosts(args, groups, img, tally, progress)
+        if "bench" in groups and is_room:
+            check_budget(tally, progress)
         for lane in lanes:
             lane.finish(tally)
+        if "bench" in groups and not is_room:
+            check_budget(tally, progress)
     except BaseException:
         # Ctrl-C: all at once, each has hosts to stop.
         with ThreadPoolExecutor(max_workers=max(1, len(lanes))) as pool:
@@ -90,6 +97,23 @@ def main(args, progress: Progress) -> int:
     print(f"after {time.monotonic() - begin:.0f} s:")
     print(f"{tally.passed} passed, {len(tally.failed)} failed")
     return 1 if tally.failed or not tally.passed else 0
+
+
+def check_budget(tally: Tally, progress: Progress) -> None:
+    """Instructions of the stable kernel: the budget is of that one."""
+    name = os.environ.get("ROCE_IPSEC_LAB_NAME")
+    os.environ["ROCE_IPSEC_LAB_NAME"] = f"{name or 'test'}-bench"
+    try:
+        count, wrong = bench.check_budget(progress)
+    except (LabError, AssertionError) as err:
+        print(f"bench: {err}")
+        count, wrong = 0, ["it could not be measured"]
+    finally:
+        if name:
+            os.environ["ROCE_IPSEC_LAB_NAME"] = name
+        else:
+            del os.environ["ROCE_IPSEC_LAB_NAME"]
+    tally.add(count - len(wrong) if count else 0, [f"bench: {line}" for line in wrong])
 
 
 def without_hosts(args, groups, img: image.Image, tally: Tally, progress: Progress) -> None:
