@@ -5,6 +5,7 @@ The mirror is made up (madeup.py); dpkg-deb, the cache and, but where the test i
 are real.
 """
 
+import argparse
 import multiprocessing
 import subprocess
 import time
@@ -390,3 +391,31 @@ def test_the_canary_says_when_there_is_nothing_to_build_for(debian, img, progres
     assert verdict.builds is None and built == []
     assert verdict.said == ("experimental has no kernel today" if has_suite
                             else "the mirror has no experimental")
+
+
+def test_the_canary_goes_on_when_one_suite_is_being_updated_and_fails(debian, img, progress, capsys,
+                                                                     monkeypatch):
+    for suite, release in (("testing", NEWEST), ("sid", NEXT)):
+        debian.suite(suite)
+        debian.kernel(suite, release)
+    change(debian.file(f"linux-headers-{NEWEST}"))
+    monkeypatch.setattr(canary.image, "ensure", lambda _progress: img)
+    monkeypatch.setattr(canary.project, "make_modules", lambda *_: "")
+    args = argparse.Namespace(suite=["testing", "sid"])
+    assert canary.main(args, progress) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert MOVING in out[1] and out[-1].split() == ["sid", NEXT, "builds"]
+
+
+def test_the_canary_fails_if_one_kernel_breaks_not_if_there_is_none(debian, img, progress, built,
+                                                                   monkeypatch):
+    monkeypatch.setattr(canary.image, "ensure", lambda _progress: img)
+    for suite in canary.SUITES:
+        debian.suite(suite)
+    args = argparse.Namespace(suite=[])
+    assert canary.main(args, progress) == 0
+    debian.kernel("sid", NEXT)
+    assert canary.main(args, progress) == 1
+    args.suite = ["testing", "elsewhere"]
+    with pytest.raises(LabError, match="'elsewhere': one of testing, sid, experimental"):
+        canary.main(args, progress)

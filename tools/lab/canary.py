@@ -85,7 +85,13 @@ def main(args, progress: Progress) -> int:
     known: dict[str, Verdict] = {}
     failed = False
     for suite in args.suite or SUITES:
-        verdict = look(img, suite, known, progress)
+        try:
+            verdict = look(img, suite, known, progress)
+        except mirror.MirrorAway:
+            raise
+        except LabError as err:		# one suite that is being updated is no reason to stop
+            verdict = Verdict(suite, said=str(err))
+            failed = True
         if verdict.builds is not None:
             known.setdefault(verdict.release, verdict)
         failed |= verdict.builds is False
