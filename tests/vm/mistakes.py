@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lab import guestbuild
+from lab import guestbuild, kernels
 from lab.config import source_root
 
 # file, what is right, what is wrong
@@ -27,7 +27,7 @@ MISTAKES = (
 
 
 def modules(image, kernel: str, folder: Path) -> Path:
-    """The folder with the broken modules for a kernel; sources are put together in folder."""
+    """The folder with the broken modules for the kernel of a role; sources are put together in folder."""
     tree = folder / "kernel-module"
     shutil.copytree(source_root() / "kernel-module", tree,
                     ignore=shutil.ignore_patterns(".*", "*.o", "*.ko", "*.mod*", "*.order"))
@@ -35,4 +35,4 @@ def modules(image, kernel: str, folder: Path) -> Path:
         text = (tree / name).read_text()
         assert text.count(right) == 1, f"{name} has changed: adapt tests/vm/mistakes.py\n{right}"
         (tree / name).write_text(text.replace(right, wrong))
-    return guestbuild.module(image, kernel, tree, "iroce").parent
+    return guestbuild.module(image, kernels.find(image, kernel), tree, "iroce").parent

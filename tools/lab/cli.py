@@ -63,7 +63,7 @@ def newest(img: image.Image, progress) -> list[kernels.Kernel]:
         kernel = kernels.ensure(img, "newest", progress, ask=True)
         project.ensure(img, progress, project.parts_of(kernel))
     except LabError as err:
-        progress.say(f"going on without the newest kernel: {err}")
+        progress.say(f"going on without the newest kernel: {err.brief}")
         return []
     return [kernel]
 

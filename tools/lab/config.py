@@ -30,6 +30,12 @@ STATE_PATH_MAX = 80
 class LabError(Exception):
     """Something the user can read and act upon."""
 
+    @property
+    def brief(self) -> str:
+        """In one line: what happened, and the first thing that was said about it."""
+        lines = [line.strip() for line in str(self).splitlines() if line.strip()]
+        return " ".join(lines[:2])
+
 
 def source_root() -> Path:
     """The source tree the project is built from."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -138,7 +137,7 @@ def _debootstrap(tmp: Path, suites: dict[str, str], packages: list[str]) -> Path
     argv += [f"--dpkgopt=path-include={p}" for p in INCLUDE]
     with mirror.proxy_file() as proxy:
         argv += [f"--aptopt=/proc/self/fd/{proxy}", SUITE, str(tar), *mirror.source_lines(suites)]
-        run(argv, "building the guest image", env=dict(os.environ, TMPDIR=str(tmp)),
+        run(argv, "building the guest image", env=dict(os.environ, TMPDIR=str(tmp), LC_ALL="C.UTF-8"),
             log=tmp.parent / "image.log", hint=_bootstrap_hint, pass_fds=(proxy,))
     return tar
 

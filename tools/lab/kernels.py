@@ -222,18 +222,27 @@ def _remember(img: Image, role: str, what: dict) -> None:
     tmp.rename(note)
 
 
+def _ask(apt: Apt, role: str) -> Offer | NoKernel:
+    """That there is none today is an answer, not a failure to ask."""
+    newest = role == "newest"
+    try:
+        apt.update()
+        return offered(apt, BACKPORTS if newest else SUITE, pinned=newest)
+    except mirror.NoSuite as err:
+        return NoKernel(str(err))
+    except NoKernel as err:
+        return err
+
+
 def _fetch(img: Image, role: str, progress) -> Kernel:
     """Asks the mirror and makes what it offers, unless that is there; the caller holds the lock."""
     cache = cache_root()
     with temporary(cache, f"kernel-{role}") as tmp:
         with progress.step(f"asking the Debian mirror for the {role} kernel"):
             apt = Apt(tmp / "apt", *_sources(role), status=img.root / "var/lib/dpkg/status")
-            try:
-                apt.update()
-            except mirror.NoSuite as err:
-                raise NoKernel(str(err)) from err
-            newest = role == "newest"
-            offer = offered(apt, BACKPORTS if newest else SUITE, pinned=newest)
+            offer = _ask(apt, role)
+        if isinstance(offer, NoKernel):
+            raise offer
         key = digest_files([], f"{_recipe(img)} {' '.join(map(str, offer.packages))}".encode())
         final = cache / f"kernel-{role}-{offer.release}-{key}"
         kernel = _load(final.name)

@@ -146,7 +146,7 @@ def choose_kernels(img: image.Image, wanted: list[str] | None, progress) -> list
     try:
         found.append(kernels.ensure(img, "newest", progress, ask=True))
     except LabError as err:
-        print(f"going on without the newest kernel: {err}")
+        print(f"going on without the newest kernel: {err.brief}")
     return found
 
 
