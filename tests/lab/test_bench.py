@@ -153,6 +153,13 @@ def test_hosts_that_never_rest_are_an_error(monkeypatch):
         meter.Meter(Lab(a=Counted([10 ** 9]))).rest()
 
 
+def test_a_look_that_was_disturbed_is_no_part_of_the_own_rate(monkeypatch):
+    monkeypatch.setattr(meter, "LOOK_SECONDS", 0.001)
+    found = meter.Meter(Lab(a=Counted([0, 0, 10 ** 6, 0, 0, 0])))
+    found.learn_own_rate(looks=2, seconds=0.001)
+    assert found.own_rate == {"a": 0}
+
+
 # ---- the profile
 
 REPORT = """\

@@ -46,7 +46,7 @@ class Meter:
 
     def __init__(self, lab):
         self.lab = lab
-        self.own_rate = {h: 0.0 for h in lab.hosts}	# instructions a second, with nothing to do
+        self.own_rate: dict[str, float] = {}	# instructions a second, with nothing to do
 
     @contextlib.contextmanager
     def batches(self):
@@ -78,16 +78,22 @@ class Meter:
             last = now
         raise LabError(f"the hosts do not come to rest in {REST_TIMEOUT} s")
 
-    def learn_own_rate(self, seconds: float = 1.0) -> None:
-        """What the hosts execute when nobody asks for anything."""
-        begin = self.rest()
-        time.sleep(seconds)
-        step = self.read() - begin
-        self.own_rate = {h: n / step.when for h, n in step.counts.items()}
+    def learn_own_rate(self, looks: int = 3, seconds: float = 0.2) -> None:
+        """What the hosts execute when nobody asks for anything: the least of all looks so far.
+
+        A look at which a host happens to do something once would spoil a whole round.
+        """
+        for _ in range(looks):
+            begin = self.rest()
+            time.sleep(seconds)
+            step = self.read() - begin
+            for host, count in step.counts.items():
+                rate = count / step.when
+                self.own_rate[host] = min(self.own_rate.get(host, rate), rate)
 
     def cost(self, action) -> dict[str, float]:
         """Host -> instructions that action() makes it execute."""
         begin = self.rest()
         action()
         step = self.rest() - begin
-        return {h: n - self.own_rate[h] * step.when for h, n in step.counts.items()}
+        return {h: n - self.own_rate.get(h, 0) * step.when for h, n in step.counts.items()}

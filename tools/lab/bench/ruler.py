@@ -149,7 +149,7 @@ class Ruler:
                         pair.run(cell.mode, cell.runs[mtu][0], cell.size)
             for number in range(rounds):
                 with progress.step(f"MTU {mtu}, round {number + 1} of {rounds}"):
-                    self.meter.learn_own_rate(0.5)
+                    self.meter.learn_own_rate()
                     self._round(mtu, pairs, cells, -1 if number % 2 else 1)
         for kind, number in self._repeats().items():
             self.repeated[kind] += number - before[kind]
@@ -186,6 +186,7 @@ class Ruler:
         """An empty round trip of the cable: a raw frame, there and back."""
         with EchoPair(self.lab) as pair, self.meter.batches():
             pair.run("echo", ECHO_RUNS[0], ECHO_SIZE)
+            self.meter.learn_own_rate()
             return [self._per_message(ECHO_RUNS, lambda n: pair.run("echo", n, ECHO_SIZE))
                     for _ in range(rounds)]
 
