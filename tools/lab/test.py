@@ -220,6 +220,12 @@ def spin_says(build: Path) -> list[str]:
     return re.findall(r"^spin: (.*)$", text, re.M)
 
 
+def _begin() -> None:
+    """In the child: of an interrupt that its caller ignores (nohup) pytest would not end."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Pytest:
     """pytest in a process of its own; its output is the report for people, a JUnit file the count.
 
@@ -240,7 +246,7 @@ class Pytest:
         output = open(log, "wb") if log else None
         self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True,
                                      stdout=output, stderr=subprocess.STDOUT if log else None,
-                                     preexec_fn=die_with_parent,
+                                     preexec_fn=_begin,
                                      env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1",
                                               **(env or {})))
         if output:
