@@ -29,6 +29,17 @@ def test_a_figure_over_the_slack_is_named(cells):
     assert len(found) == 1 and figures.TITLES[next(iter(cells))] in found[0]
 
 
+def test_another_kernel_may_take_more_and_not_anything():
+    assert budget.over_budget(measured(send_64k=1100), BUDGET, same_kernel=False) == []
+    assert budget.over_budget(measured(send_64k=1101), BUDGET, same_kernel=False)
+
+
+def test_of_two_looks_the_lesser_figure_of_each_cell_counts():
+    assert budget.least(measured(send_64k=1011, pingpong_8=4000),
+                        measured(send_64k=1005, pingpong_8=5151)) == \
+        measured(send_64k=1005, pingpong_8=4000)
+
+
 def test_a_figure_that_was_not_measured_is_a_fault():
     found = budget.over_budget({"1500": {"iroce + ESP": {"send_64k": 1}}}, BUDGET)
     assert len(found) == 1 and "not measured" in found[0]

@@ -269,7 +269,8 @@ def build_parser() -> argparse.ArgumentParser:
     tshark = add("tshark", cmd_tshark, "run the guest image's tshark here, with the given arguments")
     tshark.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS")
     for name, text in (("demo", "the whole thing, step by step, with proof"),
-                       ("bench", "sealed and plain, beside rdma_rxe with software ESP"),
+                       ("bench", "instructions per packet, sealed and plain, beside rdma_rxe with "
+                        "software ESP"),
                        ("canary", "do the modules build for Debian's coming kernels?")):
         _add_arguments(add(name, cmd_dispatch, text), name)
     test = add("test", cmd_dispatch, "all tests: units, sanitizers, hosts on both kernels")

@@ -145,9 +145,17 @@ def check_budget(progress: Progress, kernel: str = "stable") -> tuple[int, list[
     begin = time.monotonic()
     allowed = budget.read()
     measured, release = measure_short(kernel, progress)
-    wrong = budget.over_budget(measured, allowed)
-    same = "the budget's" if allowed.get("kernel") == budget.mark_of(release) else \
-        "the budget was taken on another one"
+    is_same = allowed.get("kernel") == budget.mark_of(release)
+    wrong = budget.over_budget(measured, allowed, is_same)
+    if wrong:
+        # What disturbs a count adds to it: a second look tells a disturbance from a change.
+        print("\n".join(["over the budget, so once more:", *wrong]))
+        again, _ = measure_short(kernel, progress)
+        measured = budget.least(measured, again)
+        wrong = budget.over_budget(measured, allowed, is_same)
+    same = "the budget's" if is_same else \
+        f"the budget is of another one, so {budget.OTHER_KERNEL_PERCENT} % over it are let pass: " \
+        "take a new one with bench --short --new-budget"
     print(f"\n{budget.count(allowed)} figures held against {budget.path().name} in "
           f"{time.monotonic() - begin:.0f} s (kernel {release}, {same}): {len(wrong)} over it")
     for line in budget.savings(measured, allowed):
