@@ -307,3 +307,53 @@ def test_a_lab_that_is_interrupted_is_killed_and_gone(places):
         # The lab may have collected the exit status, as it does with hosts of its own.
         assert not alive(host.pid)
     assert not state.exists()
+
+
+# ---- an emulator that falls over itself ----------------------------------------------------------
+
+class Booting(Lab):
+    """A lab whose boots end as its list says, without any QEMU."""
+
+    def __init__(self, ends, monkeypatch):
+        self.ends, self.starts = list(ends), 0
+        self.info = {"kernel": "stable", "mtu": 1500, "debug": True, "icount": False,
+                     "kvm": True, "cold": False}
+        self.hosts = {}
+        monkeypatch.setattr(labs.boot, "ensure", lambda *_: None)
+        monkeypatch.setattr(labs.tools, "environment", lambda _img: {})
+
+    def _clear_machines(self):
+        pass
+
+    def _start(self, *_):
+        self.starts += 1
+        end = self.ends.pop(0)
+        if end:
+            raise end
+
+
+def test_a_qemu_that_fell_over_its_own_assertion_is_started_once_more_and_that_is_said(
+        progress, monkeypatch):
+    lab = Booting([labs.EmulatorDied("host b: hw/pci: Assertion `x' failed"), None], monkeypatch)
+    lab._boot(None, None, [], 1, 1024, True, progress)
+    assert lab.starts == 2 and "booting once more: host b: hw/pci" in progress.lines[0]
+
+
+@pytest.mark.parametrize("ends", [
+    [LabError("host b died while booting: Kernel panic")],
+    [labs.EmulatorDied("once"), labs.EmulatorDied("twice")]], ids=["the guest's fault", "twice"])
+def test_any_other_end_of_a_boot_is_a_failure(progress, monkeypatch, ends):
+    lab = Booting(ends, monkeypatch)
+    with pytest.raises(LabError):
+        lab._boot(None, None, [], 1, 1024, True, progress)
+    assert not lab.ends
+
+
+@pytest.mark.parametrize("said,is_own", [
+    ("qemu-system-x86_64: hw/pci/msix.c:228: msix_table_mmio_write: Assertion `a <= b' failed.\n",
+     True),
+    ("", False), ("qemu-system-x86_64: terminating on signal 15\n", False)])
+def test_only_qemus_own_assertion_counts_as_its_fault(tmp_path, said, is_own):
+    machine = qemu.Machine("a", tmp_path, tmp_path)
+    machine.output.write_text(said)
+    assert bool(machine.own_fault()) == is_own

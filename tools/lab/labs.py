@@ -24,6 +24,10 @@ BOOT_SECONDS = 180
 QEMU_OVERHEAD_MB = 300
 
 
+class EmulatorDied(LabError):
+    """QEMU fell over one of its own assertions: no word about the guest."""
+
+
 class LabFault(LabError):
     """A kernel reported a fault on its console."""
 
@@ -128,14 +132,25 @@ class Lab:
                 return
             except LabError as err:
                 progress.say(f"booting anew: the snapshot does not serve ({err})")
-                for host in self.hosts.values():
-                    host.machine.kill()
-                    shutil.rmtree(host.machine.folder, ignore_errors=True)
+                self._clear_machines()
                 folders.remove_tree(saved)
-        self._start(argvs, env, kernel, progress)
+        try:
+            self._start(argvs, env, kernel, progress)
+        except EmulatorDied as err:
+            # Seen once in some 300 boots, with two CPUs (msix_table_mmio_write() of QEMU 10.0).
+            progress.say(f"booting once more: {err}")
+            self._clear_machines()
+            self._start(argvs, env, kernel, progress)
         if saved and not self.info["cold"] and not self.scan():
             with progress.step("keeping the hosts as they are now"):
                 snapshot.save(img, saved, {n: h.machine for n, h in self.hosts.items()})
+
+    def _clear_machines(self) -> None:
+        for host in self.hosts.values():
+            host.machine.kill()
+            shutil.rmtree(host.machine.folder, ignore_errors=True)
+            for path in self.state.glob(f"{host.name}*.sock"):
+                path.unlink()
 
     def _resume(self, img, saved: Path, argvs, env, kernel, progress) -> None:
         with progress.step(f"hosts a and b go on from a boot ({self.kernel} kernel "
@@ -162,6 +177,9 @@ class Lab:
         machine = host.machine
         while True:
             if machine.pid() is None:
+                own = machine.own_fault()
+                if own:
+                    raise EmulatorDied(f"host {host.name}: {own}")
                 raise LabError(f"host {host.name} died while booting\n{machine.why_dead()}")
             if time.monotonic() > end:
                 raise LabError(f"host {host.name} did not boot in {BOOT_SECONDS} s; the last of "

@@ -233,6 +233,14 @@ class Machine:
             return None
         return int(pid) if start_time(int(pid)) == started else None
 
+    def own_fault(self) -> str | None:
+        """The assertion that QEMU itself fell over, if it did."""
+        try:
+            lines = self.output.read_text(errors="replace").splitlines()
+        except OSError:
+            return None
+        return next((line.strip() for line in lines if "Assertion `" in line), None)
+
     def why_dead(self) -> str:
         """What QEMU said, and the console's last lines; a QEMU that never ran has no console."""
         said = []
