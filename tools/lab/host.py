@@ -134,22 +134,15 @@ class Process:
 
     def wait_output(self, text: str, timeout: float = 30) -> None:
         """Until text shows up in the output; an end without it, or a timeout, is an error."""
-        def seen() -> bool:
-            return text in self.stdout or text in self.stderr
-
-        with self._changed:
-            self._changed.wait_for(lambda: seen() or self._rc is not None, timeout)
-        if not seen():
-            if self._rc is None:
-                self.abandon()
-                raise CommandTimeout(self.host.name, self.result(), timeout)
-            raise CommandFailed(self.host.name, self.result())
+        self._wait_seen(lambda: text in self.stdout or text in self.stderr, timeout)
 
     def wait_line(self, number: int, timeout: float = 30) -> str:
         """Until that line (0: the first) of stdout is complete; returns it without its end."""
-        def seen() -> bool:
-            return self.stdout.count("\n") > number
+        self._wait_seen(lambda: self.stdout.count("\n") > number, timeout)
+        return self.stdout.split("\n")[number]
 
+    def _wait_seen(self, seen, timeout: float) -> None:
+        """Until seen(); the command's end without it, or a timeout, is an error."""
         with self._changed:
             self._changed.wait_for(lambda: seen() or self._rc is not None, timeout)
         if not seen():
@@ -157,7 +150,6 @@ class Process:
                 self.abandon()
                 raise CommandTimeout(self.host.name, self.result(), timeout)
             raise CommandFailed(self.host.name, self.result())
-        return self.stdout.split("\n")[number]
 
     def feed(self, text: str) -> None:
         """More standard input, for a command that was spawned with is_fed."""
