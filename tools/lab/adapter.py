@@ -21,18 +21,32 @@ class Function:
     rdmadev: str
 
 
-_PFS = ("for d in /sys/bus/pci/drivers/iroce/*:*; do "
-        "if [ -e $d/sriov_totalvfs ]; then basename $d; fi; done")
+# Each program that a script starts costs a host 20 ms without KVM: these do with the shell alone.
+_PFS = """
+for d in /sys/bus/pci/drivers/iroce/*:*; do
+	[ -e $d/sriov_totalvfs ] && echo ${d##*/}
+done
+:"""
+_VFS = """
+echo $2 > $1/sriov_numvfs || exit
+n=0
+while [ $n -lt $2 ] && cd -P $1/virtfn$n 2>/dev/null; do
+	echo ${PWD##*/}
+	n=$((n+1))
+done
+:"""
 # A function is usable when its driver has registered both devices (and udev has renamed them).
-_DEVICES = '''
+_DEVICES = """
 udevadm settle
-for i in $(seq 300); do
-	net=$(ls /sys/bus/pci/devices/$1/net 2>/dev/null)
-	rdma=$(ls /sys/bus/pci/devices/$1/infiniband 2>/dev/null)
-	[ -n "$net" ] && [ -n "$rdma" ] && echo $net $rdma && exit
+tries=0
+while [ $tries -lt 300 ]; do
+	for net in $1/net/*; do :; done
+	for rdma in $1/infiniband/*; do :; done
+	[ -e $net ] && [ -e $rdma ] && echo ${net##*/} ${rdma##*/} && exit
+	tries=$((tries+1))
 	sleep 0.1
 done
-exit 1'''
+exit 1"""
 
 
 def load(host, cables: str = "cable0", module: str | None = None) -> list[str]:
@@ -53,9 +67,8 @@ def pfs(host) -> list[str]:
 
 def make_vfs(host, pf: str, count: int) -> list[str]:
     """sriov_numvfs; returns the VFs' PCI addresses in order."""
-    host.run(f"echo {count} > /sys/bus/pci/devices/{pf}/sriov_numvfs", timeout=120)
-    links = host.run(f"cd /sys/bus/pci/devices/{pf}; for n in $(seq 0 {count - 1}); do "
-                     "basename $(readlink virtfn$n); done").stdout.split()
+    links = host.run(["sh", "-c", _VFS, "sh", f"/sys/bus/pci/devices/{pf}", str(count)],
+                     timeout=120).stdout.split()
     if len(links) != count:
         raise LabError(f"host {host.name}: {pf} has {len(links)} VFs, {count} were asked for")
     return links
@@ -63,7 +76,7 @@ def make_vfs(host, pf: str, count: int) -> list[str]:
 
 def devices(host, pci: str) -> Function:
     """Waits until the function's devices are there."""
-    done = host.run(["sh", "-c", _DEVICES, "sh", pci], check=False, timeout=120)
+    done = host.run(["sh", "-c", _DEVICES, "sh", f"/sys/bus/pci/devices/{pci}"], check=False, timeout=120)
     if done.rc:
         raise LabError(f"host {host.name}: function {pci} has no network or RDMA device")
     netdev, rdmadev = done.stdout.split()
@@ -97,10 +110,12 @@ def make_bond(host, name: str, ports: list[str], mode: str = "balance-xor", miim
 
 # Two functions of one adapter give up their own RDMA devices for the bond's, a moment later.
 _RDMA_OF = """
-for i in $(seq 300); do
+tries=0
+while [ $tries -lt 300 ]; do
 	udevadm settle
 	dev=$(rdma link | sed -n "s,^link \\([^/]*\\)/1 .* netdev $1 *$,\\1,p")
 	[ -n "$dev" ] && [ -d /sys/class/infiniband/$dev ] && echo $dev && exit
+	tries=$((tries+1))
 	sleep 0.1
 done
 exit 1"""
@@ -114,17 +129,29 @@ def rdma_of(host, netdev: str) -> str:
     return done.stdout.strip()
 
 
+# Tables have up to 1024 GIDs, many of which read as errors.
+_GID = """
+cd $1 || exit
+tries=0
+while [ $tries -lt 100 ]; do
+	for file in $(grep -lx $2 gids/* 2>/dev/null); do
+		read -r type < gid_attrs/types/${file#gids/} && [ "$type" = "RoCE v2" ] &&
+			echo ${file#gids/} && exit
+	done 2>/dev/null
+	tries=$((tries+1))
+	sleep 0.1
+done
+exit 1"""
+
+
 def gid_index(host, rdmadev: str, ip: str) -> int:
     """Index of the RoCEv2 GID of an address; polls, for GIDs follow addresses a little later."""
     if ":" in ip:
         gid = ipaddress.ip_address(ip).exploded
     else:
         gid = "0000:0000:0000:0000:0000:ffff:%02x%02x:%02x%02x" % tuple(map(int, ip.split(".")))
-    script = (f'cd /sys/class/infiniband/{rdmadev}/ports/1; for i in $(seq 100); do '
-              f'for f in $(grep -lx {gid} gids/* 2>/dev/null); do n=${{f#gids/}}; '
-              f'grep -q "RoCE v2" gid_attrs/types/$n 2>/dev/null && echo $n && exit; done; '
-              f'sleep 0.1; done; exit 1')
-    done = host.run(script, check=False, timeout=60)
+    done = host.run(["sh", "-c", _GID, "sh", f"/sys/class/infiniband/{rdmadev}/ports/1", gid],
+                    check=False, timeout=60)
     if done.rc:
         raise LabError(f"host {host.name}: {rdmadev} has no RoCEv2 GID for {ip}")
     return int(done.stdout)

@@ -12,6 +12,7 @@ import re
 import time
 
 from .config import LabError
+from .host import listening, patient
 
 PERFTEST_PORT = 18515
 PINGPONG_PORT = 18515
@@ -45,17 +46,10 @@ class Pair:
     client: str
 
 
-# RDMA CM's listeners are in no table of ports.  Each look lasts up to two seconds in the host: a
-# command there costs more than the polling.
-_LOOK = ("for i in $(seq 40); do {question} | grep -q {pattern} && exit; sleep 0.05; done; exit 1")
-
-
 def _wait_listening(host, proc, port: int, is_cm: bool, timeout: float) -> None:
-    if is_cm:
-        look = _LOOK.format(question="rdma resource show cm_id",
-                            pattern=f"'state LISTEN.*:{port} '")
-    else:
-        look = _LOOK.format(question=f"ss -H -ltn sport = :{port}", pattern="LISTEN")
+    # RDMA CM's listeners are in no table of ports.
+    look = patient(f"rdma resource show cm_id | grep -q 'state LISTEN.*:{port} '") if is_cm else \
+        listening(port)
     end = time.monotonic() + timeout
     while host.run(look, check=False, timeout=timeout).rc:
         if proc.poll() is not None:
