@@ -213,9 +213,18 @@ def link_failures(host) -> int:
 
 
 def helper(host, *args):
-    """The helper's own netlink family, asked byte by byte."""
-    host.put(Path(__file__).parent / "src/helper_nl.py", "/tmp/helper_nl.py")
-    return json.loads(host.run(["python3", "/tmp/helper_nl.py", *map(str, args)]).stdout)
+    """The helper's own netlink family, asked byte by byte, by one process for all questions."""
+    proc, asked = _helpers.get(host, (None, 0))
+    if not proc or proc.poll() is not None:
+        host.put(Path(__file__).parent / "src/helper_nl.py", "/tmp/helper_nl.py")
+        proc, asked = host.spawn(["python3", "/tmp/helper_nl.py"], is_fed=True), 0
+    _helpers[host] = proc, asked + 1
+    proc.feed(" ".join(map(str, args)) + "\n")
+    return json.loads(proc.wait_line(asked, 60))
+
+
+# Of each host: the process that asks, and how much it was asked.
+_helpers: dict = {}
 
 
 def bond_seen(host) -> dict:

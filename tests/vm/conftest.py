@@ -36,7 +36,8 @@ from kit import Wire  # noqa: E402
 SCENARIO_ORDER = ("vf", "ipsec", "bond", "bond-plain", "adapters", "rxe", "bare")
 CABLE_MTU = 9000
 FIGURES: list[str] = []
-# Seconds of each test by phase, and of the labs booted for it (tests/README.md).
+# Seconds of each test by phase, seconds of CPU that the hosts took, commands in them; and seconds of
+# the labs booted (tests/README.md).
 TIMES: dict[str, dict[str, float]] = {}
 BOOTS: list[tuple[str, float]] = []
 LAB_NAME = os.environ.get("ROCE_IPSEC_LAB_NAME") or "test"
@@ -152,7 +153,17 @@ def pytest_collection_modifyitems(config, items):
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     setattr(item, f"report_{report.when}", report)
-    TIMES.setdefault(item.nodeid, {})[report.when] = report.duration
+    times = TIMES.setdefault(item.nodeid, {})
+    times[report.when] = report.duration
+    keeper = getattr(item, "funcargs", {}).get("keeper") or _keepers.get(item.session)
+    if keeper:
+        _keepers[item.session] = keeper
+        for name, spent in keeper.spent_since().items():
+            times[name] = times.get(name, 0) + spent
+
+
+# For the last phase of a test, in which it has no fixtures any more.
+_keepers: dict = {}
 
 
 class Keeper:
@@ -161,6 +172,7 @@ class Keeper:
     def __init__(self, attach, cpus):
         self.lab = self.wire = self.key = None
         self.attach, self.cpus = attach, cpus
+        self._spent = self._told = {"cpu": 0.0, "commands": 0.0}
         self.progress = Progress(quiet=bool(os.environ.get("ROCE_IPSEC_TEST_QUIET")))
 
     def get(self, kernel, scenario, cpus):
@@ -183,8 +195,20 @@ class Keeper:
 
     def close(self):
         """Returns what the consoles said that no test has been blamed for."""
+        self._spent = self._spent_now()
         lab, self.lab, self.key, self.wire = self.lab, None, None, None
         return lab.down() if lab and not self.attach else []
+
+    def _spent_now(self):
+        hosts = self.lab.hosts.values() if self.lab else ()
+        return {"cpu": self._spent["cpu"] + sum(h.machine.cpu_seconds() for h in hosts),
+                "commands": self._spent["commands"] + sum(h.commands for h in hosts)}
+
+    def spent_since(self):
+        """Of the hosts' CPU seconds and commands, what it has not told yet."""
+        now = self._spent_now()
+        told, self._told = self._told, now
+        return {name: now[name] - told[name] for name in now}
 
 
 @pytest.fixture(scope="session")
@@ -255,16 +279,17 @@ def pytest_terminal_summary(terminalreporter):
 
 def show_times(terminalreporter):
     """Where the time went: by file, and the boots."""
-    terminalreporter.section("time, seconds: set-up, test, judging after it")
+    terminalreporter.section("seconds: set-up, test, judging after it; the hosts' CPU; commands in them")
     files: dict[str, list[float]] = {}
-    for nodeid, phases in TIMES.items():
-        row = files.setdefault(nodeid.split("::")[0].rpartition("/")[2], [0, 0, 0, 0])
-        for at, when in enumerate(("setup", "call", "teardown")):
-            row[at] += phases.get(when, 0)
-        row[3] += 1
+    for nodeid, times in TIMES.items():
+        row = files.setdefault(nodeid.split("::")[0].rpartition("/")[2], [0] * 6)
+        for at, name in enumerate(("setup", "call", "teardown", "cpu", "commands")):
+            row[at] += times.get(name, 0)
+        row[5] += 1
+    files["all"] = [sum(column) for column in zip(*files.values())]
     for name, row in sorted(files.items(), key=lambda item: -sum(item[1][:3])):
-        terminalreporter.write_line(f"{name:28} {row[3]:4.0f} tests {row[0]:7.1f} {row[1]:7.1f} "
-                                    f"{row[2]:7.1f}")
+        terminalreporter.write_line(f"{name:28} {row[5]:4.0f} tests" + "".join(
+            f" {seconds:7.1f}" for seconds in row[:4]) + f" {row[4]:6.0f}")
     for name in dict.fromkeys(name for name, _ in BOOTS):
         took = [seconds for other, seconds in BOOTS if other == name]
         terminalreporter.write_line(f"labs of {name}: {len(took)} in {sum(took):.1f} s")

@@ -9,7 +9,7 @@ import re
 import time
 from pathlib import Path
 
-from lab import judge
+from lab import CommandFailed, judge
 from lab.aead import random_key
 from lab.adapter import gid_index
 from lab.frames import Frame, Pcap
@@ -33,18 +33,28 @@ def poll(question, timeout: float = 20, what: str = "", every: float = 0.1):
         time.sleep(every)
 
 
-def each(lab, command, check: bool = True, timeout: float = 120) -> dict[str, str]:
+def each(lab, command, check: bool = True, timeout: float = 120, argv=None) -> dict[str, str]:
     """Runs a shell script in both hosts at once: command, or what command(host) returns.
 
-    Through standard input: a command that fails is printed, and there are keys in some.
+    argv: what reads it instead of a shell.  Through standard input: a command that fails is
+    printed, and there are keys in some.
     """
-    procs = {name: host.spawn(["sh", "-e"] if check else ["sh"],
-                              input=command(host) if callable(command) else command)
+    argv = argv or (["sh", "-e"] if check else ["sh"])
+    procs = {name: host.spawn(argv, input=command(host) if callable(command) else command)
              for name, host in lab.hosts.items()}
     done = {name: proc.wait(timeout) for name, proc in procs.items()}
     for name, result in done.items():
         assert not check or not result.rc, f"host {name}: {result.output}"
     return {name: result.stdout for name, result in done.items()}
+
+
+# Many `ip` commands in one process, each of which must succeed: a process is what costs in a host.
+IP_BATCH = ["ip", "-batch", "-"]
+
+
+def ip_lines(*commands: str) -> str:
+    """`ip ...` commands as IP_BATCH reads them."""
+    return "".join(command.removeprefix("ip ") + "\n" for command in commands)
 
 
 class Wire:
@@ -59,7 +69,10 @@ class Wire:
         self._macs: dict[str, set[str]] = {h: set() for h in lab.hosts}
 
     def start(self, name: str = "") -> None:
-        self.learn(f'echo "<5>test: {name}" > /dev/kmsg')
+        """finish() of the test before has learnt what there is, unless the lab is a new one."""
+        each(self.lab, f'echo "<5>test: {name}" > /dev/kmsg')
+        if not any(self._macs.values()):
+            self.learn()
         self.forget()
 
     def finish(self) -> None:
@@ -73,9 +86,9 @@ class Wire:
         for pcap in self._pcaps.values():
             pcap.skip()
 
-    def learn(self, first: str = ":") -> None:
+    def learn(self) -> None:
         """The hosts' MAC addresses, and the keys of the SAs that are there now."""
-        for name, text in each(self.lab, f"{first}; ip -o link; ip xfrm state").items():
+        for name, text in each(self.lab, ip_lines("link", "xfrm state"), argv=IP_BATCH).items():
             self._macs[name] |= set(re.findall(r"link/ether (\S+)", text))
             self.add_keys(judge.sas_from_xfrm(text))
 
@@ -144,7 +157,7 @@ def restore_addresses(lab) -> None:
 
 
 def set_mtu(lab, mtu: int) -> None:
-    each(lab, lambda host: f"ip link set {host.env['NETDEV']} mtu {mtu}")
+    each(lab, lambda host: ip_lines(f"link set {host.env['NETDEV']} mtu {mtu}"), argv=IP_BATCH)
 
 
 def ping(host, six: bool = False, count: int = 1, check: bool = True, size: int = 56, **more):
@@ -211,24 +224,23 @@ class Flow:
                 f"reqid {self.reqid} mode transport {offload}")
 
     def add_state(self, host) -> None:
-        # Through standard input: a command that fails is printed, a key is not.
-        host.run(["sh", "-e"], input=self.state_command(host))
+        host.run(IP_BATCH, input=ip_lines(self.state_command(host)))
 
     def add_policy(self, host) -> None:
-        host.run(self.policy_command(host))
+        host.run(IP_BATCH, input=ip_lines(self.policy_command(host)))
 
     def delete_state(self, host) -> None:
-        host.run(f"ip xfrm state delete src {self.src_ip} dst {self.dst_ip} proto esp "
-                 f"spi {self.spi:#x}")
+        host.run(["ip", *f"xfrm state delete src {self.src_ip} dst {self.dst_ip} proto esp "
+                         f"spi {self.spi:#x}".split()])
 
     def delete_policy(self, host) -> None:
-        host.run(f"ip xfrm policy delete src {self.src_ip} dst {self.dst_ip} {self.selector} "
-                 f"dir {self.direction(host)}")
+        host.run(["ip", *f"xfrm policy delete src {self.src_ip} dst {self.dst_ip} "
+                         f"{self.selector} dir {self.direction(host)}".split()])
 
     def state(self, host) -> dict:
         """What `ip -s xfrm state` tells of the SA."""
-        text = host.run(f"ip -s xfrm state get src {self.src_ip} dst {self.dst_ip} proto esp "
-                        f"spi {self.spi:#x}").stdout
+        text = host.run(["ip", *f"-s xfrm state get src {self.src_ip} dst {self.dst_ip} proto esp "
+                                f"spi {self.spi:#x}".split()]).stdout
         def number(pattern):
             found = re.search(pattern, text)
             return int(found[1], 0) if found else None
@@ -255,8 +267,9 @@ class Protection:
     def up(self) -> "Protection":
         for flow in self.flows:
             self.wire.add_keys([flow.sa])
-        each(self.lab, lambda host: "\n".join([f.state_command(host) for f in self.flows]
-                                              + [f.policy_command(host) for f in self.flows]))
+        each(self.lab, lambda host: ip_lines(*[f.state_command(host) for f in self.flows],
+                                             *[f.policy_command(host) for f in self.flows]),
+             argv=IP_BATCH)
         return self
 
     def fresh(self, which: Flow) -> Flow:
@@ -274,7 +287,7 @@ class Protection:
 def unprotect(lab) -> None:
     """Back to cleartext on purpose: a policy that merely goes leaves the flow closed (I1)."""
     def script(host) -> str:
-        dev, text = host.env["NETDEV"], "ip xfrm policy flush; ip xfrm state flush\n"
+        dev, text = host.env["NETDEV"], "ip -batch - << end\nxfrm policy flush\nxfrm state flush\nend\n"
         if is_offloading(host):
             # clsact has the fence of roce-ipsec-setup, where a scenario or a test has put it.
             text += f"""tc qdisc del dev {dev} clsact
@@ -300,7 +313,7 @@ def hw_counters(host) -> dict[str, int]:
 
 
 def xfrm_stat(host) -> dict[str, int]:
-    text = host.run("cat /proc/net/xfrm_stat").stdout
+    text = host.run(["cat", "/proc/net/xfrm_stat"]).stdout
     return {name: int(value) for name, value in re.findall(r"^(\S+)\s+(\d+)$", text, re.M)}
 
 
@@ -326,6 +339,8 @@ class Moved:
 
 # ---- a queue pair on a string --------------------------------------------------------------------
 
+_ANSWERED = re.compile(r"^(ok|error .*)\n", re.M)
+
 class Vt:
     """tests/vm/src/vt.c in a host: a queue pair that outlives what the test does around it."""
 
@@ -333,22 +348,35 @@ class Vt:
                  size: int = 1 << 20):
         self.host = host
         self.end = end(host, six)
-        self.socket = f"/tmp/vt{next(_numbers)}"
-        host.put(programs / "vt", "/tmp/vt", 0o755)
-        self.proc = host.spawn(["/tmp/vt", "serve", self.socket, "-d", self.end.dev, "-g",
-                                str(self.end.gidx), "-m", str(mtu), "-s", str(size)])
+        host.put(programs / "vt", "/tmp/vt", 0o755, once=True)
+        self.proc = host.spawn(["/tmp/vt", "-d", self.end.dev, "-g", str(self.end.gidx),
+                                "-m", str(mtu), "-s", str(size)], is_fed=True)
         self.proc.wait_output("ready", 30)
+        self._seen = len("ready\n")
         self.info = self.ask("info")
 
-    def ask(self, command: str, check: bool = True, timeout: float = 60) -> dict[str, str]:
-        done = self.host.run(["/tmp/vt", "ask", self.socket, *command.split()], check=False,
-                             timeout=timeout)
-        answer = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
-        answer["ok"] = "ok" if done.rc == 0 else ""
+    def begin(self, command: str) -> None:
+        """Asks without waiting for the answer: finish() does."""
+        self.proc.feed(command + "\n")
+
+    def finish(self, command: str, check: bool = True, timeout: float = 60) -> dict[str, str]:
+        """The answer, name: value; "ok" is empty if it is an error, or if the process has ended."""
+        with contextlib.suppress(*([] if check else [CommandFailed])):
+            self.proc.wait_match(_ANSWERED, self._seen, timeout)
+        found = _ANSWERED.search(self.proc.stdout, self._seen)
+        text = self.proc.stdout[self._seen:found.end()] if found else ""
+        self._seen += len(text)
+        self.lines = text.splitlines()
+        answer = dict(line.split(" ", 1) for line in self.lines if " " in line)
+        answer["ok"] = "ok" if self.lines[-1:] == ["ok"] else ""
         if check:
-            assert done.rc == 0, f"vt on host {self.host.name}: {command}: {done.stdout}" \
-                                 f"{done.stderr}{self.proc.stderr}"
+            assert answer["ok"], f"vt on host {self.host.name}: {command}: {text}" \
+                                 f"{self.proc.stderr}"
         return answer
+
+    def ask(self, command: str, check: bool = True, timeout: float = 60) -> dict[str, str]:
+        self.begin(command)
+        return self.finish(command, check, timeout)
 
     def connect(self, peer: "Vt", timeout: int = 14, retry: int = 7) -> None:
         i = peer.info
@@ -365,9 +393,15 @@ class Vt:
     def state(self) -> str:
         return self.ask("state")["state"]
 
+    def events(self) -> list[str]:
+        """Asynchronous events so far, in their order: the numbers of enum ibv_event_type."""
+        self.ask("events")
+        return [line.split()[1] for line in self.lines if line.startswith("event ")]
+
     def close(self) -> None:
         with contextlib.suppress(Exception):
-            self.ask("quit", check=False, timeout=10)
+            self.begin("quit")
+            self.proc.wait(10)
         with contextlib.suppress(Exception):
             self.proc.kill(9)
 
@@ -390,9 +424,9 @@ def queue_pairs(lab, programs: Path, six: bool = False, mtu: int = 1024, timeout
 
 
 @contextlib.contextmanager
-def traffic(a: Vt, b: Vt, size: int = 2048, until: int = 20):
-    """Endless writes from a to b; the block runs once some have arrived."""
-    a.ask(f"traffic {size} {b.target()}")
+def traffic(a: Vt, b: Vt, size: int = 2048, until: int = 20, depth: int = 1):
+    """Endless writes from a to b, depth of them every 5 ms; the block runs once some have arrived."""
+    a.ask(f"traffic {size} {b.target()} {depth}")
     poll(lambda: a.done() >= until, 30, "writes from a to b")
     yield
     a.ask("traffic-stop", check=False)

@@ -352,8 +352,8 @@ def test_set_home_refuses_what_makes_no_sense_with_words(lab, bare):
     assert "Too many" in said(bond, flow.dst_ip, 0x700000, where[0], 257)
     assert helper(host, "home", bond, flow.dst_ip, 0x700000, 0, 256) == "ok"
     user = host.run(["setpriv", "--reuid", "65534", "--clear-groups", "python3",
-                     "/tmp/helper_nl.py", "home", str(bond), flow.dst_ip, str(flow.spi),
-                     str(where[0])])
+                     "/tmp/helper_nl.py"],
+                    input=f"home {bond} {flow.dst_ip} {flow.spi} {where[0]}\n")
     assert json.loads(user.stdout)["error"] == 1
     # A family, and an address of the other one; SPI, port and bond as they must be.
     for family, daddr in ((2, "14001200" + "00" * 16), (10, "08001200c0a8ca02"),

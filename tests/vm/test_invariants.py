@@ -38,7 +38,7 @@ def load(lab, programs, six, **qp):
     """RoCE and host traffic from a to b, both ends' queue pairs for the block."""
     flood = ["ping", "-i", "0.02", "-q", local_ip(lab.b, six)]
     with queue_pairs(lab, programs, six, **qp) as (a, b), lab.a.spawn(flood) as pings:
-        with traffic(a, b):
+        with traffic(a, b, depth=4):
             yield a, b
         pings.stop()
 

@@ -47,11 +47,6 @@ def lossy(lab):
     each(lab, "tc qdisc del dev cable0 clsact")
 
 
-def events(side):
-    text = side.host.run(["/tmp/vt", "ask", side.socket, "events"]).stdout
-    return [line.split()[1] for line in text.splitlines() if line.startswith("event ")]
-
-
 def border(side, size):
     """The last byte within a message of that size and the first behind it."""
     last = side.ask(f"peek {size - 1} 1")["bytes"] if size else ""
@@ -97,10 +92,10 @@ def test_lost_frames_cost_time_and_no_byte(lab, programs, network, lossy, verb):
 def test_a_send_waits_for_a_receive_as_long_as_it_takes(lab, pair):
     a, b = pair
     moved = Moved(lab.a, hw_counters)
-    send = lab.a.spawn(["/tmp/vt", "ask", a.socket, "send", "1", "64"])
+    a.begin("send 1 64")
     moved.wait("rcvd_rnr_err", 20)
     b.ask("recv 1 64")
-    assert "good 1" in send.wait(30).stdout
+    assert a.finish("send 1 64", timeout=30)["good"] == "1"
     assert a.state() == "RTS"
 
 
@@ -159,7 +154,7 @@ def test_a_key_that_does_not_fit_ends_both_and_tells_why(pair):
     target = f"{b.info['addr']} {int(b.info['rkey']) ^ 0x5500}"
     assert a.ask(f"write 1 64 {target}")["status"].split()[0] == REM_ACCESS_ERR
     assert a.state() == b.state() == "ERR"
-    assert ACCESS_ERR in events(b)
+    assert ACCESS_ERR in b.events()
     assert a.ask(f"write 1 64 {b.target()}")["status"].split()[0] == FLUSHED
 
 
@@ -167,7 +162,7 @@ def test_a_drained_queue_says_so_and_goes_on(pair):
     a, b = pair
     with traffic(a, b):
         a.ask("modify sqd")
-        poll(lambda: SQ_DRAINED in events(a), 10, "SQ_DRAINED")
+        poll(lambda: SQ_DRAINED in a.events(), 10, "SQ_DRAINED")
         b.ask(f"write 1 64 {a.target()}")
         done = a.done()
         time.sleep(1)

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-"""Runs in a host: asks the generic netlink family ipsec_roce and prints JSON.
+"""Runs in a host: asks the generic netlink family ipsec_roce. A question a line, its answer in JSON.
 
-    helper_nl.py bonds                      all bonds
-    helper_nl.py sas                        all SAs
-    helper_nl.py place IFINDEX PLACEMENT    sets the placement of SAs to come (a number)
-    helper_nl.py home IFINDEX DADDR SPI PORT [N]
-                                            the SA (the N SAs from SPI on) added next belongs to PORT
-    helper_nl.py raw CMD HEX                one request with these attributes, whatever they are
+    bonds                           all bonds
+    sas                             all SAs
+    place IFINDEX PLACEMENT         sets the placement of SAs to come (a number)
+    home IFINDEX DADDR SPI PORT [N] the SA (the N SAs from SPI on) added next belongs to PORT
+    raw CMD HEX                     one request with these attributes, whatever they are
 
-A request that is refused prints {"error": errno, "text": what the kernel says}.
+The answer to a request that is refused is {"error": errno, "text": what the kernel says}.
 Speaks netlink itself: what it checks is the message tree of uapi/ipsec_roce.h, byte by byte.
 """
 
@@ -94,34 +93,36 @@ def call(sock, family, cmd, flags, body):
                 return answers
 
 
-def main():
+def ask(what, args):
+    """Each question has a socket of its own: the family comes and goes with its module."""
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, GENERIC)
     sock.setsockopt(SOL_NETLINK, EXT_ACK, 1)
     sock.setsockopt(SOL_NETLINK, CAP_ACK, 1)
     answer = call(sock, CTRL, GETFAMILY, 0, attr(FAMILY_NAME, b"ipsec_roce\0"))[0]
     family = struct.unpack("=H", dict(attrs(answer))[FAMILY_ID])[0]
-    what, args = sys.argv[1], sys.argv[2:]
     if what in ("bonds", "sas"):
         cmd = GET_BOND if what == "bonds" else GET_SA
-        result = [tree(a) for a in call(sock, family, cmd, DUMP, b"")]
-    elif what == "place":
+        return [tree(a) for a in call(sock, family, cmd, DUMP, b"")]
+    if what == "place":
         call(sock, family, SET_BOND, ACK, attr(2, struct.pack("=I", int(args[0])))
              + attr(4, bytes([int(args[1])])))
-        result = "ok"
-    elif what == "home":
+        return "ok"
+    if what == "home":
         bond, daddr, spi, port = int(args[0]), args[1], int(args[2], 0), int(args[3])
         kind = socket.AF_INET6 if ":" in daddr else socket.AF_INET
         for n in range(int(args[4]) if len(args) > 4 else 1):
             call(sock, family, SET_HOME, ACK, attr(2, struct.pack("=I", bond))
                  + attr(17, struct.pack("=H", kind)) + attr(18, socket.inet_pton(kind, daddr))
                  + attr(19, struct.pack("!I", spi + n)) + attr(9, struct.pack("=I", port)))
-        result = "ok"
-    else:
-        result = [tree(a) for a in call(sock, family, int(args[0]), ACK, bytes.fromhex(args[1]))]
-    print(json.dumps(result))
+        return "ok"
+    return [tree(a) for a in call(sock, family, int(args[0]), ACK,
+                                  bytes.fromhex(args[1] if len(args) > 1 else ""))]
 
 
-try:
-    main()
-except Refused as why:
-    print(json.dumps({"error": why.args[0], "text": why.args[1]}))
+for line in sys.stdin:
+    question, *more = line.split()
+    try:
+        said = ask(question, more)
+    except Refused as why:
+        said = {"error": why.args[0], "text": why.args[1]}
+    print(json.dumps(said), flush=True)

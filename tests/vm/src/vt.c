@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * vt - verbs on a string: one process that holds an RC queue pair and does what
- * the test asks for through a unix socket, so that a test can cut, flush, forge
+ * the test asks for on its standard input, so that a test can cut, flush, forge
  * and unbind while the very same queue pair lives on.
  *
- *	vt serve SOCKET -d DEV -g GID_INDEX [-m PATH_MTU] [-s BYTES]
- *	vt ask SOCKET COMMAND [ARGUMENT ..]
+ *	vt -d DEV -g GID_INDEX [-m PATH_MTU] [-s BYTES]
  *
- * One command per connection, answered by lines, the last one "ok" or
- * "error TEXT":
+ * It says "ready" when it has its queue pair. One command a line, answered by
+ * lines on standard output, the last one "ok" or "error TEXT":
  *
  *	info			qpn, psn, rkey, addr, len, gid of this side
  *	connect KEY=VALUE ..	qpn psn gid of the peer; timeout, retry, rnr
  *	write|read|send N SIZE RADDR RKEY	N work requests; waits for all
  *	recv N SIZE		posts N receives
  *	poll N MILLISECONDS	waits for N completions
- *	traffic SIZE RADDR RKEY	writes without end, in the background
+ *	traffic SIZE RADDR RKEY [DEPTH]	writes without end, in the background: DEPTH (1..4) at a time
  *	traffic-stop		what came of it
  *	done			number of good completions so far
  *	gap			longest time between two of them, since it was last asked
@@ -35,8 +34,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,7 +59,7 @@ struct side {
 	pthread_mutex_t lock;		/* posting, polling and what follows */
 	pthread_t worker;
 	bool has_worker, stop;
-	unsigned int size;		/* of the background traffic */
+	unsigned int size, depth;	/* of the background traffic */
 	uint64_t raddr;
 	uint32_t rkey;
 	uint64_t good, bad;
@@ -221,9 +218,11 @@ static void *background(void *arg)
 	while (!quit) {
 		pthread_mutex_lock(&s->lock);
 		/* Few at a time: a test wants to see traffic stop and go, not a flood. */
-		while (!s->stop && !s->bad && s->in_flight < 4 &&
-		       !post(s, IBV_WR_RDMA_WRITE, s->size, s->raddr, s->rkey))
-			;
+		for (unsigned int i = 0; i < s->depth && s->in_flight < 4 && !s->stop && !s->bad;
+		     i++) {
+			if (post(s, IBV_WR_RDMA_WRITE, s->size, s->raddr, s->rkey))
+				break;
+		}
 		reap(s);
 		quit = s->stop || s->bad;
 		pthread_mutex_unlock(&s->lock);
@@ -381,6 +380,7 @@ static int do_traffic(struct side *s, FILE *out, char **arg)
 	s->size = strtoul(arg[0], NULL, 0);
 	s->raddr = strtoull(arg[1], NULL, 0);
 	s->rkey = strtoul(arg[2], NULL, 0);
+	s->depth = arg[3] ? strtoul(arg[3], NULL, 0) : 1;
 	s->good = s->bad = s->last_good = s->gap = 0;
 	s->stop = false;
 	s->has_worker = !pthread_create(&s->worker, NULL, background, s);
@@ -564,28 +564,15 @@ static bool answer(struct side *s, FILE *out, char *line)
 	return false;
 }
 
-/* ---- the socket -------------------------------------------------------- */
-
-static int unix_socket(const char *path, struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		die("socket");
-	addr->sun_family = AF_UNIX;
-	snprintf(addr->sun_path, sizeof(addr->sun_path), "%s", path);
-	return fd;
-}
-
-static int serve(const char *path, int argc, char **argv)
+int main(int argc, char **argv)
 {
 	struct side s = { .len = 1 << 20, .mtu = IBV_MTU_1024, .gid_index = 1,
 			  .lock = PTHREAD_MUTEX_INITIALIZER };
-	struct sockaddr_un addr = { 0 };
 	const char *dev = NULL;
 	pthread_t watcher;
 	bool quit = false;
-	int opt, fd;
+	char line[512];
+	int opt;
 
 	while ((opt = getopt(argc, argv, "d:g:m:s:")) != -1) {
 		switch (opt) {
@@ -607,61 +594,19 @@ static int serve(const char *path, int argc, char **argv)
 			return 2;
 		}
 	}
-	if (!dev)
+	if (!dev) {
+		fputs("usage: vt -d DEV -g GID_INDEX [-m MTU] [-s BYTES]\n", stderr);
 		return 2;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	side_open(&s, dev);
 	pthread_create(&watcher, NULL, watch_events, &s);
-	fd = unix_socket(path, &addr);
-	unlink(path);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 8))
-		die(path);
 	puts("ready");
 	fflush(stdout);
-	while (!quit) {
-		int peer = accept(fd, NULL, NULL);
-		FILE *in = peer < 0 ? NULL : fdopen(dup(peer), "r");
-		FILE *out = peer < 0 ? NULL : fdopen(peer, "w");
-		char line[512];
-
-		if (!in || !out)
-			die("accept");
-		if (fgets(line, sizeof(line), in))
-			quit = answer(&s, out, line);
-		fclose(in);
-		fclose(out);
+	while (!quit && fgets(line, sizeof(line), stdin)) {
+		quit = answer(&s, stdout, line);
+		fflush(stdout);
 	}
-	unlink(path);
 	/* Leaves the verbs objects to the kernel: a process that ends is a test of its own. */
 	return 0;
-}
-
-static int ask(const char *path, int argc, char **argv)
-{
-	struct sockaddr_un addr = { 0 };
-	char line[512], last[512] = "";
-	int fd = unix_socket(path, &addr);
-	FILE *in;
-
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		die(path);
-	for (int i = 0; i < argc; i++)
-		dprintf(fd, "%s%c", argv[i], i + 1 < argc ? ' ' : '\n');
-	in = fdopen(fd, "r");
-	while (in && fgets(line, sizeof(line), in)) {
-		fputs(line, stdout);
-		strcpy(last, line);
-	}
-	return strcmp(last, "ok\n") && argc && strcmp(argv[0], "quit");
-}
-
-int main(int argc, char **argv)
-{
-	if (argc > 2 && !strcmp(argv[1], "serve"))
-		return serve(argv[2], argc - 2, argv + 2);
-	if (argc > 3 && !strcmp(argv[1], "ask"))
-		return ask(argv[2], argc - 3, argv + 3);
-	fputs("usage: vt serve SOCKET -d DEV -g GID_INDEX [-m MTU] [-s BYTES]\n"
-	      "       vt ask SOCKET COMMAND [ARGUMENT ..]\n", stderr);
-	return 2;
 }
