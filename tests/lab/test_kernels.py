@@ -15,6 +15,7 @@ import pytest
 
 from lab import LabError, canary, cli, image, kernels
 from lab import mirror as mirrors
+from lab.config import cache_root
 from lab.kernels import NoKernel
 from lab.mirror import BACKPORTS, SUITE, MirrorAway
 from madeup import NEWEST, NEXT, STABLE
@@ -92,6 +93,19 @@ def test_a_newer_build_of_the_same_kernel_is_another_kernel(debian, ask):
     debian.add(SUITE, "late", "2", files={"usr/src/late": "x"})
     debian.kernel(SUITE, STABLE, needs="late")
     assert ask("stable").key != before.key
+
+
+def test_notes_about_kernels_that_are_gone_go_too(debian, ask):
+    ask("stable")
+    cache = cache_root()
+    for name in ("gone", "there"):
+        (cache / f"kernel-stable-{name}.json").write_text(f'{{"path": "kernel-stable-{name}"}}')
+    (cache / "kernel-stable-there").mkdir()
+    (cache / "kernel-stable-torn.json").write_text("{")
+    ask("stable")
+    assert (cache / "kernel-stable-there.json").exists()
+    assert not (cache / "kernel-stable-gone.json").exists()
+    assert not (cache / "kernel-stable-torn.json").exists()
 
 
 def test_what_the_image_has_is_not_fetched_again(debian, ask, img):

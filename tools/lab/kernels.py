@@ -222,6 +222,17 @@ def _remember(img: Image, role: str, what: dict) -> None:
     tmp.rename(note)
 
 
+def _forget_notes(role: str) -> None:
+    """Those about kernels whose folders have gone."""
+    for note in cache_root().glob(f"kernel-{role}-*.json"):
+        try:
+            path = json.loads(note.read_text()).get("path")
+        except (OSError, ValueError, AttributeError):
+            path = ""
+        if not path or not (cache_root() / path).is_dir():
+            note.unlink(missing_ok=True)
+
+
 def _ask(apt: Apt, role: str) -> Offer | NoKernel:
     """That there is none today is an answer, not a failure to ask."""
     newest = role == "newest"
@@ -254,6 +265,7 @@ def _fetch(img: Image, role: str, progress) -> Kernel:
             kernel = Kernel(final)
     _remember(img, role, {"path": final.name})
     folders.forget_old(cache, f"kernel-{role}-*", KEEP_OLD, but=final)
+    _forget_notes(role)
     return kernel
 
 
