@@ -424,9 +424,12 @@ def queue_pairs(lab, programs: Path, six: bool = False, mtu: int = 1024, timeout
 
 
 @contextlib.contextmanager
-def traffic(a: Vt, b: Vt, size: int = 2048, until: int = 20, depth: int = 1):
-    """Endless writes from a to b, depth of them every 5 ms; the block runs once some have arrived."""
+def traffic(a: Vt, b: Vt, size: int = 2048, until: int = 20, depth: int = 1, drain: bool = True):
+    """Endless writes from a to b, depth of them every 5 ms; the block runs once some have arrived.
+
+    drain: at the end it waits for what is on its way, or until that has failed.
+    """
     a.ask(f"traffic {size} {b.target()} {depth}")
     poll(lambda: a.done() >= until, 30, "writes from a to b")
     yield
-    a.ask("traffic-stop", check=False)
+    a.ask("traffic-stop" if drain else "traffic-stop now", check=False)

@@ -9,6 +9,7 @@ both cables, at both ends, decide.
 """
 
 import contextlib
+import time
 
 import pytest
 
@@ -38,7 +39,7 @@ def load(lab, programs, six, **qp):
     """RoCE and host traffic from a to b, both ends' queue pairs for the block."""
     flood = ["ping", "-i", "0.02", "-q", local_ip(lab.b, six)]
     with queue_pairs(lab, programs, six, **qp) as (a, b), lab.a.spawn(flood) as pings:
-        with traffic(a, b, depth=4):
+        with traffic(a, b, depth=4, drain=False):
             yield a, b
         pings.stop()
 
@@ -97,11 +98,10 @@ def test_no_roce_plaintext_when_the_policy_is_deleted(lab, wire, programs, seale
 
 
 def settled(side):
-    """Time enough for a leak: another 50 writes went through, or none do any more."""
-    start = side.done()
-    for _ in range(20):
-        if side.done() > start + 50:
-            return
+    """Time enough for a leak: another 50 writes went through, or in two seconds they did not."""
+    start, end = side.done(), time.monotonic() + 2
+    while side.done() <= start + 50 and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def test_no_roce_plaintext_when_policies_and_sas_are_flushed(lab, wire, programs, sealed):
