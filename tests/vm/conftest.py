@@ -155,15 +155,10 @@ def pytest_runtest_makereport(item, call):
     setattr(item, f"report_{report.when}", report)
     times = TIMES.setdefault(item.nodeid, {})
     times[report.when] = report.duration
-    keeper = getattr(item, "funcargs", {}).get("keeper") or _keepers.get(item.session)
+    keeper = getattr(item.session, "keeper", None)
     if keeper:
-        _keepers[item.session] = keeper
         for name, spent in keeper.spent_since().items():
             times[name] = times.get(name, 0) + spent
-
-
-# For the last phase of a test, in which it has no fixtures any more.
-_keepers: dict = {}
 
 
 class Keeper:
@@ -214,6 +209,8 @@ class Keeper:
 @pytest.fixture(scope="session")
 def keeper(request):
     keeper = Keeper(request.config.getoption("--attach"), request.config.getoption("--cpus"))
+    # For the report of each phase: in the last one a test has no fixtures any more.
+    request.session.keeper = keeper
     yield keeper
     faults = keeper.close()
     assert not faults, "the consoles say:\n" + "\n".join(faults)
@@ -279,7 +276,7 @@ def pytest_terminal_summary(terminalreporter):
 
 def show_times(terminalreporter):
     """Where the time went: by file, and the boots."""
-    terminalreporter.section("seconds: set-up, test, judging after it; the hosts' CPU; commands in them")
+    terminalreporter.section("seconds: set-up, test, judging after it; CPU of the hosts; commands")
     files: dict[str, list[float]] = {}
     for nodeid, times in TIMES.items():
         row = files.setdefault(nodeid.split("::")[0].rpartition("/")[2], [0] * 6)

@@ -230,17 +230,17 @@ class Flow:
         host.run(IP_BATCH, input=ip_lines(self.policy_command(host)))
 
     def delete_state(self, host) -> None:
-        host.run(["ip", *f"xfrm state delete src {self.src_ip} dst {self.dst_ip} proto esp "
-                         f"spi {self.spi:#x}".split()])
+        host.run(f"ip xfrm state delete src {self.src_ip} dst {self.dst_ip} proto esp "
+                 f"spi {self.spi:#x}")
 
     def delete_policy(self, host) -> None:
-        host.run(["ip", *f"xfrm policy delete src {self.src_ip} dst {self.dst_ip} "
-                         f"{self.selector} dir {self.direction(host)}".split()])
+        host.run(f"ip xfrm policy delete src {self.src_ip} dst {self.dst_ip} {self.selector} "
+                 f"dir {self.direction(host)}")
 
     def state(self, host) -> dict:
         """What `ip -s xfrm state` tells of the SA."""
-        text = host.run(["ip", *f"-s xfrm state get src {self.src_ip} dst {self.dst_ip} proto esp "
-                                f"spi {self.spi:#x}".split()]).stdout
+        text = host.run(f"ip -s xfrm state get src {self.src_ip} dst {self.dst_ip} proto esp "
+                        f"spi {self.spi:#x}").stdout
         def number(pattern):
             found = re.search(pattern, text)
             return int(found[1], 0) if found else None
@@ -287,7 +287,8 @@ class Protection:
 def unprotect(lab) -> None:
     """Back to cleartext on purpose: a policy that merely goes leaves the flow closed (I1)."""
     def script(host) -> str:
-        dev, text = host.env["NETDEV"], "ip -batch - << end\nxfrm policy flush\nxfrm state flush\nend\n"
+        dev = host.env["NETDEV"]
+        text = f"ip -force -batch - << end\n{ip_lines('xfrm policy flush', 'xfrm state flush')}end\n"
         if is_offloading(host):
             # clsact has the fence of roce-ipsec-setup, where a scenario or a test has put it.
             text += f"""tc qdisc del dev {dev} clsact
@@ -313,7 +314,7 @@ def hw_counters(host) -> dict[str, int]:
 
 
 def xfrm_stat(host) -> dict[str, int]:
-    text = host.run(["cat", "/proc/net/xfrm_stat"]).stdout
+    text = host.run("cat /proc/net/xfrm_stat").stdout
     return {name: int(value) for name, value in re.findall(r"^(\S+)\s+(\d+)$", text, re.M)}
 
 

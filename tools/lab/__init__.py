@@ -59,7 +59,7 @@ Process: .poll() -> int or None, .wait(timeout=None) -> Result, .kill(sig=15), .
     .stop(sig=15) -> Result: kills and waits,
     .wait_output(text, timeout) until text shows up in stdout or stderr, .wait_line(number, timeout)
     -> str until stdout has that line; also a context manager that kills what still runs
-Host.put(local, remote, mode=None), Host.get(remote, local), Host.read(remote) -> bytes,
+Host.put(local, remote, mode=None, once=False), Host.get(remote, local), Host.read(remote) -> bytes,
 Host.write(remote, data, mode=0o644)
 Host.wait_port(port, proto="tcp", timeout=30)
 Host.env                        /run/roce-ipsec-lab.env as a dict (empty in scenario bare)

@@ -49,7 +49,7 @@ class CommandTimeout(LabError):
 
 # Words that mean to a shell what they are, and what a shell does by itself (dash(1), and words that
 # only a shell understands).
-_PLAIN = re.compile(r"[\w@%+:,./-]+( [\w@%+:,./=-]+)*")
+_PLAIN = re.compile(r"[\w@%+:,./-]+( +[\w@%+:,./=-]+)*")
 _BUILTINS = frozenset(". : alias bg break case cd command continue echo eval exec exit export false "
                       "fg for getopts hash if jobs kill local printf pwd read readonly return set "
                       "shift test times trap true type ulimit umask unalias unset until wait "
@@ -61,8 +61,8 @@ def to_argv(cmd) -> list[str]:
     which halves what it costs in an emulated host."""
     if not isinstance(cmd, str):
         return [str(c) for c in cmd]
-    if _PLAIN.fullmatch(cmd) and cmd.split(" ")[0] not in _BUILTINS:
-        return cmd.split(" ")
+    if _PLAIN.fullmatch(cmd) and cmd.split()[0] not in _BUILTINS:
+        return cmd.split()
     return ["sh", "-c", cmd]
 
 

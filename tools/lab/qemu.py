@@ -77,7 +77,7 @@ def kvm_works(image: Image, kernel: Kernel, progress) -> bool:
 
 def _probe(image: Image, kernel: Kernel) -> bool:
     argv = [*tools.qemu(image), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "512", "-smp", "1",
+            "-machine", MACHINE, "-accel", "kvm", "-cpu", "host", "-m", "512", "-smp", "1",
             "-kernel", kernel.vmlinuz, "-initrd", boot.ensure(image, kernel),
             "-append", "console=ttyS0 panic=-1 lab.probe=1", "-serial", "stdio"]
     try:
@@ -251,12 +251,8 @@ class Machine:
     def cpu_seconds(self) -> float:
         """What QEMU has used of this machine's CPUs."""
         pid = self.pid()
-        try:
-            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as handle:
-                fields = handle.read().rpartition(")")[2].split()
-        except OSError:
-            return 0.0
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        fields = _stat(pid) if pid else None
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
     def own_fault(self) -> str | None:
         """The assertion that QEMU itself fell over, if it did."""
@@ -322,12 +318,19 @@ def _qmp_call(stream, command: str, arguments: dict):
     raise LabError(f"QEMU closed its monitor during {command}")
 
 
-def start_time(pid: int) -> str | None:
-    """When a live process started (clock ticks since boot); None for a dead one."""
+def _stat(pid: int) -> list[str] | None:
+    """Of /proc/PID/stat what is behind the name, the state first; None if it is gone."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as handle:
-            fields = handle.read().rpartition(")")[2].split()
+            return handle.read().rpartition(")")[2].split()
     except OSError:
+        return None
+
+
+def start_time(pid: int) -> str | None:
+    """When a live process started (clock ticks since boot); None for a dead one."""
+    fields = _stat(pid)
+    if not fields:
         return None
     if fields[0] == "Z":
         try:
