@@ -26,3 +26,9 @@ def test_memory_is_watched_in_every_host(lab):
         assert {cache for cache, flags in caches.items() if flags == "1 1 1 0"} == {
             "vm_area_struct", "filp"}, (name, caches)
         assert "\n5\n" in text and "page_poison=1" in text, (name, text)
+
+
+@pytest.mark.dealt
+@pytest.mark.lab(scenario="vf", cpus=2)
+def test_hosts_of_tests_that_ask_for_two_cpus_have_two(lab):
+    assert {text.strip() for text in each(lab, "nproc").values()} == {"2"}

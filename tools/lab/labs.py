@@ -55,6 +55,7 @@ class Lab:
         self.logs = Path(info["logs"])
         self.hosts = {h: Host(self, h, qemu.Machine(h, self.state, self.logs)) for h in HOSTS}
         self.faults: list[str] = []
+        self._cpus = 1		# of each host, that are known to be switched on
 
     a = property(lambda self: self.hosts["a"])
     b = property(lambda self: self.hosts["b"])
@@ -110,6 +111,7 @@ class Lab:
             try:
                 lab._boot(img, chosen, [p.disk for p in parts], cpus or default_cpus(kvm), memory,
                           capture, progress)
+                lab.switch_on(cpus or default_cpus(kvm))
                 lab._prepare(progress)
             except BaseException:
                 lab._kill()
@@ -189,6 +191,15 @@ class Lab:
                 return
             except LabError:
                 time.sleep(0.1)
+
+    def switch_on(self, cpus: int) -> None:
+        """Of CPUs that hosts have booted without (qemu.LATER_ARGS), so that they have that many."""
+        script = "\n".join(f"f=/sys/devices/system/cpu/cpu{n}/online; read -r on < $f; "
+                           f"[ $on = 1 ] || echo 1 > $f" for n in range(self._cpus, cpus))
+        if script:
+            for host in self.hosts.values():
+                host.run(script)
+            self._cpus = cpus
 
     def _prepare(self, progress) -> None:
         for host in self.hosts.values():

@@ -91,6 +91,11 @@ def _probe(image: Image, kernel: Kernel) -> bool:
     return b"roce-ipsec-lab: probe ok" in out
 
 
+# Emulated hosts boot with one CPU and are given the others when they are up: a boot on several costs
+# more, and one snapshot serves hosts with one CPU and with two.
+EMULATED_CPUS = 2
+LATER_ARGS = "maxcpus=1"
+
 # With -icount the TSC counts instructions.
 COUNTED_CLOCK_ARGS = "tsc_early_khz=1000000 tsc=nowatchdog"
 
@@ -176,16 +181,21 @@ class Machine:
 
     def argv(self, image: Image, kernel: Kernel, *, kvm: bool, cpus: int, memory: int, mtu: int,
              debug: bool, disks: list[Path], capture: bool, icount: bool = False) -> list[str]:
-        """icount: one instruction is one nanosecond of the guest's time."""
+        """icount: one instruction is one nanosecond of the guest's time.
+
+        Without KVM and icount a host boots with one of its CPUs: Lab switches the others on.
+        """
         disks = [kernel.disk, *disks]
+        later = not kvm and not icount
         clock = "" if kvm else COUNTED_CLOCK_ARGS if icount else clock_args()
         patience = f"{PATIENT_ARGS} {clock}"
         append = ["console=ttyS0", "panic=-1", "mitigations=off", f"lab.host={self.host}",
                   f"lab.mtu={mtu}", patience, DEBUG_ARGS if debug else "loglevel=5",
                   f"lab.parts={len(disks)}", f"lab.ports={PORTS}"]
+        append += [LATER_ARGS] if later else []
         args = [*tools.qemu(image), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-name", f"roce-ipsec-lab-{self.host}", "-machine", MACHINE, "-m", str(memory),
-                "-smp", str(cpus)]
+                "-smp", str(max(cpus, EMULATED_CPUS) if later else cpus)]
         args += ["-accel", "kvm", "-cpu", "host"] if kvm else \
                 ["-accel", f"tcg,thread={'single' if icount else 'multi'},tb-size=256",
                  "-cpu", EMULATED_CPU]
