@@ -7,10 +7,9 @@ about, and the rest from the build under test.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from lab import guestbuild, kernels
+from lab import kernels, project
 from lab.config import source_root
 
 # file, what is right, what is wrong
@@ -26,13 +25,11 @@ MISTAKES = (
 )
 
 
-def modules(image, kernel: str, folder: Path) -> Path:
-    """The folder with the broken modules for the kernel of a role; sources are put together in folder."""
-    tree = folder / "kernel-module"
-    shutil.copytree(source_root() / "kernel-module", tree,
-                    ignore=shutil.ignore_patterns(".*", "*.o", "*.ko", "*.mod*", "*.order"))
+def modules(image, kernel: str) -> Path:
+    """The folder with the broken modules for the kernel of a role."""
+    texts: dict[str, str] = {}
     for name, right, wrong in MISTAKES:
-        text = (tree / name).read_text()
+        text = texts.get(name) or (source_root() / "kernel-module" / name).read_text()
         assert text.count(right) == 1, f"{name} has changed: adapt tests/vm/mistakes.py\n{right}"
-        (tree / name).write_text(text.replace(right, wrong))
-    return guestbuild.module(image, kernels.find(image, kernel), tree, "iroce").parent
+        texts[name] = text.replace(right, wrong)
+    return project.changed_modules(image, kernels.find(image, kernel), texts)

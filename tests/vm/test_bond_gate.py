@@ -17,15 +17,15 @@ from bondkit import (APART, WINDOW, XOR, addresses, bond_seen, bonded, esp, help
 from kit import CABLES, Protection, poll
 from lab import judge
 
-pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
+pytestmark = [pytest.mark.lab(scenario="bare", bonds=True), pytest.mark.dealt]
 
 SHARED = 1
 
 
-def test_one_key_on_two_engines_is_refused_and_would_be_caught(lab, wire, figures, tmp_path,
+def test_one_key_on_two_engines_is_refused_and_would_be_caught(lab, wire, figures,
                                                                guest_image, kernel):
-    module = mistakes.modules(guest_image, kernel, tmp_path) / "ipsec_roce.ko"
-    with bonded(lab, wire, APART, peer=XOR):
+    module = mistakes.modules(guest_image, kernel) / "ipsec_roce.ko"
+    with bonded(lab, wire, APART, peer=XOR, unload="a"):
         bond = bond_seen(lab.a)
         said = helper(lab.a, "place", bond["ifindex"], SHARED)
         assert "a shared SA would repeat nonces: use per-port SAs" in said["text"], said

@@ -17,9 +17,9 @@ from lab.perftest import End
 
 
 @pytest.fixture
-def broken_module(tmp_path, guest_image, kernel):
+def broken_module(guest_image, kernel):
     """iroce.ko from a copy of the sources in which one line is wrong."""
-    return mistakes.modules(guest_image, kernel, tmp_path) / "iroce.ko"
+    return mistakes.modules(guest_image, kernel) / "iroce.ko"
 
 
 @pytest.mark.lab(scenario="bare")

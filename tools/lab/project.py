@@ -277,6 +277,36 @@ def _build_userland(img: Image, work: Path, src: Path, out: Path, log: Path) -> 
     return text
 
 
+def changed_modules(img: Image, kernel: Kernel, texts: dict[str, str]) -> Path:
+    """A folder with the modules as they are when these files of kernel-module have other texts.
+
+    Goes on from the build of the tree, so that little more than these files is compiled.
+    """
+    cache = make_dir(cache_root())
+    key = digest_files(_part_sources(Wanted(kernel), source_root()),
+                       f"{img.key} {kernel.key} {sorted(texts.items())}".encode())
+    name = Wanted(kernel).name
+    final = cache / f"changed-{name}-{key}"
+
+    def build(tmp: Path) -> None:
+        work, src = cache / f"build-{img.key}" / name, tmp / "src"
+        with locked(cache / f"build-{name}.lock"):
+            if work.exists() and not (work / "unfinished").exists() and \
+                    (work / "kernel").read_text() == kernel.key:
+                shutil.copytree(work / "src", src)
+        sync(_part_sources(Wanted(kernel), source_root()), make_dir(src))
+        for path, text in texts.items():
+            (src / "kernel-module" / path).write_text(text)
+        make_modules(img, kernel.root, kernel.build, kernel.release, src, tmp / "build.log")
+        for module in (src / "kernel-module").rglob("*.ko"):
+            shutil.move(module, tmp / module.name)
+        remove_tree(src)
+
+    folders.make(final, cache / "changed.lock", build)
+    folders.forget_old(cache, f"changed-{name}-*", KEEP_OLD, but=final)
+    return final
+
+
 def warnings_in(text: str) -> list[str]:
     # Debian's headers name the compiler package they were built with; ours may be newer.
     ignore = ("the compiler differs from the one used to build the kernel", "BTF generation")
