@@ -14,6 +14,9 @@ loaded: scenario bare.
                          port 1 ---- cable 1 ---- port 1
 
 N is another one each time: a socket that an earlier test left behind has nothing to say here.
+
+Modules and functions are the ground of a bond.  A host whose ground is whole at a test's end keeps
+it, and the next test makes a bond of its own on it; any other host is cleared of all of it.
 """
 
 from __future__ import annotations
@@ -53,6 +56,9 @@ class Shape:
     def cables(self) -> str:
         return "cable0/cable1" if self.adapters == 2 else "cable0,cable1"
 
+    def has_ground_of(self, other: "Shape") -> bool:
+        return (self.adapters, self.is_pf) == (other.adapters, other.is_pf)
+
 
 LACP = Shape("8023ad-pf", "802.3ad", is_pf=True, more="lacp_rate fast")
 XOR = Shape("xor-vf", "balance-xor")
@@ -70,23 +76,42 @@ def both(lab, call) -> None:
 
 # ---- made and taken down -------------------------------------------------------------------------
 
-def functions(host, shape: Shape) -> list[adapter.Function]:
-    """Loads the adapter; what is to become ports, in the order of the cables."""
-    pfs = adapter.load(host, shape.cables)
-    pcis = pfs if shape.is_pf else [adapter.make_vfs(host, pf, 1)[0] for pf in pfs]
-    return [adapter.devices(host, pci) for pci in pcis]
+@dataclasses.dataclass(frozen=True)
+class Ground:
+    """What a host has below a bond: modules, and the functions that are to become ports."""
+
+    shape: Shape
+    pcis: list[str]		# in the order of the cables
+
+
+# Of hosts that have one and no bond.
+_grounds: dict = {}
+
+
+def lay(host, shape: Shape) -> Ground:
+    """The ground that the host has kept, or a new one."""
+    ground = _grounds.pop(host, None)
+    if ground and ground.shape.has_ground_of(shape):
+        return ground
+    if ground:
+        remove_all(host)
+    pcis = []
+    if shape is not STOCK:
+        pfs = adapter.load(host, shape.cables)
+        pcis = pfs if shape.is_pf else [adapter.make_vfs(host, pf, 1)[0] for pf in pfs]
+        host.run("modprobe ipsec_roce")
+    return Ground(shape, pcis)
 
 
 _nets = itertools.count(1)
 
 
-def make(host, shape: Shape, net: int, miimon: int = 100) -> None:
+def make(host, ground: Ground, shape: Shape, net: int, miimon: int = 100) -> None:
     if shape is STOCK:
         ports, rdmadev = [f"cable{c}" for c in CABLES], "rxe0"
     else:
-        found = functions(host, shape)
+        found = [adapter.devices(host, pci) for pci in ground.pcis]
         ports, rdmadev = [f.netdev for f in found], found[0].rdmadev
-        host.run("modprobe ipsec_roce")
     adapter.make_bond(host, BOND, ports, shape.mode, miimon, shape.more)
     ip = address(host, net)
     host.run(f"ip addr add {ip}/24 dev {BOND}")
@@ -98,7 +123,7 @@ def address(host, net: int) -> str:
     return f"10.46.{net}.{1 if host.name == 'a' else 2}"
 
 
-TAKE_DOWN = """
+REMOVE_ALL = """
 ip xfrm policy flush; ip xfrm state flush
 ip link del bond0 2>/dev/null
 # sriov_disable() sleeps for a second: at all PFs at once.
@@ -117,21 +142,59 @@ grep -E "^(ipsec_roce|ipsec_roce_engine|iroce|bonding) " /proc/modules
 ip xfrm state; ip xfrm policy
 grep -h iroce /proc/slabinfo"""
 
+# Says nothing if only the bond is gone, with all that protected it.
+REMOVE_BOND = """
+ip xfrm policy flush; ip xfrm state flush
+ip link del bond0
+ip xfrm state; ip xfrm policy
+for module in ipsec_roce iroce; do grep "^$module " /proc/modules >&2 || echo $module; done
+for pci in "$@"; do [ -e /sys/bus/pci/drivers/iroce/$pci ] || echo $pci; done"""
 
-def take_down(lab) -> None:
-    """All of it is gone afterwards; what is not is a fault."""
-    for name, left in each(lab, TAKE_DOWN, check=False).items():
-        assert not left, f"host {name}: left behind:\n{left}"
-    for host in lab.hosts.values():
+
+def remove_all(host) -> None:
+    """What is not gone afterwards is a fault."""
+    _grounds.pop(host, None)
+    left = host.run(REMOVE_ALL, check=False).stdout
+    assert not left, f"host {host.name}: left behind:\n{left}"
+    host.set_env({})
+
+
+def clear(lab) -> None:
+    """The hosts as they were before the first bond."""
+    both(lab, lambda host: remove_all(host) if host in _grounds else None)
+
+
+def remove_bond(host, ground: Ground) -> None:
+    """Keeps the ground for the next test, if it is whole."""
+    argv = ["sh", "-c", REMOVE_BOND, "sh", *ground.pcis]
+    if ground.shape is STOCK or host.run(argv, check=False).stdout:
+        remove_all(host)
+    else:
         host.set_env({})
+        _grounds[host] = ground
 
 
 @contextlib.contextmanager
-def bonded(lab, wire, shape: Shape, peer: Shape | None = None, miimon: int = 100):
-    """Both hosts with a bond while the block runs; after a failure the lab is of no use."""
+def bonded(lab, wire, shape: Shape, peer: Shape | None = None, miimon: int = 100, unload: str = ""):
+    """Both hosts with a bond while the block runs; after a failure the lab is of no use.
+
+    unload: names of hosts whose modules have to go afterwards, whatever the block has made of them.
+    """
     shapes = {"a": shape, "b": peer or shape}
     net = next(_nets)
-    both(lab, lambda host: make(host, shapes[host.name], net, miimon))
+    grounds = {}
+
+    def begin(host):
+        grounds[host] = lay(host, shapes[host.name])
+        make(host, grounds[host], shapes[host.name], net, miimon)
+
+    def end(host):
+        if host.name in unload:
+            remove_all(host)
+        else:
+            remove_bond(host, grounds[host])
+
+    both(lab, begin)
     wire.learn()
     wait_whole(lab)
     yield
@@ -139,7 +202,7 @@ def bonded(lab, wire, shape: Shape, peer: Shape | None = None, miimon: int = 100
     wire.learn()
     for cable in CABLES:
         lab.plug(cable)
-    take_down(lab)
+    both(lab, end)
 
 
 def switch_on(host) -> None:
@@ -319,8 +382,10 @@ def reasons(host) -> dict[str, int]:
 class Load:
     """TCP streams and pings, from a to b, while the block runs."""
 
-    # So many that both cables have some, so slow that an emulated host has time for other things.
-    STREAMS, RATE = 6, "500K"
+    # So many that both cables have some, so slow that an emulated host has time for other things:
+    # iperf3 sends blocks of 128 KB and looks at its rate every millisecond, unless told otherwise.
+    STREAMS = 6
+    RATE = ["-b", "500K", "-l", "4K", "--pacing-timer", "10000"]
 
     def __init__(self, lab, wire, sealed: Protection, figures):
         self.lab, self.wire, self.sealed, self.figures = lab, wire, sealed, figures
@@ -330,7 +395,7 @@ class Load:
         self.server = lab.b.spawn(["iperf3", "-s", "-1", "-B", local_ip(lab.b)])
         lab.b.wait_port(5201)
         self.client = lab.a.spawn(["iperf3", "-c", local_ip(lab.b), "-t", "600", "-P",
-                                   str(self.STREAMS), "-b", self.RATE])
+                                   str(self.STREAMS), *self.RATE])
         self.pings = lab.a.spawn(["ping", "-i", "0.02", "-q", local_ip(lab.b)])
         self.goes_on("the beginning")
         self.look("the beginning")

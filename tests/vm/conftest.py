@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from lab import Lab, guestbuild, image, kernels  # noqa: E402
 from lab.config import ROLES, cache_root  # noqa: E402
 from lab.progress import Progress  # noqa: E402
+import bondkit  # noqa: E402
 from kit import Wire  # noqa: E402
 
 SCENARIO_ORDER = ("vf", "ipsec", "bond", "bond-plain", "adapters", "rxe", "bare")
@@ -58,8 +59,9 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "dealt: on one kernel, unless --all")
-    config.addinivalue_line("markers", "lab(scenario, cpus=None, spoils=False): the lab that a test "
-                                       "needs; spoils: nobody can use it afterwards")
+    config.addinivalue_line("markers", "lab(scenario, cpus=None, spoils=False, bonds=False): the lab that "
+                                       "a test needs; spoils: nobody can use it afterwards; bonds: the "
+                                       "hosts may have what bonds stand on, from a test before it")
 
 
 def pytest_generate_tests(metafunc):
@@ -76,6 +78,7 @@ class Wanted(NamedTuple):
     scenario: str
     cpus: int | None
     spoils: bool
+    bonds: bool
 
 
 def _wanted(item):
@@ -83,7 +86,7 @@ def _wanted(item):
     if not mark:
         return None
     return Wanted(mark.kwargs.get("scenario", "vf"), mark.kwargs.get("cpus"),
-                  mark.kwargs.get("spoils", False))
+                  mark.kwargs.get("spoils", False), mark.kwargs.get("bonds", False))
 
 
 def _deal(items):
@@ -171,22 +174,35 @@ class Keeper:
         self.progress = Progress(quiet=bool(os.environ.get("ROCE_IPSEC_TEST_QUIET")))
 
     def get(self, kernel, scenario, cpus):
-        key = (kernel, scenario, cpus)
+        key = (kernel, scenario)
+        cpus = self.cpus or cpus
         if self.attach and self.key != key:
             self.lab = Lab.attach(self.attach)
-            if (self.lab.kernel, self.lab.scenario) != key[:2]:
+            if (self.lab.kernel, self.lab.scenario) != key:
                 pytest.skip(f"lab {self.attach} has another kernel or scenario")
             self.key, self.wire = key, Wire(self.lab)
             self.wire.skip()
         if self.key != key:
-            self.close()
+            faults = self.end()
+            assert not faults, "the lab before: the consoles say:\n" + "\n".join(faults)
             begin = time.monotonic()
             self.lab = Lab.up(kernel=kernel, scenario=scenario, mtu=CABLE_MTU, name=LAB_NAME,
-                              cpus=self.cpus or cpus, progress=self.progress)
-            BOOTS.append((f"{kernel} {scenario}{f', {cpus} CPUs' if cpus else ''}", time.monotonic() - begin))
+                              cpus=cpus, progress=self.progress)
+            BOOTS.append((f"{kernel} {scenario}", time.monotonic() - begin))
             self.key = key
             self.wire = Wire(self.lab)
+        if cpus:
+            self.lab.switch_on(cpus)
         return self.lab
+
+    def end(self):
+        """Of a lab that is in order: close() after a look at what is left when modules go."""
+        try:
+            if self.lab:
+                bondkit.clear(self.lab)
+        finally:
+            faults = self.close()
+        return faults
 
     def close(self):
         """Returns what the consoles said that no test has been blamed for."""
@@ -212,15 +228,17 @@ def keeper(request):
     # For the report of each phase: in the last one a test has no fixtures any more.
     request.session.keeper = keeper
     yield keeper
-    faults = keeper.close()
+    faults = keeper.end()
     assert not faults, "the consoles say:\n" + "\n".join(faults)
 
 
 @pytest.fixture
 def lab(request, keeper, kernel):
     """The lab that the test's mark asks for; afterwards consoles and nonces are judged."""
-    scenario, cpus, spoils = _wanted(request.node)
+    scenario, cpus, spoils, bonds = _wanted(request.node)
     lab = keeper.get(kernel, scenario, cpus)
+    if not bonds:
+        bondkit.clear(lab)
     wire = keeper.wire
     known = len(lab.scan())
     wire.start(request.node.name)

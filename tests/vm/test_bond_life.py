@@ -3,8 +3,8 @@
 
     a: pings ---> bond0 = VF 0 + VF 1 ---- cables 0 and 1 ---- bond0 :b
 
-After each test both hosts unload all modules of the project and bonding: what still holds on to
-one of them, a state, a policy or a slab object that is left, fails the test that left it.
+After each test host a unloads all modules of the project and bonding: what still holds on to one of
+them, a state, a policy or a slab object that is left, fails the test that left it.
 """
 
 import contextlib
@@ -12,11 +12,11 @@ import contextlib
 import pytest
 
 from bondkit import (BOND, WINDOW, XOR, Load, addresses, bond_seen, bond_text, bonded, esp,
-                     helper, ports, switch_on, take_down, wait_whole)
+                     helper, ports, remove_all, switch_on, wait_whole)
 from kit import CABLES, Flow, Protection, local_ip, ping, poll
 from lab import CommandFailed, adapter
 
-pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
+pytestmark = [pytest.mark.lab(scenario="bare", bonds=True), pytest.mark.dealt]
 
 HELPER, ADAPTER, ENGINE = "rmmod ipsec_roce", "rmmod iroce", "rmmod ipsec_roce_engine"
 BONDING, BOND_GOES = "rmmod bonding", f"ip link del {BOND}"
@@ -49,7 +49,7 @@ def protect(lab, wire):
 ], ids=["helper-adapter", "bonding-adapter", "adapter-bond", "helper-bonding", "bond-adapter",
         "adapter-bonding"])
 def test_everything_unloads_under_traffic_down_to_xfrm(lab, wire, order):
-    with bonded(lab, wire, XOR):
+    with bonded(lab, wire, XOR, unload="a"):
         protect(lab, wire)
         with pings(lab, wire):
             for command in order:
@@ -66,7 +66,7 @@ def in_tenant(host, script):
 
 
 def test_a_netns_goes_under_traffic_with_its_bond_and_sas(lab, wire):
-    with bonded(lab, wire, XOR):
+    with bonded(lab, wire, XOR, unload="a"):
         sealed = Protection(lab, wire, window=WINDOW)
         for flow in sealed.flows:
             flow.add_state(lab.b)
@@ -117,7 +117,7 @@ def batch(host, sealed):
 
 @pytest.mark.parametrize("end", [BOND_GOES, HELPER, ADAPTER], ids=["bond", "helper", "adapter"])
 def test_the_ground_goes_while_sas_are_being_added(lab, wire, end):
-    with bonded(lab, wire, XOR):
+    with bonded(lab, wire, XOR, unload="a"):
         sealed = protect(lab, wire)
         with pings(lab, wire), \
                 lab.a.spawn(["ip", "-force", "-batch", "-"], input=batch(lab.a, sealed)) as adds:
@@ -134,7 +134,7 @@ def test_the_ground_goes_while_sas_are_being_added(lab, wire, end):
 
 def test_a_bond_without_the_helper_gets_no_sa_that_nobody_looks_after(lab, wire):
     """Stable's bonding names itself, not its port, to the port's driver: that must not believe it."""
-    with bonded(lab, wire, XOR):
+    with bonded(lab, wire, XOR, unload="a"):
         lab.a.run(HELPER)
         flow = Flow(lab.a, lab.b)
         done = lab.a.run(["sh", "-e"], input=flow.state_command(lab.a), check=False)
@@ -144,7 +144,7 @@ def test_a_bond_without_the_helper_gets_no_sa_that_nobody_looks_after(lab, wire)
 
 
 def test_without_the_helper_the_kernel_has_no_policies_on_bonds(lab, wire):
-    with bonded(lab, wire, XOR):
+    with bonded(lab, wire, XOR, unload="a"):
         lab.a.run(HELPER)
         with pytest.raises(CommandFailed):
             Flow(lab.a, lab.b).add_policy(lab.a)
@@ -154,7 +154,7 @@ def test_without_the_helper_the_kernel_has_no_policies_on_bonds(lab, wire):
 
 
 def test_a_port_is_renamed_and_moved_under_traffic(lab, wire, figures):
-    with bonded(lab, wire, XOR):
+    with bonded(lab, wire, XOR, unload="a"):
         sealed = protect(lab, wire)
         with Load(lab, wire, sealed, figures) as load:
             keep, dev = ports(lab.a)
@@ -184,7 +184,7 @@ def test_a_port_is_renamed_and_moved_under_traffic(lab, wire, figures):
 
 
 def test_ports_that_do_not_fit_are_refused_and_leave_nothing(lab, wire):
-    with bonded(lab, wire, XOR):
+    with bonded(lab, wire, XOR, unload="a"):
         protect(lab, wire)
         with pings(lab, wire):
             lab.a.run("ip link add idle0 type dummy; ip link add idle1 type bond mode balance-xor; "
@@ -199,6 +199,7 @@ def test_ports_that_do_not_fit_are_refused_and_leave_nothing(lab, wire):
         lab.a.run("ip link del idle0; ip link del idle1; ip link del idle2")
 
 
+@pytest.mark.lab(scenario="bare")
 def test_a_port_of_another_adapter_is_refused_where_an_sa_is_shared(lab, wire):
     host = lab.a
     # A second adapter, on no cable at all.
@@ -222,5 +223,6 @@ def test_a_port_of_another_adapter_is_refused_where_an_sa_is_shared(lab, wire):
     assert [p["port_engine"] for p in bond["port"]] == [0, 0, 2]
     assert "would repeat nonces" in helper(host, "place", bond["ifindex"], 1)["text"]
     host.run("ip xfrm policy flush; ip link del bond0")
-    take_down(lab)
+    remove_all(host)
+    lab.b.set_env({})
     host.run("ip link del idle0")

@@ -15,7 +15,7 @@ from bondkit import (BACKUP, LACP, WINDOW, XOR, Load, addresses, bond_seen, bond
 from kit import CABLES, Moved, Protection, each, local_ip, poll, xfrm_stat
 
 # Two CPUs: ports flap on one while the other sends.
-pytestmark = [pytest.mark.lab(scenario="bare", cpus=2), pytest.mark.dealt]
+pytestmark = [pytest.mark.lab(scenario="bare", cpus=2, bonds=True), pytest.mark.dealt]
 
 FLAPS = 100
 # Down as long as a bond needs to see it, and up as long again.

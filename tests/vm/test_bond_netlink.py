@@ -15,7 +15,7 @@ import pytest
 from bondkit import WINDOW, XOR, addresses, bond_seen, bonded, helper
 from kit import Protection, local_ip, ping
 
-pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
+pytestmark = [pytest.mark.lab(scenario="bare", bonds=True), pytest.mark.dealt]
 
 NOBODY = 65534
 

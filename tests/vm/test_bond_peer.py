@@ -15,7 +15,7 @@ from kit import CABLES, Flow, Protection, end, local_ip, ping, wait_answer
 from lab import adapter
 from lab.perftest import bandwidth, pingpong
 
-pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
+pytestmark = [pytest.mark.lab(scenario="bare", bonds=True), pytest.mark.dealt]
 
 
 def tcp_both_ways(lab, figures, what):

@@ -14,7 +14,7 @@ from lab import adapter
 from lab.perftest import pingpong
 from test_bond_rdma import pairs, progress
 
-pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
+pytestmark = [pytest.mark.lab(scenario="bare", bonds=True), pytest.mark.dealt]
 
 
 def test_a_bond_that_goes_gives_each_function_its_device_back(lab, wire, programs):

@@ -14,7 +14,7 @@ from kit import CABLES, Moved, Protection, each, hw_counters, ping, poll
 from test_bond_load import FLAP_MIIMON, FLAPS, add_port, flap, remove_port
 from test_bond_rdma import RESEND, STALL, pairs, progress, writing
 
-pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
+pytestmark = [pytest.mark.lab(scenario="bare", bonds=True), pytest.mark.dealt]
 
 MIIMON = 0.1
 

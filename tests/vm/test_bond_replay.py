@@ -14,7 +14,7 @@ from bondkit import (BACKUP, BACKUP_VF, WINDOW, XOR, Delivery, activate, address
                      bonded, esp, helper, knock, made, no_ports, port_counters, ports, wait_whole)
 from kit import CABLES, Moved, Protection, ping, wait_answer
 
-pytestmark = [pytest.mark.lab(scenario="bare"), pytest.mark.dealt]
+pytestmark = [pytest.mark.lab(scenario="bare", bonds=True), pytest.mark.dealt]
 
 N_REPLAYED = 12
 OWNER = 3
