@@ -26,6 +26,7 @@ import dataclasses
 import itertools
 import json
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -151,10 +152,30 @@ for module in ipsec_roce iroce; do grep "^$module " /proc/modules >&2 || echo $m
 for pci in "$@"; do [ -e /sys/bus/pci/drivers/iroce/$pci ] || echo $pci; done"""
 
 
+# Where the kernel stands, in case a device does not go.
+STACKS = """
+for task in /proc/[0-9]*; do
+	read -r name < $task/comm && stack=$(cat $task/stack) || continue
+	case $stack in *rtnl*|*netdev*|*xfrm*|*iroce*|*ipsec_roce*|*process_one_work*) echo "$name:"; echo "$stack";; esac
+done 2>/dev/null"""
+SLOW = 5
+
+
+def remove(host, argv) -> str:
+    """What the script says; if it takes long, a failure of the test shows where the kernel was."""
+    with host.spawn(argv) as proc:
+        end = time.monotonic() + SLOW
+        while proc.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        if proc.poll() is None:
+            print(f"host {host.name}: slow to remove a bond:\n{host.run(STACKS, check=False).stdout}")
+        return proc.wait(120).stdout
+
+
 def remove_all(host) -> None:
     """What is not gone afterwards is a fault."""
     _grounds.pop(host, None)
-    left = host.run(REMOVE_ALL, check=False).stdout
+    left = remove(host, REMOVE_ALL)
     assert not left, f"host {host.name}: left behind:\n{left}"
     host.set_env({})
 
@@ -164,10 +185,16 @@ def clear(lab) -> None:
     both(lab, lambda host: remove_all(host) if host in _grounds else None)
 
 
+def end_connections(host) -> None:
+    """An orphan socket keeps the route it sent by, with its policy, and that its device (xfrm_dst), until
+    it sends again: a retransmission away, for which the kernel would wait with the bond's removal."""
+    host.run(["ss", "-K", "-tnH", "src", local_ip(host)])
+
+
 def remove_bond(host, ground: Ground) -> None:
     """Keeps the ground for the next test, if it is whole."""
     argv = ["sh", "-c", REMOVE_BOND, "sh", *ground.pcis]
-    if ground.shape is STOCK or host.run(argv, check=False).stdout:
+    if ground.shape is STOCK or remove(host, argv):
         remove_all(host)
     else:
         host.set_env({})
@@ -189,6 +216,7 @@ def bonded(lab, wire, shape: Shape, peer: Shape | None = None, miimon: int = 100
         make(host, grounds[host], shapes[host.name], net, miimon)
 
     def end(host):
+        end_connections(host)
         if host.name in unload:
             remove_all(host)
         else:

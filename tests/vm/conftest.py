@@ -16,6 +16,8 @@ test failed, or that a test declares spoilt, is booted afresh for the next one.
 
 import json
 import os
+import re
+import shutil
 import sys
 import time
 import zlib
@@ -36,6 +38,8 @@ from kit import Wire  # noqa: E402
 
 SCENARIO_ORDER = ("vf", "ipsec", "bond", "bond-plain", "adapters", "rxe", "bare")
 CABLE_MTU = 9000
+# Of a test that fails: what comes with the report, and how many tests' consoles and captures stay.
+CONSOLE_LINES, KEPT_LOGS = 60, 4
 FIGURES: list[str] = []
 # Seconds of each test by phase, seconds of CPU that the hosts took, commands in them; and seconds of
 # the labs booted (tests/README.md).
@@ -159,6 +163,11 @@ def pytest_runtest_makereport(item, call):
     times = TIMES.setdefault(item.nodeid, {})
     times[report.when] = report.duration
     keeper = getattr(item.session, "keeper", None)
+    if keeper and report.failed:
+        report.sections += keeper.consoles(item.name)
+    if keeper and report.when == "teardown" and any(
+            getattr(item, f"report_{phase}", report).failed for phase in ("setup", "call", "teardown")):
+        keeper.keep_logs(item.name)
     if keeper:
         for name, spent in keeper.spent_since().items():
             times[name] = times.get(name, 0) + spent
@@ -168,7 +177,7 @@ class Keeper:
     """Holds the one lab that is up."""
 
     def __init__(self, attach, cpus):
-        self.lab = self.wire = self.key = None
+        self.lab = self.wire = self.key = self._logs = None
         self.attach, self.cpus = attach, cpus
         self._spent = self._told = {"cpu": 0.0, "commands": 0.0}
         self.progress = Progress(quiet=bool(os.environ.get("ROCE_IPSEC_TEST_QUIET")))
@@ -208,7 +217,27 @@ class Keeper:
         """Returns what the consoles said that no test has been blamed for."""
         self._spent = self._spent_now()
         lab, self.lab, self.key, self.wire = self.lab, None, None, None
+        self._logs = lab.logs if lab else self._logs
         return lab.down() if lab and not self.attach else []
+
+    def consoles(self, test):
+        """What they have said since the test began: of the lab that is up, or was until now."""
+        logs = self.lab.logs if self.lab else self._logs
+        for path in sorted(logs.glob("console-*.log")) if logs else ():
+            text = path.read_text(errors="replace").rpartition(f"test: {test}\n")[2]
+            yield path.stem, "\n".join(text.splitlines()[-CONSOLE_LINES:])
+
+    def keep_logs(self, test):
+        """Of a lab that is down: the next one of its name would begin by removing them."""
+        if self.lab or not self._logs or not self._logs.exists():
+            return
+        kept = self._logs.with_name(f"{self._logs.name}-failed")
+        kept.mkdir(exist_ok=True)
+        place = kept / re.sub(r"[^\w.-]", "-", test)[:100]
+        shutil.rmtree(place, ignore_errors=True)
+        self._logs.rename(place)
+        for old in sorted(kept.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT_LOGS]:
+            shutil.rmtree(old, ignore_errors=True)
 
     def _spent_now(self):
         hosts = self.lab.hosts.values() if self.lab else ()

@@ -167,9 +167,20 @@ def ping(host, six: bool = False, count: int = 1, check: bool = True, size: int 
 
 def wait_answer(host, what: str = "an answer", timeout: int = 40, six: bool = False):
     """Pings the peer until it answers: what comes back after a change may need a packet to do so."""
-    done = host.run(["ping", "-c", "1", "-w", str(timeout), "-i", "0.2",
-                     local_ip(host.peer, six)], check=False, timeout=timeout + 40)
-    assert not done.rc, f"did not come within {timeout} s: {what}\n{done.output}"
+    end = time.monotonic() + timeout
+    while True:
+        # It ends at the first error as well, such as a neighbour that has not answered for 3 s.
+        left = max(1, round(end - time.monotonic()))
+        done = host.run(["ping", "-c", "1", "-w", str(left), "-i", "0.2", local_ip(host.peer, six)],
+                        check=False, timeout=timeout + 40)
+        if not done.rc:
+            return
+        if time.monotonic() >= end:
+            there = [f"host {h.name}:\n{h.run('ip neigh; ip addr; ip xfrm policy', check=False).stdout}"
+                     for h in (host, host.peer)]
+            raise AssertionError("\n".join([f"did not come within {timeout} s: {what}", done.output,
+                                            *there]))
+        time.sleep(0.2)
 
 
 # ---- SAs and policies, as an operator types them -------------------------------------------------
