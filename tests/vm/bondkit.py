@@ -407,13 +407,17 @@ def reasons(host) -> dict[str, int]:
                        host.run(f"ethtool -S {dev}").stdout)}
 
 
+def slowly(rate: str, block: str = "4K") -> list[str]:
+    """Of iperf3, which sends blocks of 128 KB and looks at its rate every millisecond otherwise: an
+    emulated host has no time for anything else then, not even for iperf3's own end."""
+    return ["-b", rate, "-l", block, "--pacing-timer", "20000"]
+
+
 class Load:
     """TCP streams and pings, from a to b, while the block runs."""
 
-    # So many that both cables have some, so slow that an emulated host has time for other things:
-    # iperf3 sends blocks of 128 KB and looks at its rate every millisecond, unless told otherwise.
+    # So many that both cables have some.
     STREAMS = 6
-    RATE = ["-b", "500K", "-l", "4K", "--pacing-timer", "10000"]
 
     def __init__(self, lab, wire, sealed: Protection, figures):
         self.lab, self.wire, self.sealed, self.figures = lab, wire, sealed, figures
@@ -423,7 +427,7 @@ class Load:
         self.server = lab.b.spawn(["iperf3", "-s", "-1", "-B", local_ip(lab.b)])
         lab.b.wait_port(5201)
         self.client = lab.a.spawn(["iperf3", "-c", local_ip(lab.b), "-t", "600", "-P",
-                                   str(self.STREAMS), *self.RATE])
+                                   str(self.STREAMS), *slowly("500K")])
         self.pings = lab.a.spawn(["ping", "-i", "0.02", "-q", local_ip(lab.b)])
         self.goes_on("the beginning")
         self.look("the beginning")

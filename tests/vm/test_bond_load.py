@@ -11,7 +11,7 @@ mode changes at a, and b loses its helper.  The nonce oracle goes over all of it
 import pytest
 
 from bondkit import (BACKUP, LACP, WINDOW, XOR, Load, addresses, bond_seen, bonded, esp,
-                     link_failures, port_counters, ports, wait_whole)
+                     link_failures, port_counters, ports, slowly, wait_whole)
 from kit import CABLES, Moved, Protection, each, local_ip, poll, xfrm_stat
 
 # Two CPUs: ports flap on one while the other sends.
@@ -148,10 +148,9 @@ def test_64_tcp_flows_spread_over_both_cables(lab, wire, figures):
         moved = {host: port_counters(host) for host in lab.hosts.values()}
         with lab.b.spawn(["iperf3", "-s", "-1", "-B", local_ip(lab.b)]):
             lab.b.wait_port(5201)
-            # In small blocks: of 128 KB, iperf3's own, 64 streams send 8 MB before they look at their
-            # rate, and the server gives up on a client that takes a minute for two seconds.
+            # 64 threads that look at their rate every millisecond take a minute for two seconds.
             lab.a.run(["iperf3", "-c", local_ip(lab.b), "-t", "2", "-P", str(STREAMS),
-                       "-b", "150K", "-l", "1K"], timeout=120)
+                       *slowly("150K", "1K")], timeout=120)
         wire.check_no_cleartext(addresses(lab))
         for host in lab.hosts.values():
             counts = [len(esp(wire, c, host.name)) for c in CABLES]

@@ -10,7 +10,8 @@ import json
 
 import pytest
 
-from bondkit import APART, STOCK, WINDOW, XOR, addresses, bonded, esp, ports, set_rdma, use_rdma
+from bondkit import (APART, STOCK, WINDOW, XOR, addresses, bonded, esp, ports, set_rdma, slowly,
+                     use_rdma)
 from kit import CABLES, Flow, Protection, end, local_ip, ping, wait_answer
 from lab import adapter
 from lab.perftest import bandwidth, pingpong
@@ -22,8 +23,8 @@ def tcp_both_ways(lab, figures, what):
     for way in ([], ["-R"]):
         with lab.b.spawn(["iperf3", "-s", "-1", "-B", local_ip(lab.b)]):
             lab.b.wait_port(5201)
-            done = lab.a.run(["iperf3", "-c", local_ip(lab.b), "-t", "2", "-P", "8", "-b", "1M",
-                              "-J", *way], timeout=120)
+            done = lab.a.run(["iperf3", "-c", local_ip(lab.b), "-t", "2", "-P", "8",
+                              *slowly("1M"), "-J", *way], timeout=120)
         moved = json.loads(done.stdout)["end"]["sum_received"]["bytes"]
         assert moved > 100000, done.stdout
         figures(f"{what}: TCP {'from' if way else 'to'} a stock bond: {moved >> 10} KB in 2 s")
