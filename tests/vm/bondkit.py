@@ -124,9 +124,18 @@ def address(host, net: int) -> str:
     return f"10.46.{net}.{1 if host.name == 'a' else 2}"
 
 
-REMOVE_ALL = """
+# A state or a policy that is left is told.
+REMOVE_BOND = """
 ip xfrm policy flush; ip xfrm state flush
 ip link del bond0 2>/dev/null
+ip xfrm state; ip xfrm policy
+"""
+# Does not succeed, if more than the bond is gone.
+IS_WHOLE = """
+for module in ipsec_roce iroce; do grep -q "^$module " /proc/modules || exit; done
+for pci in "$@"; do [ -e /sys/bus/pci/drivers/iroce/$pci ] || exit; done"""
+
+REMOVE_ALL = REMOVE_BOND + """
 # sriov_disable() sleeps for a second: at all PFs at once.
 for vfs in /sys/bus/pci/drivers/iroce/*/sriov_numvfs; do
 	[ ! -e $vfs ] || echo 0 > $vfs &
@@ -143,15 +152,6 @@ grep -E "^(ipsec_roce|ipsec_roce_engine|iroce|bonding) " /proc/modules
 ip xfrm state; ip xfrm policy
 grep -h iroce /proc/slabinfo"""
 
-# Says nothing if only the bond is gone, with all that protected it.
-REMOVE_BOND = """
-ip xfrm policy flush; ip xfrm state flush
-ip link del bond0
-ip xfrm state; ip xfrm policy
-for module in ipsec_roce iroce; do grep "^$module " /proc/modules >&2 || echo $module; done
-for pci in "$@"; do [ -e /sys/bus/pci/drivers/iroce/$pci ] || echo $pci; done"""
-
-
 # Where the kernel stands, in case a device does not go.
 STACKS = """
 for task in /proc/[0-9]*; do
@@ -161,23 +161,24 @@ done 2>/dev/null"""
 SLOW = 5
 
 
-def remove(host, argv) -> str:
-    """What the script says; if it takes long, a failure of the test shows where the kernel was."""
-    with host.spawn(argv) as proc:
+def remove(host, script: str, *args) -> bool:
+    """Did the script succeed?  What it tells is left, and a fault; if it takes long, a failure of the
+    test shows where the kernel was."""
+    with host.spawn(["sh", "-c", script, "sh", *args]) as proc:
         end = time.monotonic() + SLOW
         while proc.poll() is None and time.monotonic() < end:
             time.sleep(0.05)
         if proc.poll() is None:
             print(f"host {host.name}: slow to remove a bond:\n{host.run(STACKS, check=False).stdout}")
-        return proc.wait(120).stdout
+        done = proc.wait(120)
+    assert not done.stdout, f"host {host.name}: left behind:\n{done.stdout}"
+    host.set_env({})
+    return not done.rc
 
 
 def remove_all(host) -> None:
-    """What is not gone afterwards is a fault."""
     _grounds.pop(host, None)
-    left = remove(host, REMOVE_ALL)
-    assert not left, f"host {host.name}: left behind:\n{left}"
-    host.set_env({})
+    remove(host, REMOVE_ALL)
 
 
 def clear(lab) -> None:
@@ -193,12 +194,10 @@ def end_connections(host) -> None:
 
 def remove_bond(host, ground: Ground) -> None:
     """Keeps the ground for the next test, if it is whole."""
-    argv = ["sh", "-c", REMOVE_BOND, "sh", *ground.pcis]
-    if ground.shape is STOCK or remove(host, argv):
-        remove_all(host)
-    else:
-        host.set_env({})
+    if ground.shape is not STOCK and remove(host, REMOVE_BOND + IS_WHOLE, *ground.pcis):
         _grounds[host] = ground
+    else:
+        remove_all(host)
 
 
 @contextlib.contextmanager
@@ -407,10 +406,10 @@ def reasons(host) -> dict[str, int]:
                        host.run(f"ethtool -S {dev}").stdout)}
 
 
-def slowly(rate: str, block: str = "4K") -> list[str]:
+def slowly(rate: str) -> list[str]:
     """Of iperf3, which sends blocks of 128 KB and looks at its rate every millisecond otherwise: an
     emulated host has no time for anything else then, not even for iperf3's own end."""
-    return ["-b", rate, "-l", block, "--pacing-timer", "20000"]
+    return ["-b", rate, "-l", "4K", "--pacing-timer", "20000"]
 
 
 class Load:

@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.lab(scenario="bare", bonds=True), pytest.mark.dealt]
 SHARED = 1
 
 
-def test_one_key_on_two_engines_is_refused_and_would_be_caught(lab, wire, figures,
-                                                               guest_image, kernel):
+def test_one_key_on_two_engines_is_refused_and_would_be_caught(lab, wire, figures, guest_image,
+                                                               kernel):
     module = mistakes.modules(guest_image, kernel) / "ipsec_roce.ko"
     with bonded(lab, wire, APART, peer=XOR, unload="a"):
         bond = bond_seen(lab.a)

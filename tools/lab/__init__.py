@@ -41,6 +41,7 @@ Lab.up(kernel="stable", scenario="bare", mtu=1500, name=None, cpus=None, memory=
 Lab.attach(name=None)           the lab that somebody else (`roce-ipsec-lab up`) started
 lab.hosts                       {"a": Host, "b": Host}; also lab.a, lab.b, lab.host("a")
 lab.kernel, lab.scenario, lab.mtu, lab.state (Path of the state folder)
+lab.switch_on(cpus)             that many CPUs in each host, of those that it was started with (two at least)
 lab.cut(n), lab.plug(n)         carrier off, on, at both ends of cable n (0 or 1)
 lab.pcap(n, host="a")           capture of cable n at that host's end
 lab.pcaps()                     all four

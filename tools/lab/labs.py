@@ -100,6 +100,7 @@ class Lab:
             parts = project.ensure(img, progress, project.parts_of(chosen) if build else [],
                                    strict=scenario != "bare")
             kvm = not icount and qemu.kvm_works(img, chosen, progress)
+            cpus = cpus or default_cpus(kvm)
             info = {"kernel": chosen.role, "scenario": scenario, "mtu": mtu, "kvm": kvm,
                     "release": chosen.release, "icount": icount, "cold": cold, "debug": debug, "started": time.time(),
                     "logs": str(_log_dir(name)), "keep": keep}
@@ -109,9 +110,8 @@ class Lab:
             (state / "lab.json").write_text(json.dumps(info))
             lab = cls(name, info)
             try:
-                lab._boot(img, chosen, [p.disk for p in parts], cpus or default_cpus(kvm), memory,
-                          capture, progress)
-                lab.switch_on(cpus or default_cpus(kvm))
+                lab._boot(img, chosen, [p.disk for p in parts], cpus, memory, capture, progress)
+                lab.switch_on(cpus)
                 lab._prepare(progress)
             except BaseException:
                 lab._kill()

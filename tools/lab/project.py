@@ -187,6 +187,12 @@ def _build(cache: Path, img: Image, part: Wanted, tree: Path, progress) -> Part:
         return _pack(cache, img, name, key, out, text)
 
 
+def _can_go_on(work: Path, kernel: str) -> bool:
+    """Has a build for that kernel come to its own end here?"""
+    of = work / "kernel"
+    return not (work / "unfinished").exists() and of.exists() and of.read_text() == kernel
+
+
 @contextlib.contextmanager
 def _orderly(work: Path, kernel: str = ""):
     """Only a build that came to its own end leaves something for the next one to go on from.
@@ -194,11 +200,11 @@ def _orderly(work: Path, kernel: str = ""):
     One that was killed may leave half an object file that is newer than its source; one for
     another kernel leaves objects that make takes for its own.
     """
-    mark, of = work / "unfinished", work / "kernel"
-    if mark.exists() or (of.read_text() if of.exists() else "") != kernel:
+    mark = work / "unfinished"
+    if not _can_go_on(work, kernel):
         remove_tree(work)
     make_dir(work)
-    of.write_text(kernel)
+    (work / "kernel").write_text(kernel)
     mark.touch()
     try:
         yield
@@ -283,18 +289,17 @@ def changed_modules(img: Image, kernel: Kernel, texts: dict[str, str]) -> Path:
     Goes on from the build of the tree, so that little more than these files is compiled.
     """
     cache = make_dir(cache_root())
-    key = digest_files(_part_sources(Wanted(kernel), source_root()),
-                       f"{img.key} {kernel.key} {sorted(texts.items())}".encode())
-    name = Wanted(kernel).name
+    part = Wanted(kernel)
+    name, files = part.name, _part_sources(part, source_root())
+    key = digest_files(files, f"{img.key} {kernel.key} {sorted(texts.items())}".encode())
     final = cache / f"changed-{name}-{key}"
 
     def build(tmp: Path) -> None:
         work, src = cache / f"build-{img.key}" / name, tmp / "src"
         with locked(cache / f"build-{name}.lock"):
-            if work.exists() and not (work / "unfinished").exists() and \
-                    (work / "kernel").read_text() == kernel.key:
+            if _can_go_on(work, kernel.key):
                 shutil.copytree(work / "src", src)
-        sync(_part_sources(Wanted(kernel), source_root()), make_dir(src))
+        sync(files, make_dir(src))
         for path, text in texts.items():
             (src / "kernel-module" / path).write_text(text)
         make_modules(img, kernel.root, kernel.build, kernel.release, src, tmp / "build.log")
