@@ -282,11 +282,16 @@ class Host:
 
     def wait_port(self, port: int, proto: str = "tcp", timeout: float = 30) -> None:
         """Until something listens on a port of this host; nothing connects to find out."""
+        self.wait_listener(listening(port, proto), f"{proto} port {port}", timeout)
+
+    def wait_listener(self, look: str, where: str, timeout: float, proc=None) -> None:
+        """Until a command that looks for a listener finds one, or the process to be one ends."""
         end = time.monotonic() + timeout
-        while self.run(listening(port, proto), check=False).rc:
+        while self.run(look, check=False).rc:
+            if proc and proc.poll() is not None:
+                raise LabError(f"host {self.name}: what was to listen on {where} ended")
             if time.monotonic() > end:
-                raise LabError(f"host {self.name}: nothing listens on {proto} port {port} "
-                               f"after {timeout:g} s")
+                raise LabError(f"host {self.name}: nothing listens on {where} after {timeout:g} s")
 
     @property
     def env(self) -> dict[str, str]:

@@ -82,11 +82,10 @@ def series_of(release: str) -> str:
 
 def find(img: Image, role: str) -> Kernel | None:
     """The kernel that the last answer of the mirror named, if it is there and whole."""
-    known = _remembered(img, role)
-    return _load(known.get("path")) if known else None
+    return _load(_noted(_note(img, role)))
 
 
-def _load(name: str | None) -> Kernel | None:
+def _load(name: str) -> Kernel | None:
     if not name:
         return None
     try:
@@ -208,11 +207,12 @@ def _note(img: Image, role: str) -> Path:
     return cache_root() / f"kernel-{role}-{_recipe(img)}.json"
 
 
-def _remembered(img: Image, role: str) -> dict | None:
+def _noted(note: Path) -> str:
+    """The name of the folder that a note is about; empty without a readable one."""
     try:
-        return dict(json.loads(_note(img, role).read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
+        return str(json.loads(note.read_text())["path"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
 
 
 def _remember(img: Image, role: str, what: dict) -> None:
@@ -225,11 +225,8 @@ def _remember(img: Image, role: str, what: dict) -> None:
 def _forget_notes(role: str) -> None:
     """Those about kernels whose folders have gone."""
     for note in cache_root().glob(f"kernel-{role}-*.json"):
-        try:
-            path = json.loads(note.read_text()).get("path")
-        except (OSError, ValueError, AttributeError):
-            path = ""
-        if not path or not (cache_root() / path).is_dir():
+        name = _noted(note)
+        if not name or not (cache_root() / name).is_dir():
             note.unlink(missing_ok=True)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import time
 
 from .config import LabError
 from .host import listening, patient
@@ -46,27 +45,18 @@ class Pair:
     client: str
 
 
-def _wait_listening(host, proc, port: int, is_cm: bool, timeout: float) -> None:
-    # RDMA CM's listeners are in no table of ports.
-    look = patient(f"rdma resource show cm_id | grep -q 'state LISTEN.*:{port} '") if is_cm else \
-        listening(port)
-    end = time.monotonic() + timeout
-    while host.run(look, check=False, timeout=timeout).rc:
-        if proc.poll() is not None:
-            raise LabError("it ended")
-        if time.monotonic() > end:
-            raise LabError(f"nothing after {timeout:g} s")
-
-
 def run_pair(server: End, client: End, server_cmd: list[str], client_cmd: list[str],
              port: int, timeout: float = 60, is_cm: bool = False) -> Pair:
     """Starts the server, waits until it listens, runs the client; both must exit with 0."""
+    # RDMA CM's listeners are in no table of ports.
+    look = patient(f"rdma resource show cm_id | grep -q 'state LISTEN.*:{port} '") if is_cm else \
+        listening(port)
     with server.host.spawn(server_cmd) as proc:
         try:
-            _wait_listening(server.host, proc, port, is_cm, timeout)
+            server.host.wait_listener(look, f"port {port}", timeout, proc)
         except LabError as err:
-            raise ToolFailed(f"host {server.host.name}: {' '.join(server_cmd)} does not "
-                             f"listen: {err}\n{proc.stdout}{proc.stderr}") from err
+            raise ToolFailed(f"{err}: {' '.join(server_cmd)}\n"
+                             f"{proc.stdout}{proc.stderr}") from err
         done = client.host.run(client_cmd, check=False, timeout=timeout)
         if done.rc:
             # Whatever the server has to say to it comes soon or never.
