@@ -138,7 +138,8 @@ sys.exit(ip.wait())"""
     runs = [host.spawn(["python3", "-c", script, *pfs[name].split()])
             for name, host in lab.hosts.items()]
     for run in runs:
-        done = run.wait(4 * FLAPS * FLAP_SECONDS)
+        # A host that is short of time goes on behind the pace: what counts are the flaps.
+        done = run.wait(120)
         assert not done.rc, done.output
 
 
