@@ -28,6 +28,11 @@
 #include <net/netdev_lock.h>
 #endif
 
+/* Sealing uses memory of its CPU with softirqs off, and there that keeps no task out. */
+#ifdef CONFIG_PREEMPT_RT
+#error "roce-ipsec does not run on a kernel with PREEMPT_RT"
+#endif
+
 /* 6.13: hrtimer_setup() replaces hrtimer_init() and the assignment of .function. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 static inline void iroce_compat_hrtimer_setup(struct hrtimer *timer,
@@ -188,6 +193,13 @@ typedef int iroce_cqe_t;
 #else
 #define iroce_compat_resize_cq(ops) ((ops)->resize_user_cq)
 typedef unsigned int iroce_cqe_t;
+#endif
+
+/* 7.2: user memory has more than one kind of name. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
+#define iroce_compat_umem_get ib_umem_get
+#else
+#define iroce_compat_umem_get ib_umem_get_va
 #endif
 
 /* 6.14: the RDMA core itself turns a netdev's carrier into port events. */

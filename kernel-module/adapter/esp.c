@@ -270,9 +270,13 @@ static int sa_next_seq(struct iroce_sa *sa, u64 *seq)
 
 	do {
 		err = iroce_esp_seq_take(last, 1, sa->is_esn, seq);
-		if (err)
+		if (err) {
+			iroce_sa_numbers_used(sa, sa->hard_seq);
 			return err;
+		}
 	} while (!atomic64_try_cmpxchg(&sa->num->oseq, &last, *seq));
+	if (unlikely(*seq >= sa->soft_seq))
+		iroce_sa_numbers_used(sa, *seq);
 	return 0;
 }
 

@@ -3,8 +3,8 @@
  * The L2 switch of a port: functions on one side, the uplink on the other.
  *
  *	from		to		goes to
- *	function	own or local	those functions (MAC hash; more than one may
- *			unicast		have the address: bonds), never the uplink
+ *	function	own or local	those functions (MAC hash; more than one only
+ *			unicast		where the PF trusts them), never the uplink
  *	function	other unicast	uplink, promiscuous functions
  *	uplink		local unicast	those functions
  *	uplink		other unicast	promiscuous functions
@@ -15,6 +15,12 @@
  * No learning: a function's addresses are its netdev's unicast and multicast
  * lists. Promiscuous is no tap: known unicast of others is never shown. Frames
  * from the cable that carry a local source address are let in: VRRP needs it.
+ *
+ * Whose address is it? A unicast address belongs to the function that had it first,
+ * and one that the PF gave to a VF belongs to that VF. A VF that the PF does not trust
+ * gets neither a neighbour's address nor one that a frame from the cable came from
+ * within SEEN_FOR: it would take the traffic of its owner. With the source address
+ * checked (spoofchk, on by default) it can't speak for another, either.
  */
 #include <linux/etherdevice.h>
 #include <linux/hash.h>
@@ -38,6 +44,28 @@ struct addr_entry {
 	u8 addr[ETH_ALEN];
 };
 
+/* All ports' switches: what one of them sends may come back at another. RCU. */
+static LIST_HEAD(switches);
+static DEFINE_SPINLOCK(switches_lock);
+
+/* ---- who has been seen behind the cable -------------------------------- */
+
+#define SEEN_FOR	(300 * HZ)	/* as bridges remember (IEEE 802.1D) */
+
+static struct iroce_seen *seen_at(struct iroce_eswitch *esw, u64 addr)
+{
+	return &esw->seen[hash_64(addr, IROCE_ESWITCH_BITS)];
+}
+
+static bool seen_is_there(struct iroce_eswitch *esw, const u8 *mac)
+{
+	u64 addr = ether_addr_to_u64(mac);
+	const struct iroce_seen *seen = seen_at(esw, addr);
+
+	return READ_ONCE(seen->addr) == addr &&
+	       time_before(jiffies, READ_ONCE(seen->when) + SEEN_FOR);
+}
+
 /* ---- addresses -------------------------------------------------------- */
 
 static struct hlist_head *bucket(struct iroce_eswitch *esw, const u8 *addr)
@@ -56,6 +84,56 @@ static struct addr_entry *find_addr(struct iroce_eswitch *esw, const u8 *addr,
 	return NULL;
 }
 
+/* A function other than @f has the unicast address. esw.lock. */
+static bool has_other(struct iroce_eswitch *esw, const u8 *addr, const struct iroce_func *f)
+{
+	struct addr_entry *e;
+
+	hlist_for_each_entry(e, bucket(esw, addr), node)
+		if (e->f != f && ether_addr_equal(e->addr, addr))
+			return true;
+	return false;
+}
+
+/* A PF has the say; it, or a VF that it trusts, may share an address. */
+static bool may_lose(const struct iroce_func *f)
+{
+	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+
+	return vf && !READ_ONCE(vf->is_trusted);
+}
+
+/* The PF has given the address to a VF other than @f, bound or not. */
+static bool is_given(struct iroce_eswitch *esw, const u8 *addr, const struct iroce_func *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < IROCE_MAX_VFS; i++)
+		if (i != f->vf && ether_addr_equal(esw->vfs[i].mac, addr))
+			return true;
+	return false;
+}
+
+/*
+ * May @f have the unicast address? 0, or -EADDRINUSE. What is its own by birth or by its
+ * PF's word it may have, but not beside another who has it already. esw.lock.
+ */
+static int may_have(struct iroce_func *f, const u8 *addr)
+{
+	struct iroce_eswitch *esw = f->port->eswitch;
+	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	u8 own[ETH_ALEN];
+
+	if (!may_lose(f))
+		return 0;
+	if (has_other(esw, addr, f) || is_given(esw, addr, f))
+		return -EADDRINUSE;
+	iroce_port_func_mac(f->port, f->vf, own);
+	if (ether_addr_equal(addr, own) || ether_addr_equal(addr, vf->mac))
+		return 0;
+	return seen_is_there(esw, addr) ? -EADDRINUSE : 0;
+}
+
 static int add_addr(struct iroce_func *f, const u8 *addr)
 {
 	struct iroce_eswitch *esw = f->port->eswitch;
@@ -66,6 +144,15 @@ static int add_addr(struct iroce_func *f, const u8 *addr)
 	e = find_addr(esw, addr, f);
 	if (e) {
 		e->n_users++;
+		goto out;
+	}
+	if (is_unicast_ether_addr(addr))
+		err = may_have(f, addr);
+	if (err) {
+		if (net_ratelimit())
+			netdev_notice(f->netdev,
+				      "does not get %pM, which another function or a host behind the cable has: its PF may trust it (ip link set PF vf %u trust on)\n",
+				      addr, f->vf);
 		goto out;
 	}
 	e = kzalloc(sizeof(*e), GFP_ATOMIC);
@@ -183,10 +270,36 @@ void iroce_eswitch_detach(struct iroce_func *f)
 	synchronize_net();
 }
 
+static void reset_vfs(struct iroce_eswitch *esw)
+{
+	unsigned int i;
+
+	memset(esw->vfs, 0, sizeof(esw->vfs));
+	for (i = 0; i < IROCE_MAX_VFS; i++)
+		esw->vfs[i].is_spoofchk = true;
+}
+
 void iroce_eswitch_reset_vfs(struct iroce_eswitch *esw)
 {
 	ASSERT_RTNL();
-	memset(esw->vfs, 0, sizeof(esw->vfs));
+	reset_vfs(esw);
+}
+
+void iroce_eswitch_evict(struct iroce_eswitch *esw, const u8 *addr, unsigned int vf)
+{
+	struct hlist_node *next;
+	struct addr_entry *e;
+
+	ASSERT_RTNL();
+	spin_lock_bh(&esw->lock);
+	hlist_for_each_entry_safe(e, next, bucket(esw, addr), node) {
+		if (e->f->vf == vf || !ether_addr_equal(e->addr, addr) || !may_lose(e->f))
+			continue;
+		netdev_warn(e->f->netdev, "%pM is VF %u's now: its PF said so\n", addr, vf);
+		hlist_del_rcu(&e->node);
+		kfree_rcu(e, rcu);
+	}
+	spin_unlock_bh(&esw->lock);
 }
 
 struct iroce_vf *iroce_eswitch_vf(const struct iroce_func *f)
@@ -225,12 +338,19 @@ struct iroce_eswitch *iroce_eswitch_create(void)
 	spin_lock_init(&esw->lock);
 	INIT_LIST_HEAD(&esw->funcs);
 	INIT_LIST_HEAD(&esw->all);
+	reset_vfs(esw);
+	spin_lock(&switches_lock);
+	list_add_tail_rcu(&esw->node, &switches);
+	spin_unlock(&switches_lock);
 	return esw;
 }
 
 void iroce_eswitch_destroy(struct iroce_eswitch *esw)
 {
-	kfree(esw);
+	spin_lock(&switches_lock);
+	list_del_rcu(&esw->node);
+	spin_unlock(&switches_lock);
+	kfree_rcu(esw, rcu);
 }
 
 /* ---- forwarding ------------------------------------------------------- */
@@ -377,11 +497,32 @@ static bool is_local(struct iroce_eswitch *esw, const u8 *dest)
 	return false;
 }
 
+/*
+ * A frame came from there. Two CPUs may write one place at once, and a reader may find
+ * address and time of two frames: at worst an address is known a little longer or shorter.
+ */
+static void seen_note(struct iroce_eswitch *esw, const u8 *source)
+{
+	u64 addr = ether_addr_to_u64(source);
+	struct iroce_seen *seen = seen_at(esw, addr);
+	struct iroce_eswitch *own;
+
+	if (READ_ONCE(seen->addr) == addr && time_before(jiffies, READ_ONCE(seen->when) + HZ))
+		return;
+	/* What comes back to us from us is no stranger's. */
+	list_for_each_entry_rcu(own, &switches, node)
+		if (is_local(own, source))
+			return;
+	WRITE_ONCE(seen->addr, addr);
+	WRITE_ONCE(seen->when, jiffies);
+}
+
 void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb)
 {
 	struct fan fan = { .skb = skb, .deliver = deliver_uplink };
 
 	rcu_read_lock();
+	seen_note(port->eswitch, eth_hdr(skb)->h_source);
 	find_receivers(port->eswitch, &fan, NULL);
 	if (fan.last) {
 		fan.deliver(fan.last, skb);

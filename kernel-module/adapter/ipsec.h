@@ -38,6 +38,7 @@
  * @pending: policies that wait for the one they replace to go
  * @n_fences: policies that are gone, and still in @fence
  * @is_closed: too many fences to remember, everything is fenced
+ * @net: whose fences these are, to compare with alone; RTNL
  * @resize_lock: one rehash at a time; sleeps
  */
 struct iroce_ipsec {
@@ -50,6 +51,7 @@ struct iroce_ipsec {
 	unsigned int n_fences;
 	bool is_closed[2];
 	bool is_fail_closed;
+	const struct net *net;
 	struct mutex resize_lock;
 	struct work_struct resize_work;
 
@@ -122,6 +124,8 @@ void iroce_numbers_module_exit(void);
  * @node: addresses, SPI, reqid, selector, life; in ipsec->sad while live
  * @is_dead: unlinked; set once, before any grace period is waited for
  * @has_limits: packet or byte lifetimes; without them none is compared
+ * @soft_seq, @hard_seq: out: numbers at which an end of the SA's numbers is near, and there;
+ *	@are_low, @are_spent: that has been told; under @lock
  * @fast: best cipher, synchronous only while crypto_simd_usable(); @safe: always
  *	synchronous; the same tfm where the kernel has one that is both
  * @num: set before the SA is found by anybody, good as long as the SA
@@ -146,6 +150,10 @@ struct iroce_sa {
 	u64 hard_packets;
 	u64 soft_bytes;
 	u64 hard_bytes;
+	u64 soft_seq;
+	u64 hard_seq;
+	bool are_low;
+	bool are_spent;
 
 	atomic64_t packets ____cacheline_aligned_in_smp;
 	atomic64_t bytes;
@@ -154,6 +162,8 @@ struct iroce_sa {
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	struct xfrm_state *x;
+	const struct xfrm_type *type;	/* the state's own, while it has a closed one: xfrm.c */
+	struct xfrm_state *closed;	/* a reference: gets its own type back with our end */
 	u64 n_replayed;		/* seen before */
 	u64 n_stale;		/* left of the window */
 	u64 n_forged;
@@ -182,6 +192,8 @@ void iroce_sad_kill(struct iroce_ipsec *ipsec, struct iroce_sa *sa);
  * False: hard lifetime reached, the packet must not use the SA. BH disabled.
  */
 bool iroce_sa_charge(struct iroce_sa *sa, unsigned int len);
+/* Number @seq has been used, or would have been beyond the last: asks for the next SA in time. */
+void iroce_sa_numbers_used(struct iroce_sa *sa, u64 seq);
 /* Hard lifetime reached already? A look only. */
 bool iroce_sa_is_spent(const struct iroce_sa *sa);
 /* Lifetimes from xfrm's lft; also when it changed. Under sa->lock. */

@@ -175,6 +175,8 @@ void iroce_ipsec_fini(struct iroce_func *f);
  * flow stays closed after the policy that protected it is gone. RTNL.
  */
 void iroce_ipsec_set_fail_closed(struct iroce_func *f, bool is_closed);
+/* The netdev is registered in a network namespace, perhaps another than before. RTNL. */
+void iroce_ipsec_net_changed(struct iroce_func *f);
 bool iroce_ipsec_is_fail_closed(const struct iroce_func *f);
 
 /*

@@ -274,6 +274,8 @@ static int ndo_set_vf_mac(struct net_device *netdev, int index, u8 *mac)
 		return -EINVAL;
 	ether_addr_copy(old, vf->mac);
 	ether_addr_copy(vf->mac, mac);
+	if (is_valid_ether_addr(mac))
+		iroce_eswitch_evict(iroce_func(netdev)->port->eswitch, mac, index);
 	f = is_zero_ether_addr(mac) ? NULL : find_vf_func(iroce_func(netdev), index);
 	if (!f)
 		return 0;
@@ -379,6 +381,10 @@ static void set_properties(struct iroce_func *f)
 	/* Senders on several CPUs meet only in the queue of the port. */
 	netdev->lltx = true;
 	netdev->priv_flags |= IFF_NO_QUEUE | IFF_UNICAST_FLT | IFF_LIVE_ADDR_CHANGE;
+	/* netpoll sends from any context, also while this CPU is at a packet. */
+	netdev->priv_flags |= IFF_DISABLE_NETPOLL;
+	/* Frames are queued and written into: pktgen must not send one many times. */
+	netdev->priv_flags &= ~IFF_TX_SKB_SHARING;
 	netdev->hw_features = NETIF_F_HW_TC;
 	netdev->features = NETIF_F_HW_TC | NETIF_F_HIGHDMA;
 	netdev->needed_headroom = IROCE_ESP_OVERHEAD_MAX;

@@ -102,7 +102,7 @@ u64 iroce_port_stat_sum(const struct iroce_port *port, enum iroce_uplink_stat st
 
 /*
  * struct iroce_vf - what the PF decides about a VF; outlives the VF's driver, not the VF
- * Written under RTNL, read by the data path (READ_ONCE).
+ * Written under RTNL, read by the data path (READ_ONCE). @is_spoofchk is on by default.
  */
 struct iroce_vf {
 	u8 mac[ETH_ALEN];	/* zero: the VF's own choice */
@@ -117,14 +117,24 @@ struct iroce_vf {
  * @addrs: MAC address -> function, by hash; RCU
  * @funcs: functions that are up; RCU
  * @all: all functions, from before their netdev is registered; RTNL
+ * @seen: addresses that frames from the cable came from of late, by hash: the last one
+ *	of each place. Written in softirq, no lock: see eswitch.c
  */
 #define IROCE_ESWITCH_BITS 8
+struct iroce_seen {
+	unsigned long when;	/* jiffies */
+	u64 addr;		/* ether_addr_to_u64(); 0: none */
+};
+
 struct iroce_eswitch {
+	struct list_head node;	/* all switches: eswitch.c */
+	struct rcu_head rcu;
 	spinlock_t lock;
 	struct hlist_head addrs[1 << IROCE_ESWITCH_BITS];
 	struct list_head funcs;
 	struct list_head all;
 	struct iroce_vf vfs[IROCE_MAX_VFS];
+	struct iroce_seen seen[1 << IROCE_ESWITCH_BITS];
 };
 
 struct iroce_eswitch *iroce_eswitch_create(void);
@@ -142,6 +152,8 @@ void iroce_eswitch_resync(struct iroce_func *f);
 void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb);
 /* RTNL: the VFs are gone, and with them what the PF decided about them. */
 void iroce_eswitch_reset_vfs(struct iroce_eswitch *esw);
+/* RTNL: the PF gives @addr to @vf; VFs that it does not trust have it no longer. */
+void iroce_eswitch_evict(struct iroce_eswitch *esw, const u8 *addr, unsigned int vf);
 /* NULL for a PF. */
 struct iroce_vf *iroce_eswitch_vf(const struct iroce_func *f);
 /* RTNL: carrier of @f as port and PF want it. */

@@ -273,6 +273,9 @@ static void cable_event(struct iroce_uplink *up, struct net_device *cable, unsig
 static void func_event(struct iroce_func *f, unsigned long event)
 {
 	switch (event) {
+	case NETDEV_REGISTER:
+		iroce_ipsec_net_changed(f);
+		break;
 	case NETDEV_UP:
 	case NETDEV_DOWN:
 	case NETDEV_CHANGEMTU:

@@ -260,6 +260,7 @@ static void set_peer(struct iroce_qp *iqp)
 	memcpy(&iqp->peer.saddr, sgid->gid.raw, sizeof(iqp->peer.saddr));
 	memcpy(&iqp->peer.daddr, grh->dgid.raw, sizeof(iqp->peer.daddr));
 	iqp->peer.ifindex = 0;
+	iqp->peer.vlan = IROCE_NO_VLAN;
 	rcu_read_lock();
 	ndev = rdma_read_gid_attr_ndev_rcu(sgid);
 	if (!IS_ERR(ndev) && !rdma_read_gid_l2_fields(sgid, &iqp->peer.vlan, NULL)) {

@@ -41,6 +41,8 @@
 #include "iroce.h"
 
 #define IROCE_RDMA_PORT		1	/* verbs port number of every function */
+#define IROCE_NO_VLAN		0xffff	/* as rdma_read_gid_l2_fields() says it */
+#define IROCE_BAD_VLAN		0xfffe	/* a tag that no GID has: 802.1ad */
 
 /*
  * A packet's payload may lie in IROCE_FRAME_PIECES places at most. An SGE of up
@@ -84,7 +86,8 @@ struct iroce_path {
  * @stats: what the engine counts: those of @func, or a bond's own
  * @gone: what paths that are no more have counted; RTNL
  * @rvt: rdmavt's own verbs where we put a check in front (verbs.c)
- * @nobody: the PD of user regions that are not complete yet
+ * @shares: what users hold of the device (budget.c)
+ * @gids: its addresses, by hash
  * @n_qps: struct iroce_qp alive: each QP, and QPs gone whose frames are still below us
  */
 struct iroce_roce {
@@ -102,7 +105,9 @@ struct iroce_roce {
 	struct list_head qps;		/* iroce_qp.entry */
 	struct rvt_ibport port;
 	u16 pkeys[1];
-	struct ib_pd nobody;
+	struct list_head shares;
+	spinlock_t gids_lock;		/* writers of @gids */
+	struct hlist_head gids[64];	/* gid.c; RCU */
 	struct list_head entry;		/* gid.c: devices that want neighbour events */
 	bool is_port_active;		/* last state that was announced; RTNL */
 	atomic_t n_qps;
@@ -273,7 +278,7 @@ struct iroce_qp {
 		struct in6_addr daddr;
 		int ifindex;		/* of our GID's netdev, 0: not known */
 		const struct net *net;	/* to compare with alone */
-		u16 vlan;		/* 0xffff: none */
+		u16 vlan;		/* IROCE_NO_VLAN: none */
 		bool is_set;
 	} peer;
 
@@ -323,9 +328,142 @@ struct iroce_rx_pkt {
 	struct sk_buff *skb;
 	u8 *payload;
 	bool is_v6;
+	u16 vlan;			/* IROCE_NO_VLAN: none */
 	struct in6_addr saddr;		/* IPv4 mapped */
 	struct in6_addr daddr;
 };
+
+/* ---- budget.c: what one user may hold --------------------------------- */
+enum iroce_object {
+	IROCE_OBJECT_PD,
+	IROCE_OBJECT_AH,
+	IROCE_OBJECT_MR,
+	IROCE_OBJECT_CQ,
+	IROCE_OBJECT_SRQ,
+	IROCE_OBJECT_QP,
+	IROCE_OBJECTS,
+};
+
+/* struct iroce_charge - what an object counts for; @share NULL: nothing */
+struct iroce_charge {
+	struct iroce_share *share;
+	enum iroce_object object;
+	u64 bytes;
+};
+
+int iroce_charge(struct iroce_charge *charge, struct iroce_roce *roce, enum iroce_object object,
+		 u64 bytes, struct ib_udata *udata);
+void iroce_uncharge(struct iroce_charge *charge);
+
+/* ---- ring.c: rings in memory of the process ---------------------------- */
+
+/* struct iroce_ring - pinned pages as the kernel sees them; @addr NULL: none */
+struct iroce_ring {
+	struct ib_umem *umem;
+	void *addr;
+};
+
+int iroce_ring_map(struct iroce_ring *ring, struct ib_device *ibdev, struct ib_udata *udata,
+		   size_t need);
+void iroce_ring_unmap(struct iroce_ring *ring);
+struct rvt_mmap_info *iroce_ring_mark(struct ib_udata *udata);
+
+/* ---- objects.c, mr.c: what user space makes ----------------------------- */
+
+/* struct iroce_qp_user - a QP that works on regions of a PD; iroce_pd.lock */
+struct iroce_qp_user {
+	struct list_head entry;		/* iroce_pd.users */
+	struct rvt_qp *qp;
+};
+
+/* struct iroce_pd - @lock is taken outside of all locks of a QP */
+struct iroce_pd {
+	struct rvt_pd rvt;
+	struct iroce_charge charge;
+	struct mutex lock;
+	struct list_head users;
+};
+
+struct iroce_ah {
+	struct rvt_ah rvt;
+	struct iroce_charge charge;
+};
+
+/* struct iroce_cq - @ring: none if it is the kernel's */
+struct iroce_cq {
+	struct rvt_cq rvt;
+	struct iroce_charge charge;
+	struct iroce_ring ring;
+	struct mutex resize_lock;
+};
+
+struct iroce_srq {
+	struct rvt_srq rvt;
+	struct iroce_charge charge;
+	struct iroce_ring ring;
+};
+
+/*
+ * struct iroce_verbs_qp - what the core sees of a QP; struct iroce_qp may outlive it
+ * @own, @srqs: in its own PD, and in its SRQ's if that is another
+ * @rq: none if it has an SRQ, or is the kernel's
+ */
+struct iroce_verbs_qp {
+	struct rvt_qp rvt;
+	struct iroce_charge charge;
+	struct iroce_ring rq;
+	struct iroce_qp_user own;
+	struct iroce_qp_user srqs;
+};
+
+static inline struct iroce_pd *iroce_pd(struct ib_pd *ibpd)
+{
+	return container_of(ibpd, struct iroce_pd, rvt.ibpd);
+}
+
+static inline struct iroce_ah *iroce_ah(struct ib_ah *ibah)
+{
+	return container_of(ibah, struct iroce_ah, rvt.ibah);
+}
+
+static inline struct iroce_cq *iroce_cq(struct ib_cq *ibcq)
+{
+	return container_of(ibcq, struct iroce_cq, rvt.ibcq);
+}
+
+static inline struct iroce_srq *iroce_srq(struct ib_srq *ibsrq)
+{
+	return container_of(ibsrq, struct iroce_srq, rvt.ibsrq);
+}
+
+static inline struct iroce_verbs_qp *iroce_verbs_qp(struct ib_qp *ibqp)
+{
+	return container_of(ibqp, struct iroce_verbs_qp, rvt.ibqp);
+}
+
+/* Verbs: see struct ib_device_ops. */
+int iroce_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
+int iroce_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
+int iroce_create_ah(struct ib_ah *ibah, struct rdma_ah_init_attr *attr, struct ib_udata *udata);
+int iroce_destroy_ah(struct ib_ah *ibah, u32 flags);
+int iroce_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
+		    struct uverbs_attr_bundle *attrs);
+int iroce_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata);
+int iroce_resize_cq(struct ib_cq *ibcq, iroce_cqe_t cqe, struct ib_udata *udata);
+int iroce_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *attr, struct ib_udata *udata);
+int iroce_modify_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr, enum ib_srq_attr_mask mask,
+		     struct ib_udata *udata);
+int iroce_destroy_srq(struct ib_srq *ibsrq, struct ib_udata *udata);
+int iroce_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr, struct ib_udata *udata);
+int iroce_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
+		    struct ib_udata *udata);
+int iroce_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata);
+int iroce_post_send(struct ib_qp *ibqp, const struct ib_send_wr *list,
+		    const struct ib_send_wr **bad);
+struct ib_mr *iroce_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova, int access,
+				IROCE_DMAH_PARAM struct ib_udata *udata);
+struct ib_mr *iroce_alloc_mr(struct ib_pd *pd, enum ib_mr_type type, u32 max_num_sg);
+int iroce_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata);
 
 /* ---- verbs.c ---------------------------------------------------------- */
 
@@ -450,13 +588,8 @@ void iroce_gid_add_device(struct iroce_roce *roce);
 void iroce_gid_del_device(struct iroce_roce *roce);
 int iroce_gid_add(const struct ib_gid_attr *attr, void **context);
 int iroce_gid_del(const struct ib_gid_attr *attr, void **context);
-bool iroce_gid_is_ours(struct iroce_roce *roce, const struct in6_addr *addr);
-
-/* ---- mmap.c ------------------------------------------------------------------ */
-int iroce_ucontext_alloc(struct ib_ucontext *uctx, struct ib_udata *udata);
-void iroce_ucontext_disassociate(struct ib_ucontext *uctx);
-int iroce_mmap(struct ib_ucontext *uctx, struct vm_area_struct *vma);
-bool iroce_ring_is_settled(struct rvt_dev_info *rdi, struct rvt_mmap_info *ip);
+/* Is @addr an address of the device, on that VLAN (IROCE_NO_VLAN: on none)? RCU read side. */
+bool iroce_gid_is_ours(struct iroce_roce *roce, const struct in6_addr *addr, u16 vlan);
 
 /* ---- hwstats.c ----------------------------------------------------------------- */
 struct rdma_hw_stats *iroce_hwstats_alloc(struct ib_device *ibdev, u32 port_num);

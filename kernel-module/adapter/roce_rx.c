@@ -9,6 +9,7 @@
  * Every packet that does not make it moves one counter. Per packet: no
  * allocation, one pass for the ICRC, one hash lookup, the QP's r_lock.
  */
+#include <linux/if_vlan.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/udp.h>
@@ -33,6 +34,21 @@ static void set_addresses(struct iroce_rx_pkt *pkt)
 	}
 }
 
+/* The data path lets no second tag come this far (rx.c), and none is outside of the frame. */
+static u16 read_vlan(const struct sk_buff *skb)
+{
+	const struct vlan_ethhdr *eth = (const struct vlan_ethhdr *)skb->data;
+	u16 vid;
+
+	if (!eth_type_vlan(eth->h_vlan_proto))
+		return IROCE_NO_VLAN;
+	if (eth->h_vlan_proto != htons(ETH_P_8021Q))
+		return IROCE_BAD_VLAN;
+	vid = ntohs(eth->h_vlan_TCI) & VLAN_VID_MASK;
+	/* VLAN 0 is a priority alone. */
+	return vid ?: IROCE_NO_VLAN;
+}
+
 /* Checks that need no QP. */
 static enum iroce_stat parse(struct iroce_rx_pkt *pkt)
 {
@@ -55,6 +71,7 @@ static enum iroce_stat parse(struct iroce_rx_pkt *pkt)
 		return IROCE_STAT_rx_drop_pkey;
 	}
 	set_addresses(pkt);
+	pkt->vlan = read_vlan(skb);
 	return NO_DROP;
 }
 
@@ -72,11 +89,13 @@ static enum iroce_stat check_qp(const struct iroce_rx_pkt *pkt)
 		return IROCE_STAT_rx_drop_qp_state;
 	if (is_ud) {
 		if (!ipv6_addr_is_multicast(&pkt->daddr) &&
-		    !iroce_gid_is_ours(iqp->roce, &pkt->daddr))
-			return IROCE_STAT_rx_drop_peer;
+		    !iroce_gid_is_ours(iqp->roce, &pkt->daddr, pkt->vlan))
+			return IROCE_STAT_rx_drop_vlan;
 	} else if (!iqp->peer.is_set || !ipv6_addr_equal(&pkt->saddr, &iqp->peer.daddr) ||
 		   !ipv6_addr_equal(&pkt->daddr, &iqp->peer.saddr)) {
 		return IROCE_STAT_rx_drop_peer;
+	} else if (pkt->vlan != iqp->peer.vlan) {
+		return IROCE_STAT_rx_drop_vlan;
 	}
 	return NO_DROP;
 }

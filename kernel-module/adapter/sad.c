@@ -29,6 +29,10 @@ static void sa_free_work(struct work_struct *work)
 	struct iroce_sa *sa = container_of(to_rcu_work(work), struct iroce_sa, free_work);
 
 	iroce_sa_drop_key(sa);
+	if (sa->closed) {
+		WRITE_ONCE(sa->closed->type, sa->type);
+		xfrm_state_put(sa->closed);
+	}
 	iroce_sa_destroy(sa);
 }
 
@@ -58,6 +62,25 @@ u32 iroce_sa_reqid(const struct iroce_sa *sa)
 /* ---- lifetimes -------------------------------------------------------- */
 
 /*
+ * xfrm knows no lifetime in numbers, so what it does at the end of one is done here, as
+ * in xfrm_state_check_expire(): its timer deletes the state and tells. x->lock; valid.
+ */
+static void xfrm_expire(struct xfrm_state *x, bool are_low, bool are_spent)
+{
+	if (are_spent) {
+		x->km.state = XFRM_STATE_EXPIRED;
+		hrtimer_start(&x->mtimer, 0, HRTIMER_MODE_REL_SOFT);
+		return;
+	}
+	if (xfrm_state_check_expire(x))
+		return;
+	if (are_low && !x->km.dying) {
+		x->km.dying = 1;
+		km_state_expired(x, 0, 0);
+	}
+}
+
+/*
  * Lets xfrm see the counters: it moves the state on and sends its events. A state
  * that xfrm has not made valid yet (its state_add is still under way) is asked
  * again a little later.
@@ -67,8 +90,12 @@ static void sa_expire_work(struct work_struct *work)
 	struct iroce_sa *sa = container_of(work, struct iroce_sa, expire_work.work);
 	struct xfrm_state *x;
 
+	bool are_low, are_spent;
+
 	spin_lock_bh(&sa->lock);
 	x = sa->x;
+	are_low = sa->are_low;
+	are_spent = sa->are_spent;
 	spin_unlock_bh(&sa->lock);
 	/* state_free waits for us before it lets go of x. */
 	if (!x)
@@ -76,7 +103,7 @@ static void sa_expire_work(struct work_struct *work)
 
 	spin_lock_bh(&x->lock);
 	if (x->km.state == XFRM_STATE_VALID)
-		xfrm_state_check_expire(x);
+		xfrm_expire(x, are_low, are_spent);
 	else if (x->km.state == XFRM_STATE_VOID)
 		queue_delayed_work(iroce_ipsec_wq, &sa->expire_work, msecs_to_jiffies(10));
 	spin_unlock_bh(&x->lock);
@@ -97,6 +124,26 @@ static void sa_limit_reached(struct iroce_sa *sa)
 		   (packets >= sa->soft_packets || bytes >= sa->soft_bytes)) {
 		is_news = true;
 		WRITE_ONCE(sa->is_soft_fired, true);
+		iroce_sad_set_life(&sa->node, IROCE_SA_DYING);
+	}
+	if (is_news && sa->x)
+		queue_delayed_work(iroce_ipsec_wq, &sa->expire_work, 0);
+	spin_unlock_bh(&sa->lock);
+}
+
+/* RFC 4303 section 3.3.3: a number must not come again, so another SA must be there before. */
+void iroce_sa_numbers_used(struct iroce_sa *sa, u64 seq)
+{
+	bool is_news = false;
+
+	spin_lock_bh(&sa->lock);
+	if (seq >= sa->hard_seq && !sa->are_spent) {
+		is_news = true;
+		sa->are_spent = true;
+		iroce_sad_set_life(&sa->node, IROCE_SA_DEAD);
+	} else if (seq >= sa->soft_seq && !sa->are_low) {
+		is_news = true;
+		sa->are_low = true;
 		iroce_sad_set_life(&sa->node, IROCE_SA_DYING);
 	}
 	if (is_news && sa->x)

@@ -31,7 +31,8 @@
  *                   remember
  *
  * A fence goes when a policy with the very same selector and direction is added,
- * when fail-closed is switched off, or with the function.
+ * when fail-closed is switched off, with the function, or when the netdev moves to
+ * another network namespace: it was its owner's there, and the next one gets defaults.
  *
  * Not asked for a policy, as nothing of them is cleartext that a policy protects:
  * frames without IP (ARP, LLDP), and ESP that is not ours: outbound it was sealed
@@ -40,6 +41,7 @@
  * have them; so does IPv6 neighbour discovery between protected addresses.
  */
 #include <linux/random.h>
+#include <linux/rtnetlink.h>
 #include <linux/slab.h>
 
 #include "ipsec.h"
@@ -496,6 +498,27 @@ void iroce_ipsec_set_fail_closed(struct iroce_func *f, bool is_closed)
 		fences_clear(ipsec, IROCE_DIR_IN);
 		fences_clear(ipsec, IROCE_DIR_OUT);
 	}
+	spin_unlock_bh(&ipsec->lock);
+	iroce_flow_changed(f);
+}
+
+/*
+ * The netdev is registered, in a namespace: the first time, or moved from another, whose
+ * owner had the fences. It is down, and xfrm has taken all policies away.
+ */
+void iroce_ipsec_net_changed(struct iroce_func *f)
+{
+	struct iroce_ipsec *ipsec = f->ipsec;
+	const struct net *net = dev_net(f->netdev);
+
+	ASSERT_RTNL();
+	if (ipsec->net == net)
+		return;
+	ipsec->net = net;
+	spin_lock_bh(&ipsec->lock);
+	fences_clear(ipsec, IROCE_DIR_IN);
+	fences_clear(ipsec, IROCE_DIR_OUT);
+	WRITE_ONCE(ipsec->is_fail_closed, true);
 	spin_unlock_bh(&ipsec->lock);
 	iroce_flow_changed(f);
 }

@@ -79,6 +79,7 @@
 	X(rx_drop_qkey)							\
 	X(rx_drop_no_rwqe)		/* UD: no receive posted, or too small */ \
 	X(rx_drop_peer)			/* RC: not from the connected address */ \
+	X(rx_drop_vlan)			/* not of the VLAN of the QP's, or any, GID */ \
 	X(rx_drop_unsealed)		/* I5: not through the QP's own SA */ \
 	X(rx_drop_bond_down)		/* the port is up, its bond is not */ \
 	X(tx_drop_no_route)						\

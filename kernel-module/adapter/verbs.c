@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The RDMA device of a function, or of a bond of functions: registration with rdmavt
- * and the core, limits, events, and the checks that we put in front of some of
- * rdmavt's verbs because it trusts user space more than we do.
+ * and the core, limits, events. What user space makes on it is in objects.c and mr.c.
  */
 #include <linux/etherdevice.h>
 #include <linux/module.h>
@@ -24,173 +23,57 @@
  */
 #define INIT_RD_ATOMIC	128
 
-/* ---- checks in front of rdmavt's verbs -------------------------------------- */
-
 /*
- * rdmavt leaks the ring of a user's QP or SRQ if the caller has no room for its
- * offset, and frees it twice if that cannot be written: see to both before.
+ * The core calls this between filling in rdmavt's verbs and letting anyone use them,
+ * and again when the device has moved to another network namespace.
  */
-static int check_offset_room(struct ib_udata *udata)
-{
-	struct iroce_mmap_resp resp = {};
-
-	if (!udata)
-		return 0;
-	if (udata->outlen < sizeof(resp))
-		return -EINVAL;
-	return ib_copy_to_udata(udata, &resp, sizeof(resp));
-}
-
-static int create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr, struct ib_udata *udata)
-{
-	int err;
-
-	if (attr->qp_type != IB_QPT_RC && attr->qp_type != IB_QPT_UD &&
-	    attr->qp_type != IB_QPT_GSI)
-		return -EOPNOTSUPP;
-	err = check_offset_room(udata);
-	if (err)
-		return err;
-	return iroce_roce(ibqp->device)->rvt.create_qp(ibqp, attr, udata);
-}
-
-static int create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *attr, struct ib_udata *udata)
-{
-	int err = check_offset_room(udata);
-
-	if (err)
-		return err;
-	return iroce_roce(ibsrq->device)->rvt.create_srq(ibsrq, attr, udata);
-}
-
-/*
- * rdmavt leaves its locks between a change of state and the table of QPs, and on
- * reset: two changes at once put a QP there twice, or one that is then freed.
- */
-static int modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
-		     struct ib_udata *udata)
-{
-	struct iroce_qp *iqp = iroce_qp(ibqp_to_rvtqp(ibqp));
-	int err;
-
-	mutex_lock(&iqp->modify_lock);
-	err = iroce_roce(ibqp->device)->rvt.modify_qp(ibqp, attr, mask, udata);
-	mutex_unlock(&iqp->modify_lock);
-	return err;
-}
-
-/*
- * Resizing copies entries that the process can change meanwhile, by a count that
- * it can change, too, and leaks the old lock: not offered (IB_DEVICE_SRQ_RESIZE).
- */
-static int modify_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr, enum ib_srq_attr_mask mask,
-		      struct ib_udata *udata)
-{
-	if (mask & IB_SRQ_MAX_WR)
-		return -EOPNOTSUPP;
-	return iroce_roce(ibsrq->device)->rvt.modify_srq(ibsrq, attr, mask, udata);
-}
-
-static int resize_cq(struct ib_cq *ibcq, iroce_cqe_t cqe, struct ib_udata *udata)
-{
-	struct rvt_cq *cq = ibcq_to_rvtcq(ibcq);
-	struct iroce_roce *roce = iroce_roce(ibcq->device);
-	int err;
-
-	/* A user's ring stays a user's ring. */
-	if (!!cq->ip != (udata && udata->outlen >= sizeof(struct iroce_mmap_resp)))
-		return -EINVAL;
-	if (!cqe)
-		return -EINVAL;
-	if (cq->ip) {
-		if (!iroce_ring_is_settled(&roce->rdi, cq->ip))
-			return -EBUSY;
-		err = check_offset_room(udata);
-		if (err)
-			return err;
-	}
-	return iroce_compat_resize_cq(&roce->rvt)(ibcq, cqe, udata);
-}
-
-/*
- * rdmavt adds length to address when it checks them against a region that begins
- * low (zero based ones do) and does not see the sum wrap: SGEs here, receive WQEs
- * in rq.c, what peers ask for in resp.c. Refuses the whole list.
- */
-static int post_send(struct ib_qp *ibqp, const struct ib_send_wr *list,
-		     const struct ib_send_wr **bad)
-{
-	const struct ib_send_wr *wr;
-	int i;
-
-	for (wr = list; wr; wr = wr->next)
-		for (i = 0; i < wr->num_sge; i++)
-			if (iroce_range_wraps(wr->sg_list[i].addr, wr->sg_list[i].length)) {
-				*bad = list;
-				return -EINVAL;
-			}
-	return iroce_roce(ibqp->device)->rvt.post_send(ibqp, list, bad);
-}
-
-/*
- * The region is complete: its own PD may have it. Local access is by the address it
- * was registered at, not where it lies (iova).
- */
-static void hand_over(struct iroce_roce *roce, struct ib_mr *ibmr, struct ib_pd *pd, u64 iova)
-{
-	struct rvt_lkey_table *rkt = &roce->rdi.lkey_table;
-	struct rvt_mregion *mr;
-
-	rcu_read_lock();
-	mr = rcu_dereference(rkt->table[ibmr->lkey >> rkt->shift]);
-	if (!WARN_ON_ONCE(!mr || mr->lkey != ibmr->lkey)) {
-		mr->user_base = iova;
-		smp_store_release(&mr->pd, pd);
-	}
-	rcu_read_unlock();
-}
-
-/*
- * rdmavt publishes a key before the region behind it has addresses, length and
- * pages: whoever guesses it would be let in to pages that are not there yet. So the
- * region is made for a PD that no QP has.
- */
-static struct ib_mr *reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova, int access,
-				 IROCE_DMAH_PARAM struct ib_udata *udata)
-{
-	struct iroce_roce *roce = iroce_roce(pd->device);
-	struct ib_mr *ibmr;
-
-	/*
-	 * Not where the kernel lives: rdmavt takes an SGE that begins where another's
-	 * mapping ends for its continuation.
-	 */
-	if ((s64)iova < 0 || (s64)(iova + length) < 0)
-		return ERR_PTR(-EINVAL);
-	ibmr = roce->rvt.reg_user_mr(&roce->nobody, start, length, iova, access,
-				     IROCE_DMAH_ARG udata);
-	if (!IS_ERR(ibmr))
-		hand_over(roce, ibmr, pd, iova);
-	return ibmr;
-}
-
-/* The core calls this between filling in rdmavt's verbs and letting anyone use them. */
 static int enable_driver(struct ib_device *ibdev)
 {
 	struct iroce_roce *roce = iroce_roce(ibdev);
 
+	if (roce->rvt.create_qp)
+		return 0;
 	roce->rvt = ibdev->ops;
-	ibdev->ops.create_qp = create_qp;
-	ibdev->ops.create_srq = create_srq;
-	ibdev->ops.modify_qp = modify_qp;
-	ibdev->ops.post_send = post_send;
-	ibdev->ops.modify_srq = modify_srq;
-	ibdev->ops.reg_user_mr = reg_user_mr;
-	iroce_compat_resize_cq(&ibdev->ops) = resize_cq;
+	ibdev->ops.alloc_mr = iroce_alloc_mr;
+	ibdev->ops.alloc_pd = iroce_alloc_pd;
+	ibdev->ops.create_ah = iroce_create_ah;
+	ibdev->ops.create_cq = iroce_create_cq;
+	ibdev->ops.create_qp = iroce_create_qp;
+	ibdev->ops.create_srq = iroce_create_srq;
+	ibdev->ops.create_user_ah = iroce_create_ah;
+	ibdev->ops.dealloc_pd = iroce_dealloc_pd;
+	ibdev->ops.dereg_mr = iroce_dereg_mr;
+	ibdev->ops.destroy_ah = iroce_destroy_ah;
+	ibdev->ops.destroy_cq = iroce_destroy_cq;
+	ibdev->ops.destroy_qp = iroce_destroy_qp;
+	ibdev->ops.destroy_srq = iroce_destroy_srq;
+	ibdev->ops.modify_qp = iroce_modify_qp;
+	ibdev->ops.modify_srq = iroce_modify_srq;
+	ibdev->ops.post_send = iroce_post_send;
+	ibdev->ops.reg_user_mr = iroce_reg_user_mr;
+	iroce_compat_resize_cq(&ibdev->ops) = iroce_resize_cq;
 	return 0;
 }
 
 /* ---- our own verbs ------------------------------------------------------------- */
+
+static int alloc_ucontext(struct ib_ucontext *uctx, struct ib_udata *udata)
+{
+	struct iroce_alloc_ucontext_resp resp = { .abi_version = IROCE_ABI_VERSION };
+
+	if (!udata->outlen)
+		return 0;
+	return ib_copy_to_udata(udata, &resp, min(sizeof(resp), udata->outlen));
+}
+
+/*
+ * A process may hold the device open while it is removed: uverbs has destroyed the
+ * objects, their rings are the process's own. Having this call is the point: uverbs
+ * takes no reference on our module.
+ */
+static void disassociate_ucontext(struct ib_ucontext *uctx)
+{
+}
 
 static enum rdma_link_layer get_link_layer(struct ib_device *ibdev, u32 port_num)
 {
@@ -221,15 +104,20 @@ static const struct ib_device_ops roce_ops = {
 
 	.add_gid = iroce_gid_add,
 	.alloc_hw_port_stats = iroce_hwstats_alloc,
-	.alloc_ucontext = iroce_ucontext_alloc,
+	.alloc_ucontext = alloc_ucontext,
 	.del_gid = iroce_gid_del,
-	.disassociate_ucontext = iroce_ucontext_disassociate,
+	.disassociate_ucontext = disassociate_ucontext,
 	.enable_driver = enable_driver,
 	.get_dev_fw_str = get_dev_fw_str,
 	.get_hw_stats = iroce_hwstats_get,
 	.get_link_layer = get_link_layer,
-	.mmap = iroce_mmap,
 	.modify_device = modify_device,
+
+	INIT_RDMA_OBJ_SIZE(ib_ah, iroce_ah, rvt.ibah),
+	INIT_RDMA_OBJ_SIZE(ib_cq, iroce_cq, rvt.ibcq),
+	INIT_RDMA_OBJ_SIZE(ib_pd, iroce_pd, rvt.ibpd),
+	INIT_RDMA_OBJ_SIZE(ib_qp, iroce_verbs_qp, rvt.ibqp),
+	INIT_RDMA_OBJ_SIZE(ib_srq, iroce_srq, rvt.ibsrq),
 };
 
 static const struct ib_device_attr limits = {
@@ -389,7 +277,8 @@ struct iroce_roce *iroce_roce_create(struct iroce_func *f, struct net_device *bo
 	roce->stats = bond ? alloc_percpu(struct iroce_stats) : f->stats;
 	if (!roce->stats)
 		goto err_dealloc;
-	roce->nobody.device = &rdi->ibdev;
+	INIT_LIST_HEAD(&roce->shares);
+	spin_lock_init(&roce->gids_lock);
 	roce->pkeys[0] = IROCE_PKEY_DEFAULT;
 	roce->speed = IB_SPEED_SDR;
 	roce->width = IB_WIDTH_1X;

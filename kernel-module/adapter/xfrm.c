@@ -182,6 +182,58 @@ static int validate_state(const struct net_device *dev, const struct xfrm_state 
 	       validate_lifetime(x, extack);
 }
 
+/* ---- closed to the stack ----------------------------------------------- */
+
+/*
+ * The kernel has the key, too. What an SA of ours protects, and arrives on another netdev
+ * or in fragments, the stack would open with a replay window of its own beside ours (I4).
+ * A state has its ESP code in x->type: ours has a copy that opens nothing.
+ */
+static int input_closed(struct xfrm_state *x, struct sk_buff *skb)
+{
+	/* xfrm counts XfrmInStateProtoError and drops. */
+	return -EPERM;
+}
+
+/* ESP over IPv4 and IPv6; not the SA's own, as readers of x->type may outlive the SA. */
+static struct {
+	const struct xfrm_type *orig;
+	struct xfrm_type type;
+} closed_types[2];
+static DEFINE_MUTEX(closed_lock);
+
+static void close_to_stack(struct iroce_sa *sa, struct xfrm_state *x)
+{
+	unsigned int i = x->props.family == AF_INET6;
+
+	if (sa->node.dir != IROCE_DIR_IN || !x->type || x->type == &closed_types[i].type)
+		return;
+	sa->type = x->type;
+	mutex_lock(&closed_lock);
+	/* A module that came anew: of what the old one had, no state is left. */
+	if (closed_types[i].orig != sa->type) {
+		closed_types[i].orig = sa->type;
+		closed_types[i].type = *sa->type;
+		closed_types[i].type.input = input_closed;
+	}
+	mutex_unlock(&closed_lock);
+	WRITE_ONCE(x->type, &closed_types[i].type);
+}
+
+/*
+ * The state may outlive its SA, and its type is xfrm's again then. Not at once: whoever has
+ * found it alive just now is about to call x->type->input.
+ */
+static void reopen(struct iroce_sa *sa, struct xfrm_state *x)
+{
+	if (!sa->type)
+		return;
+	if (refcount_inc_not_zero(&x->refcnt))
+		sa->closed = x;
+	else
+		WRITE_ONCE(x->type, sa->type);	/* nobody else has it: xfrm is about to free it */
+}
+
 /* ---- from xfrm to the SA ---------------------------------------------- */
 
 static int sa_set_replay(struct iroce_sa *sa, const struct xfrm_state *x)
@@ -245,6 +297,8 @@ static void sa_fill(struct iroce_sa *sa, struct xfrm_state *x)
 	};
 	sa->x = x;
 	sa->is_esn = x->props.flags & XFRM_STATE_ESN;
+	sa->hard_seq = sa->is_esn ? U64_MAX : U32_MAX;
+	sa->soft_seq = sa->hard_seq / 4 * 3;
 	atomic64_set(&sa->packets, x->curlft.packets);
 	atomic64_set(&sa->bytes, x->curlft.bytes);
 	atomic64_set(&sa->num->packets, x->curlft.packets);
@@ -321,6 +375,7 @@ static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_s
 		NL_SET_ERR_MSG_MOD(extack, "The SA database refuses this selector");
 		goto err_key;
 	}
+	close_to_stack(sa, x);
 	x->xso.offload_handle = (unsigned long)sa;
 	return 0;
 
@@ -368,6 +423,7 @@ static void state_free(struct net_device *dev, struct xfrm_state *x)
 	spin_unlock_bh(&sa->lock);
 	/* Nobody queues it from here on; xfrm frees x when we return. */
 	cancel_delayed_work_sync(&sa->expire_work);
+	reopen(sa, x);
 	iroce_sa_put(sa);
 	if (x->xso.dir == XFRM_DEV_OFFLOAD_OUT)
 		iroce_rdma_sa_gone(iroce_func(dev));

@@ -98,9 +98,21 @@ bool ipsec_roce_offload_ok(struct sk_buff *skb, struct xfrm_state *x)
 	return is_ok;
 }
 
+/* As xfrm_state_check_expire() at a hard lifetime: xfrm's timer deletes the state, and tells. */
+static void expire(struct xfrm_state *x)
+{
+	spin_lock_bh(&x->lock);
+	if (x->km.state == XFRM_STATE_VALID) {
+		x->km.state = XFRM_STATE_EXPIRED;
+		hrtimer_start(&x->mtimer, 0, HRTIMER_MODE_REL_SOFT);
+	}
+	spin_unlock_bh(&x->lock);
+}
+
 /*
  * Without ESN the numbers come to an end, and a port that has used them up closes the flow
- * (I3): the key daemon hears of it while a quarter is left. bond.lock.
+ * (I3): the key daemon hears of it while a quarter is left, and the SA ends with them.
+ * bond.lock.
  */
 static void check_numbers(struct ipsec_roce_sa *sa)
 {
@@ -108,7 +120,7 @@ static void check_numbers(struct ipsec_roce_sa *sa)
 	u64 last = 0;
 
 	if (sa->is_twin || sa->dir != IROCE_DIR_OUT || sa->repl.limit != U32_MAX ||
-	    sa->repl.has_asked || ev.port >= IROCE_REPL_PORTS_MAX)
+	    ev.port >= IROCE_REPL_PORTS_MAX)
 		return;
 	spin_lock_bh(&sa->lock);
 	if (sa->shadow[ev.port]) {
@@ -116,7 +128,9 @@ static void check_numbers(struct ipsec_roce_sa *sa)
 		last = ipsec_roce_last(sa->shadow[ev.port]->x, sa->dir);
 	}
 	spin_unlock_bh(&sa->lock);
-	if (last > U32_MAX / 4 * 3)
+	if (last >= U32_MAX)
+		expire(sa->x);
+	else if (last > U32_MAX / 4 * 3 && !sa->repl.has_asked)
 		ipsec_roce_sa_step(sa, &ev, NULL);
 }
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR BSD-2-Clause */
 /*
  * What iroce.ko and the iroce provider of libibverbs say to each other.
- * The rings themselves are rdmavt's (rdma/rvt-abi.h); here are the identity of
- * the device, the version of the contract and what travels in uverbs' udata.
+ * The rings have rdmavt's layout (rdma/rvt-abi.h) and lie in memory of the process;
+ * here are the identity of the device, the version of the contract and what travels in
+ * uverbs' udata.
  *
  *	verb		to the kernel			from the kernel
  *	get_context	-				iroce_alloc_ucontext_resp
- *	create_cq	-				iroce_mmap_resp -> rvt_cq_wc
- *	resize_cq	-				iroce_mmap_resp -> rvt_cq_wc
- *	create_qp	-				iroce_mmap_resp -> rvt_rwq (0: QP has an SRQ)
- *	create_srq	-				iroce_mmap_resp -> rvt_rwq
- *	modify_srq	iroce_modify_srq_req		__u64 offset written to offset_addr
+ *	create_cq	iroce_ring_req: rvt_cq_wc	-
+ *	resize_cq	iroce_ring_req: rvt_cq_wc	-
+ *	create_qp	iroce_ring_req: rvt_rwq		-	(not read for a QP with an SRQ)
+ *	create_srq	iroce_ring_req: rvt_rwq		-
  *
  * All integers are in the host's byte order.
  */
@@ -35,7 +35,7 @@
  * Our part of the contract. It is raised when a kernel needs a provider that
  * understands something new; what can be ignored becomes a feature bit instead.
  */
-#define IROCE_ABI_VERSION	1
+#define IROCE_ABI_VERSION	2	/* rings are the process's own memory */
 
 /*
  * Answer to get_context, by the adapter's alloc_ucontext (set before
@@ -49,17 +49,14 @@ struct iroce_alloc_ucontext_resp {
 	__aligned_u64 features;	/* IROCE_FEATURE_*, none yet */
 };
 
-/* Where to mmap the ring of the object just made; 0 when it has no ring. */
-struct iroce_mmap_resp {
-	__aligned_u64 offset;
-};
-
 /*
- * modify_srq cannot answer through udata: the kernel writes the __u64 offset of
- * the resized ring to this user address.
+ * The memory of a new ring: whole pages of the process, writable, as many as the ring
+ * needs. The kernel pins them (RLIMIT_MEMLOCK) as long as the object uses the ring,
+ * and empties it; what the process does to them afterwards harms only itself.
  */
-struct iroce_modify_srq_req {
-	__aligned_u64 offset_addr;
+struct iroce_ring_req {
+	__aligned_u64 addr;
+	__aligned_u64 len;
 };
 
 #endif /* IROCE_ABI_H */

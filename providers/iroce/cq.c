@@ -12,44 +12,44 @@
 /* What a completion of the kernel can tell; timestamps and the like it cannot. */
 #define WC_FLAGS_KNOWN	((uint64_t)IBV_WC_STANDARD_FLAGS)
 
-struct create_cq_resp {
-	struct ib_uverbs_create_cq_resp core;
-	struct iroce_mmap_resp iroce;
+struct create_cq_cmd {
+	struct ibv_create_cq core;
+	struct iroce_ring_req iroce;
 };
 
-struct resize_cq_resp {
-	struct ib_uverbs_resize_cq_resp core;
-	struct iroce_mmap_resp iroce;
+struct resize_cq_cmd {
+	struct ibv_resize_cq core;
+	struct iroce_ring_req iroce;
 };
 
 static struct iroce_cq *cq_create(struct ibv_context *context, int cqe,
 				  struct ibv_comp_channel *channel, int comp_vector,
 				  bool is_locked)
 {
-	struct ibv_create_cq cmd = {};
-	struct create_cq_resp resp = {};
+	struct ib_uverbs_create_cq_resp resp = {};
+	struct create_cq_cmd cmd = {};
 	struct iroce_cq *cq;
-	int err;
+	int err = EINVAL;
 
 	cq = calloc(1, sizeof(*cq));
 	if (!cq)
 		return NULL;
-	err = ibv_cmd_create_cq(context, cqe, channel, comp_vector, &cq->vcq.cq, &cmd,
-				sizeof(cmd), &resp.core, sizeof(resp));
+	if (cqe < 1)
+		goto err_free;
+	err = iroce_cq_ring_alloc(&cq->ring, (uint32_t)cqe);
 	if (err)
 		goto err_free;
-	err = iroce_cq_ring_map(&cq->ring, context->cmd_fd, resp.iroce.offset,
-				(uint32_t)cq->vcq.cq.cqe);
+	cmd.iroce.addr = (uintptr_t)cq->ring.shm;
+	cmd.iroce.len = cq->ring.len;
+	err = ibv_cmd_create_cq(context, cqe, channel, comp_vector, &cq->vcq.cq, &cmd.core,
+				sizeof(cmd), &resp, sizeof(resp));
 	if (err)
-		goto err_destroy;
+		goto err_ring;
 	iroce_lock_init(&cq->lock, is_locked);
 	return cq;
 
-err_destroy:
-	/* It waits for events under these two, which the library makes later. */
-	pthread_mutex_init(&cq->vcq.cq.mutex, NULL);
-	pthread_cond_init(&cq->vcq.cq.cond, NULL);
-	ibv_cmd_destroy_cq(&cq->vcq.cq);
+err_ring:
+	iroce_cq_ring_free(&cq->ring);
 err_free:
 	free(cq);
 	errno = err;
@@ -79,24 +79,26 @@ int iroce_poll_cq(struct ibv_cq *ibcq, int n, struct ibv_wc *wc)
 int iroce_resize_cq(struct ibv_cq *ibcq, int cqe)
 {
 	struct iroce_cq *cq = iroce_cq(ibcq);
-	struct ibv_resize_cq cmd = {};
-	struct resize_cq_resp resp = {};
+	struct ib_uverbs_resize_cq_resp resp = {};
+	struct iroce_cq_ring ring, unused;
+	struct resize_cq_cmd cmd = {};
 	int err;
 
 	if (cqe < 1)
 		return EINVAL;
-	/*
-	 * The kernel moves what is not polled yet to a new ring and answers with
-	 * its offset; from then on the old mapping is nobody's.
-	 */
+	err = iroce_cq_ring_alloc(&ring, (uint32_t)cqe);
+	if (err)
+		return err;
+	cmd.iroce.addr = (uintptr_t)ring.shm;
+	cmd.iroce.len = ring.len;
+	/* The kernel moves what is not polled yet to the new ring, and lets go of the old one. */
 	iroce_lock(&cq->lock);
-	err = ibv_cmd_resize_cq(ibcq, cqe, &cmd, sizeof(cmd), &resp.core, sizeof(resp));
-	if (!err) {
-		iroce_cq_ring_unmap(&cq->ring);
-		err = iroce_cq_ring_map(&cq->ring, ibcq->context->cmd_fd,
-					resp.iroce.offset, (uint32_t)ibcq->cqe);
-	}
+	err = ibv_cmd_resize_cq(ibcq, cqe, &cmd.core, sizeof(cmd), &resp, sizeof(resp));
+	unused = err ? ring : cq->ring;
+	if (!err)
+		cq->ring = ring;
 	iroce_unlock(&cq->lock);
+	iroce_cq_ring_free(&unused);
 	return err;
 }
 
@@ -108,7 +110,7 @@ int iroce_destroy_cq(struct ibv_cq *ibcq)
 	err = ibv_cmd_destroy_cq(ibcq);
 	if (err)
 		return err;
-	iroce_cq_ring_unmap(&cq->ring);
+	iroce_cq_ring_free(&cq->ring);
 	iroce_lock_fini(&cq->lock);
 	free(cq);
 	return 0;

@@ -42,10 +42,11 @@ static struct verbs_context *alloc_context(struct ibv_device *device, int cmd_fd
 	err = ibv_cmd_get_context(&ctx->vctx, &cmd, sizeof(cmd), &resp.core, sizeof(resp));
 	if (err)
 		goto err_free;
-	if (resp.iroce.abi_version > IROCE_ABI_VERSION) {
+	if (resp.iroce.abi_version != IROCE_ABI_VERSION) {
 		fprintf(stderr,
-			"iroce: kernel module speaks ABI %u, this provider %u: update the provider\n",
-			resp.iroce.abi_version, IROCE_ABI_VERSION);
+			"iroce: kernel module speaks ABI %u, this provider %u: update the %s\n",
+			resp.iroce.abi_version, IROCE_ABI_VERSION,
+			resp.iroce.abi_version > IROCE_ABI_VERSION ? "provider" : "kernel module");
 		err = EPROTONOSUPPORT;
 		goto err_free;
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The rings that rdmavt shares with user space (see ring.h). Indexes that come
+ * The rings that the kernel shares with us (see ring.h). Indexes that come
  * out of shared memory are checked before use: a stray write of the program must
  * end in an error, not in a wild access.
  */
@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "ring.h"
 
@@ -31,22 +32,13 @@ static size_t rq_stride(uint32_t max_sge)
 	return sizeof(struct rvt_rwqe) + max_sge * sizeof(struct rvt_wqe_sge);
 }
 
-size_t iroce_cq_ring_bytes(uint32_t cqe)
+/* Anonymous pages: zeros, which is an empty ring. */
+static int alloc(size_t bytes, void **shm, size_t *len)
 {
-	return sizeof(struct rvt_cq_wc) + ((size_t)cqe + 1) * sizeof(struct ib_uverbs_wc);
-}
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-size_t iroce_rq_ring_bytes(uint32_t max_wr, uint32_t max_sge)
-{
-	return sizeof(struct rvt_rwq) + ((size_t)max_wr + 1) * rq_stride(max_sge);
-}
-
-/* The kernel never announces offset 0: such an answer means there is no ring. */
-static int map(void **shm, size_t len, int fd, uint64_t offset)
-{
-	if (!offset)
-		return EPROTO;
-	*shm = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+	*len = (bytes + page - 1) & ~(page - 1);
+	*shm = mmap(NULL, *len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (*shm == MAP_FAILED) {
 		*shm = NULL;
 		return errno;
@@ -54,44 +46,42 @@ static int map(void **shm, size_t len, int fd, uint64_t offset)
 	return 0;
 }
 
-int iroce_cq_ring_map(struct iroce_cq_ring *ring, int fd, uint64_t offset, uint32_t cqe)
+int iroce_cq_ring_alloc(struct iroce_cq_ring *ring, uint32_t cqe)
 {
+	size_t bytes = sizeof(struct rvt_cq_wc) + ((size_t)cqe + 1) * sizeof(struct ib_uverbs_wc);
 	void *shm;
 	int err;
 
-	*ring = (struct iroce_cq_ring){ .len = iroce_cq_ring_bytes(cqe), .last = cqe };
-	err = map(&shm, ring->len, fd, offset);
-	if (!err)
-		ring->shm = shm;
+	*ring = (struct iroce_cq_ring){ .last = cqe };
+	err = alloc(bytes, &shm, &ring->len);
+	ring->shm = shm;
 	return err;
 }
 
-int iroce_rq_ring_map(struct iroce_rq_ring *ring, int fd, uint64_t offset,
-		      uint32_t max_wr, uint32_t max_sge)
+int iroce_rq_ring_alloc(struct iroce_rq_ring *ring, uint32_t max_wr, uint32_t max_sge)
 {
+	size_t stride = rq_stride(max_sge);
 	void *shm;
 	int err;
 
 	*ring = (struct iroce_rq_ring){
-		.len = iroce_rq_ring_bytes(max_wr, max_sge),
-		.stride = rq_stride(max_sge),
+		.stride = stride,
 		.size = max_wr + 1,
 		.max_sge = max_sge,
 	};
-	err = map(&shm, ring->len, fd, offset);
-	if (!err)
-		ring->shm = shm;
+	err = alloc(sizeof(struct rvt_rwq) + ((size_t)max_wr + 1) * stride, &shm, &ring->len);
+	ring->shm = shm;
 	return err;
 }
 
-void iroce_cq_ring_unmap(struct iroce_cq_ring *ring)
+void iroce_cq_ring_free(struct iroce_cq_ring *ring)
 {
 	if (ring->shm)
 		munmap(ring->shm, ring->len);
 	ring->shm = NULL;
 }
 
-void iroce_rq_ring_unmap(struct iroce_rq_ring *ring)
+void iroce_rq_ring_free(struct iroce_rq_ring *ring)
 {
 	if (ring->shm)
 		munmap(ring->shm, ring->len);
@@ -143,8 +133,6 @@ int iroce_cq_ring_poll(struct iroce_cq_ring *ring, int n, struct ibv_wc *wc)
 	uint32_t head, tail;
 	int polled;
 
-	if (!ring->shm)
-		return -1;
 	/* Only we write tail. Acquire: an entry is read after head covers it. */
 	tail = atomic_load_explicit(&ring->shm->tail, memory_order_relaxed);
 	head = atomic_load_explicit(&ring->shm->head, memory_order_acquire);
@@ -163,16 +151,13 @@ int iroce_cq_ring_poll(struct iroce_cq_ring *ring, int n, struct ibv_wc *wc)
 
 void iroce_cq_ring_begin(struct iroce_cq_ring *ring)
 {
-	if (ring->shm)
-		ring->cursor = atomic_load_explicit(&ring->shm->tail, memory_order_relaxed);
+	ring->cursor = atomic_load_explicit(&ring->shm->tail, memory_order_relaxed);
 }
 
 int iroce_cq_ring_peek(const struct iroce_cq_ring *ring, const struct ib_uverbs_wc **wc)
 {
 	uint32_t head;
 
-	if (!ring->shm)
-		return EIO;
 	head = atomic_load_explicit(&ring->shm->head, memory_order_acquire);
 	if (head > ring->last || ring->cursor > ring->last)
 		return EIO;
@@ -189,8 +174,7 @@ void iroce_cq_ring_step(struct iroce_cq_ring *ring)
 
 void iroce_cq_ring_done(struct iroce_cq_ring *ring)
 {
-	if (ring->shm)
-		atomic_store_explicit(&ring->shm->tail, ring->cursor, memory_order_release);
+	atomic_store_explicit(&ring->shm->tail, ring->cursor, memory_order_release);
 }
 
 static struct rvt_rwqe *rq_entry(const struct iroce_rq_ring *ring, uint32_t index)
@@ -218,10 +202,6 @@ int iroce_rq_ring_post(struct iroce_rq_ring *ring, struct ibv_recv_wr *wr,
 	uint32_t first, head, next, tail;
 	int err = 0;
 
-	if (!ring->shm) {
-		err = EIO;
-		goto bad;
-	}
 	/* Only we write head, but the kernel zeroes both when the QP is reset. */
 	first = atomic_load_explicit(&ring->shm->head, memory_order_relaxed);
 	tail = atomic_load_explicit(&ring->shm->tail, memory_order_acquire);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The rings that rdmavt shares with user space by mmap: completions flow to us,
- * receive work requests flow to the kernel. Pure memory, no libibverbs call, so
+ * The rings that the kernel shares with us, in memory that we bring: completions flow
+ * to us, receive work requests flow to the kernel. Pure memory, no libibverbs call, so
  * that the tests can play the kernel's side.
  *
  *	CQ   head: the kernel fills here     tail: we have read up to here
@@ -23,8 +23,8 @@
 #include <rdma/rvt-abi.h>
 
 /*
- * struct iroce_cq_ring - a mapped completion ring
- * @shm: NULL when a mapping failed and nothing can be read any more
+ * struct iroce_cq_ring - a completion ring
+ * @shm, @len: whole pages
  * @last: highest index (the CQ's cqe)
  * @cursor: where an extended poll stands; published by iroce_cq_ring_done()
  */
@@ -36,8 +36,8 @@ struct iroce_cq_ring {
 };
 
 /*
- * struct iroce_rq_ring - a mapped receive ring of a QP or SRQ
- * @shm: NULL when there is none (the QP uses an SRQ, or a mapping failed)
+ * struct iroce_rq_ring - a receive ring of a QP or SRQ
+ * @shm, @len: whole pages; NULL when there is none (the QP uses an SRQ)
  * @stride: bytes of one entry, which has room for @max_sge segments
  */
 struct iroce_rq_ring {
@@ -48,16 +48,12 @@ struct iroce_rq_ring {
 	uint32_t max_sge;
 };
 
-/* Bytes of a ring with room for @cqe completions, or for @max_wr requests. */
-size_t iroce_cq_ring_bytes(uint32_t cqe);
-size_t iroce_rq_ring_bytes(uint32_t max_wr, uint32_t max_sge);
-
-/* Map the ring that the kernel announced at @offset. 0 or a positive errno. */
-int iroce_cq_ring_map(struct iroce_cq_ring *ring, int fd, uint64_t offset, uint32_t cqe);
-int iroce_rq_ring_map(struct iroce_rq_ring *ring, int fd, uint64_t offset,
-		      uint32_t max_wr, uint32_t max_sge);
-void iroce_cq_ring_unmap(struct iroce_cq_ring *ring);
-void iroce_rq_ring_unmap(struct iroce_rq_ring *ring);
+/* Empty rings, in pages of their own. 0 or a positive errno. */
+int iroce_cq_ring_alloc(struct iroce_cq_ring *ring, uint32_t cqe);
+int iroce_rq_ring_alloc(struct iroce_rq_ring *ring, uint32_t max_wr, uint32_t max_sge);
+/* The kernel does not use the ring any more. Nothing if there is none. */
+void iroce_cq_ring_free(struct iroce_cq_ring *ring);
+void iroce_rq_ring_free(struct iroce_rq_ring *ring);
 
 /* Take up to @n completions. Their number, or -1 if the ring is broken. */
 int iroce_cq_ring_poll(struct iroce_cq_ring *ring, int n, struct ibv_wc *wc);

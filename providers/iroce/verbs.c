@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The verbs that make, change and destroy objects, and receiving. Objects are the
- * kernel's (rdmavt); what is kept here is the mapping of their rings. The kernel
+ * kernel's (rdmavt); what is kept here are their rings. The kernel
  * does not ring a bell for posted receives, so what it leaves undone when a QP
  * changes state (see qp_settle) is done here.
  */
@@ -12,19 +12,14 @@
 #include "../../kernel-module/uapi/iroce-abi.h"
 #include "iroce.h"
 
-struct create_srq_resp {
-	struct ib_uverbs_create_srq_resp core;
-	struct iroce_mmap_resp iroce;
+struct create_srq_cmd {
+	struct ibv_create_srq core;
+	struct iroce_ring_req iroce;
 };
 
-struct modify_srq_cmd {
-	struct ibv_modify_srq core;
-	struct iroce_modify_srq_req iroce;
-};
-
-struct create_qp_resp {
-	struct ib_uverbs_create_qp_resp core;
-	struct iroce_mmap_resp iroce;
+struct create_qp_cmd {
+	struct ibv_create_qp core;
+	struct iroce_ring_req iroce;
 };
 
 /* ---- device ---- */
@@ -155,27 +150,28 @@ static int destroy_ah(struct ibv_ah *ah)
 
 static struct ibv_srq *create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *attr)
 {
-	struct ibv_create_srq cmd = {};
-	struct create_srq_resp resp = {};
+	struct ib_uverbs_create_srq_resp resp = {};
+	struct create_srq_cmd cmd = {};
 	struct iroce_srq *srq;
 	int err;
 
 	srq = calloc(1, sizeof(*srq));
 	if (!srq)
 		return NULL;
-	err = ibv_cmd_create_srq(pd, &srq->srq, attr, &cmd, sizeof(cmd), &resp.core,
-				 sizeof(resp));
+	err = iroce_rq_ring_alloc(&srq->ring, attr->attr.max_wr, attr->attr.max_sge);
 	if (err)
 		goto err_free;
-	err = iroce_rq_ring_map(&srq->ring, pd->context->cmd_fd, resp.iroce.offset,
-				attr->attr.max_wr, attr->attr.max_sge);
+	cmd.iroce.addr = (uintptr_t)srq->ring.shm;
+	cmd.iroce.len = srq->ring.len;
+	err = ibv_cmd_create_srq(pd, &srq->srq, attr, &cmd.core, sizeof(cmd), &resp,
+				 sizeof(resp));
 	if (err)
-		goto err_destroy;
+		goto err_ring;
 	iroce_lock_init(&srq->lock, !iroce_context(pd->context)->is_single_threaded);
 	return &srq->srq;
 
-err_destroy:
-	ibv_cmd_destroy_srq(&srq->srq);
+err_ring:
+	iroce_rq_ring_free(&srq->ring);
 err_free:
 	free(srq);
 	errno = err;
@@ -184,27 +180,14 @@ err_free:
 
 static int modify_srq(struct ibv_srq *ibsrq, struct ibv_srq_attr *attr, int attr_mask)
 {
-	struct iroce_srq *srq = iroce_srq(ibsrq);
-	struct modify_srq_cmd cmd = {};
-	__u64 offset = 0;
-	int err;
+	struct ibv_modify_srq cmd = {};
 
 	if (attr_mask & ~(IBV_SRQ_MAX_WR | IBV_SRQ_LIMIT))
 		return EINVAL;
-	cmd.iroce.offset_addr = (uintptr_t)&offset;
-
-	/* As with a CQ: the kernel moves the requests to a new ring. */
-	iroce_lock(&srq->lock);
-	err = ibv_cmd_modify_srq(ibsrq, attr, attr_mask, &cmd.core, sizeof(cmd));
-	if (!err && attr_mask & IBV_SRQ_MAX_WR) {
-		uint32_t max_sge = srq->ring.max_sge;
-
-		iroce_rq_ring_unmap(&srq->ring);
-		err = iroce_rq_ring_map(&srq->ring, ibsrq->context->cmd_fd, offset,
-					attr->max_wr, max_sge);
-	}
-	iroce_unlock(&srq->lock);
-	return err;
+	/* Its size stays: the device has no IBV_DEVICE_SRQ_RESIZE. */
+	if (attr_mask & IBV_SRQ_MAX_WR)
+		return EOPNOTSUPP;
+	return ibv_cmd_modify_srq(ibsrq, attr, attr_mask, &cmd, sizeof(cmd));
 }
 
 static int query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr)
@@ -222,7 +205,7 @@ static int destroy_srq(struct ibv_srq *ibsrq)
 	err = ibv_cmd_destroy_srq(ibsrq);
 	if (err)
 		return err;
-	iroce_rq_ring_unmap(&srq->ring);
+	iroce_rq_ring_free(&srq->ring);
 	iroce_lock_fini(&srq->lock);
 	free(srq);
 	return 0;
@@ -287,8 +270,8 @@ static int qp_create(struct ibv_context *context, struct ibv_qp_init_attr_ex *at
 {
 	bool is_locked = !iroce_context(context)->is_single_threaded;
 	struct ibv_qp_init_attr_ex kernel = *attr;
-	struct ibv_create_qp cmd = {};
-	struct create_qp_resp resp = {};
+	struct ib_uverbs_create_qp_resp resp = {};
+	struct create_qp_cmd cmd = {};
 	struct iroce_qp *qp;
 	int err;
 
@@ -306,22 +289,23 @@ static int qp_create(struct ibv_context *context, struct ibv_qp_init_attr_ex *at
 	kernel.cap.max_inline_data = 0;
 	if (attr->cap.max_inline_data && !kernel.cap.max_send_sge)
 		kernel.cap.max_send_sge = 1;
-	err = ibv_cmd_create_qp_ex(context, &qp->vqp, &kernel, &cmd, sizeof(cmd),
-				   &resp.core, sizeof(resp));
+	if (!attr->srq) {
+		err = iroce_rq_ring_alloc(&qp->rq, attr->cap.max_recv_wr, attr->cap.max_recv_sge);
+		if (err)
+			goto err_free;
+		cmd.iroce.addr = (uintptr_t)qp->rq.shm;
+		cmd.iroce.len = qp->rq.len;
+	}
+	err = ibv_cmd_create_qp_ex(context, &qp->vqp, &kernel, &cmd.core, sizeof(cmd),
+				   &resp, sizeof(resp));
 	if (err)
-		goto err_free;
+		goto err_ring;
 	qp->state = IBV_QPS_RESET;
 
-	if (!attr->srq) {
-		err = iroce_rq_ring_map(&qp->rq, context->cmd_fd, resp.iroce.offset,
-					kernel.cap.max_recv_wr, kernel.cap.max_recv_sge);
-		if (err)
-			goto err_destroy;
-	}
 	kernel.cap.max_inline_data = attr->cap.max_inline_data;
 	err = iroce_sq_init(&qp->sq, attr->pd, &kernel, is_locked);
 	if (err)
-		goto err_unmap;
+		goto err_destroy;
 	err = iroce_qp_ex_init(qp, attr);
 	if (err)
 		goto err_sq;
@@ -334,10 +318,10 @@ static int qp_create(struct ibv_context *context, struct ibv_qp_init_attr_ex *at
 
 err_sq:
 	iroce_sq_fini(&qp->sq);
-err_unmap:
-	iroce_rq_ring_unmap(&qp->rq);
 err_destroy:
 	ibv_cmd_destroy_qp(&qp->vqp.qp);
+err_ring:
+	iroce_rq_ring_free(&qp->rq);
 err_free:
 	free(qp);
 	return err;
@@ -463,7 +447,7 @@ static int destroy_qp(struct ibv_qp *ibqp)
 	err = ibv_cmd_destroy_qp(ibqp);
 	if (err)
 		return err;
-	iroce_rq_ring_unmap(&qp->rq);
+	iroce_rq_ring_free(&qp->rq);
 	iroce_sq_fini(&qp->sq);
 	iroce_lock_fini(&qp->rq_lock);
 	free(qp);

@@ -173,7 +173,24 @@ def test_roce_from_another_address_is_not_for_this_queue_pair(lab, programs):
         a.ask(f"write 3 256 {b.target()}")
 
 
-ATTACKS = ["mmap", "memory", "modify", "foreign", "rings", "wqe", "caps", "write", "ioctl"]
+def test_finding_R8_a_packet_of_another_vlan_is_not_for_this_queue_pair(lab, programs):
+    """A host of VLAN 200 reached a queue pair whose address is in none."""
+    with queue_pairs(lab, programs) as (a, b):
+        a.ask(f"write 3 256 {b.target()}")
+        b.ask("fill 0x5a")
+        before, moved, forger = b.ask("sum")["sum"], Moved(lab.b, hw_counters), Forger(lab, a, b)
+        plain = frames.ip_frame(*forger.macs, forger.write((int(a.info["psn"]) + 3) & 0xFFFFFF))
+        for kind, vid in ((0x8100, 200), (0x8100, 1), (0x88A8, 200), (0x88A8, 0)):
+            lab.inject("b", 0, plain[:12] + struct.pack("!HH", kind, vid) + plain[12:])
+        moved.wait("rx_drop_vlan", 4)
+        assert b.ask("sum")["sum"] == before
+        # VLAN 0 is a priority, not a VLAN.
+        lab.inject("b", 0, plain[:12] + struct.pack("!HH", 0x8100, 0xE000) + plain[12:])
+        poll(lambda: b.ask("sum")["sum"] != before, 20, "a write with a priority tag")
+
+
+ATTACKS = ["mmap", "memory", "modify", "foreign", "resize", "rings", "wqe", "caps", "write",
+           "ioctl"]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

@@ -286,6 +286,29 @@ def test_esp_of_another_devices_sa_is_not_opened_by_the_stack(lab, wire):
         unprotect(lab)
 
 
+def test_finding_R2_the_stack_opens_nothing_of_an_sa_of_ours(lab, wire):
+    """It has the key, and would take a replay through another netdev with a window of its own (I4)."""
+    flow, host = Protection(lab, wire).up().out, lab.b
+    moved, arrived = Moved(host, xfrm_stat), Moved(host, snmp_in)
+    inner = frames.ip_packet(flow.src_ip, flow.dst_ip, 17, frames.udp(1234, 9, b"sealed"))
+    sealed_packet = judge.seal(inner, flow.spi, 4000, flow.key, esn=True)
+    host.run("ip link add v0 type veth peer name v1 && ip link set v0 up && ip link set v1 up && "
+             "sysctl -q -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.v0.rp_filter=0")
+    try:
+        v0 = host.run("cat /sys/class/net/v0/address").stdout.strip()
+        frame = frames.ip_frame(v0, "02:00:00:00:00:07", sealed_packet)
+        host.run(["python3", "-c", "import socket, sys\n"
+                  "s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\n"
+                  "s.bind(('v1', 0))\n"
+                  f"for _ in range(5): s.send(bytes.fromhex('{frame.hex()}'))"])
+        moved.wait("XfrmInStateProtoError", 5)
+        ping(lab.a)
+        assert not arrived["UdpNoPorts"], arrived.now()
+    finally:
+        host.run("ip link del v0")
+        unprotect(lab)
+
+
 def test_an_spi_that_nobody_knows_is_counted_as_a_miss(lab, sealed):
     """By the stack: it may have SAs in software that the adapter does not know of."""
     moved = Moved(lab.b, xfrm_stat)

@@ -192,15 +192,22 @@ def test_a_rekey_under_traffic_loses_no_message(lab, wire, programs, sealed):
 
 
 def test_an_sa_without_sequence_numbers_left_refuses_to_send(lab, wire, programs, sealed):
-    """I3: a 32-bit counter at its end stops; nothing goes round, nothing goes in clear."""
+    """I3: a 32-bit counter at its end stops; nothing goes round, nothing goes in clear.
+
+    finding R10: key daemons heard of nothing.  They hear when a quarter is left, and at the end.
+    """
     unprotect(lab)
     last = Protection(lab, wire, sealed.six, esn=False, window=32)
     last.out.more = "replay-oseq 0xffffff00"
     last.up()
-    ping(lab.a, sealed.six)
-    with load(lab, programs, sealed.six, **PATIENT):
-        moved = Moved(lab.a)
-        moved.wait("ipsec_tx_drop_seq_overflow")
+    with lab.a.spawn(["ip", "xfrm", "monitor", "expire"]) as monitor:
+        ping(lab.a, sealed.six)
+        poll(lambda: "hard 0" in monitor.stdout, 20, "a soft expire event")
+        with load(lab, programs, sealed.six, **PATIENT):
+            moved = Moved(lab.a)
+            poll(lambda: "hard 1" in monitor.stdout, 40, "a hard expire event")
+            moved.wait("ipsec_tx_drop_no_state")
+        monitor.stop()
     sent = [f.seq for f in wire.frames(0, "a") if f.kind == "esp" and f.spi == last.out.spi]
     assert sent and min(sent) > 0xffffff00, "the counter went round"
     check_nothing_leaked(lab, wire, sealed.six)

@@ -11,7 +11,7 @@ import re
 import pytest
 
 from kit import poll
-from lab import adapter
+from lab import adapter, frames
 
 pytestmark = pytest.mark.lab(scenario="bare")
 
@@ -209,6 +209,64 @@ def test_functions_of_one_port_talk_through_the_switch_inside(lab, host, wire):
         assert not [f for f in wire.frames() if f.kind == "icmp"], "went over the cable"
     finally:
         host.run(f"ip -n n2 link set {two.netdev} netns 1; ip netns del n2")
+
+
+# Prints the source of each frame that comes to a netdev.
+SNIFFER = """
+import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+s.bind((sys.argv[1], 0))
+print("ready", flush=True)
+while True:
+    print(s.recv(2048)[6:12].hex(), flush=True)
+"""
+
+
+def test_finding_R15_a_vf_gets_no_address_that_another_has(lab, host):
+    """A tenant that took its neighbour's address, or the peer's, got what was sent to it."""
+    pf = adapter.load(host)[0]
+    port = ready(host, pf).netdev
+    vfs = [ready(host, pci).netdev for pci in adapter.make_vfs(host, pf, 3)]
+    host.run(f"ip link set {port} up; " + "; ".join(f"ip link set {dev} up" for dev in vfs))
+
+    def address(dev):
+        return host.run(f"cat /sys/class/net/{dev}/address").stdout.strip()
+
+    def takes(dev, mac):
+        return not host.run(f"ip link set {dev} address {mac}", check=False).rc
+
+    def links():
+        return json.loads(host.run(f"ip -j link show {port}").stdout)[0]["vfinfo_list"]
+
+    neighbour, stranger, free = address(vfs[0]), "02:11:22:33:44:55", "02:11:22:33:44:66"
+    given = "02:11:22:33:44:77"
+    assert all(vf["spoofchk"] for vf in links())
+    assert not takes(vfs[1], neighbour)
+    # Who has been seen behind the cable: the frame is there when it has come to a VF.
+    with host.spawn(["python3", "-c", SNIFFER, vfs[0]]) as sniffer:
+        sniffer.wait_output("ready")
+        lab.inject("a", 0, frames.ip_frame("ff:ff:ff:ff:ff:ff", stranger, b"\x45" + b"\0" * 59))
+        sniffer.wait_output(stranger.replace(":", ""))
+    assert not takes(vfs[1], stranger)
+    assert takes(vfs[1], free)
+    # The PF's word: who had chosen the address loses it, and cannot have it again.
+    host.run(f"ip link set {vfs[2]} address {given} && ip link set {port} vf 0 mac {given}")
+    assert address(vfs[0]) == given
+    assert not takes(vfs[1], given)
+    # Whom the PF trusts may share it.
+    host.run(f"ip link set {port} vf 1 trust on")
+    assert takes(vfs[1], given) and takes(vfs[1], stranger)
+
+
+def test_finding_R4_nobody_sends_from_any_context(host):
+    """netpoll (netconsole) would enter sealing on a CPU that is in the midst of it."""
+    pf = adapter.load(host)[0]
+    dev = ready(host, adapter.make_vfs(host, pf, 1)[0]).netdev
+    host.run(f"ip link set {dev} up && ip addr add 10.77.0.1/24 dev {dev}")
+    host.run(f"modprobe netconsole netconsole=@10.77.0.1/{dev},@10.77.0.2/02:00:00:00:00:02; "
+             "rmmod netconsole", check=False)
+    log = host.run("dmesg | tail -n 20").stdout
+    assert f"{dev} doesn't support polling" in log, log
 
 
 def test_ethtool_knows_the_standard_things(host):

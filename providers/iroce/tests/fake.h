@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * A kernel behind libibverbs' private functions, as far as the provider can tell
- * the difference: it counts objects, gives out offsets into a memfd and keeps a
+ * the difference: it counts objects, looks at the rings it is given and keeps a
  * send queue of limited size whose data it reads only at completion.
  */
 #ifndef FAKE_H
 #define FAKE_H
 
+#include "../../kernel-module/uapi/iroce-abi.h"
 #include "iroce.h"
 
 #define FAKE_SQ_MAX	4096
@@ -22,9 +23,8 @@ struct fake {
 	struct ibv_pd pd;
 	/* objects alive */
 	int cqs, qps, srqs, mrs;
-	/* rings: where the next object's ring is; 0 makes the kernel answer nonsense */
-	uint64_t offset;
-	size_t shm_len;
+	/* the ring that came with the last object; addr 0: none */
+	struct iroce_ring_req ring;
 	/* what the device can do */
 	enum ibv_atomic_cap atomic_cap;
 	unsigned int device_cap_flags;

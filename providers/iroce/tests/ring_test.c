@@ -13,38 +13,19 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "ring.h"
 
-#define OFFSET	4096	/* where the kernel's first ring would be */
-
-static int shm_fd(size_t len)
-{
-	int fd = memfd_create("ring", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)(OFFSET + len)), 0);
-	return fd;
-}
-
 static void cq_open(struct iroce_cq_ring *ring, uint32_t cqe)
 {
-	int fd = shm_fd(iroce_cq_ring_bytes(cqe));
-
-	assert_int_equal(iroce_cq_ring_map(ring, fd, OFFSET, cqe), 0);
-	close(fd);
+	assert_int_equal(iroce_cq_ring_alloc(ring, cqe), 0);
 }
 
 static void rq_open(struct iroce_rq_ring *ring, uint32_t max_wr, uint32_t max_sge)
 {
-	int fd = shm_fd(iroce_rq_ring_bytes(max_wr, max_sge));
-
-	assert_int_equal(iroce_rq_ring_map(ring, fd, OFFSET, max_wr, max_sge), 0);
-	close(fd);
+	assert_int_equal(iroce_rq_ring_alloc(ring, max_wr, max_sge), 0);
 }
 
 /* ---- the kernel's side ---- */
@@ -114,7 +95,7 @@ static void completion_arrives_with_every_field(void **state)
 	assert_int_equal(wc[0].sl, 8);
 	assert_int_equal(wc[0].dlid_path_bits, 9);
 	assert_int_equal(iroce_cq_ring_poll(&ring, 2, wc), 0);
-	iroce_cq_ring_unmap(&ring);
+	iroce_cq_ring_free(&ring);
 }
 
 static void completion_flags_are_renumbered(void **state)
@@ -149,7 +130,7 @@ static void completions_keep_their_order_around_the_end(void **state)
 		while (iroce_cq_ring_poll(&ring, 1, wc) == 1)
 			assert_true(wc[0].wr_id == out++);
 		assert_true(in == out);
-		iroce_cq_ring_unmap(&ring);
+		iroce_cq_ring_free(&ring);
 	}
 }
 
@@ -166,7 +147,7 @@ static void full_completion_ring_yields_all_of_it(void **state)
 	assert_int_equal(n, 7);
 	assert_int_equal(iroce_cq_ring_poll(&ring, 8, wc), 7);
 	assert_true(kernel_complete(&ring, 7));
-	iroce_cq_ring_unmap(&ring);
+	iroce_cq_ring_free(&ring);
 }
 
 static void wild_completion_index_is_an_error(void **state)
@@ -192,7 +173,7 @@ static void wild_completion_index_is_an_error(void **state)
 		iroce_cq_ring_begin(&ring);
 		assert_int_equal(iroce_cq_ring_peek(&ring, &entry), EIO);
 	}
-	iroce_cq_ring_unmap(&ring);
+	iroce_cq_ring_free(&ring);
 	assert_int_equal(iroce_cq_ring_poll(&ring, 1, &wc), -1);
 }
 
@@ -215,21 +196,25 @@ static void peeked_completions_stay_until_done(void **state)
 	assert_true(kernel_complete(&ring, 41));
 	assert_true(kernel_complete(&ring, 41));
 	assert_false(kernel_complete(&ring, 41));
-	iroce_cq_ring_unmap(&ring);
+	iroce_cq_ring_free(&ring);
 }
 
-static void offset_zero_is_no_ring(void **state)
+static void rings_are_whole_pages(void **state)
 {
 	struct iroce_cq_ring cq;
 	struct iroce_rq_ring rq;
 
 	(void)state;
-	assert_int_equal(iroce_cq_ring_map(&cq, 0, 0, 4), EPROTO);
+	cq_open(&cq, 1000);
+	assert_int_equal((uintptr_t)cq.shm % 4096, 0);
+	assert_int_equal(cq.len, 12 * 4096);	/* 8 + 1001 * 48 bytes */
+	iroce_cq_ring_free(&cq);
 	assert_null(cq.shm);
-	assert_int_equal(iroce_rq_ring_map(&rq, 0, 0, 4, 1), EPROTO);
+	rq_open(&rq, 127, 1);
+	assert_int_equal(rq.len, 2 * 4096);	/* 8 + 128 * 32 bytes */
+	iroce_rq_ring_free(&rq);
 	assert_null(rq.shm);
-	assert_int_equal(iroce_rq_ring_map(&rq, -1, OFFSET, 4, 1), EBADF);
-	assert_null(rq.shm);
+	iroce_rq_ring_free(&rq);
 }
 
 /* ---- receives ---- */
@@ -261,7 +246,7 @@ static void chain_is_posted_whole(void **state)
 	entry = kernel_take(&ring);
 	assert_true(entry->wr_id == 3 && entry->num_sge == 0);
 	assert_null(kernel_take(&ring));
-	iroce_rq_ring_unmap(&ring);
+	iroce_rq_ring_free(&ring);
 }
 
 static void full_receive_ring_refuses_the_rest(void **state)
@@ -281,7 +266,7 @@ static void full_receive_ring_refuses_the_rest(void **state)
 		assert_true(kernel_take(&ring)->wr_id == (uint64_t)i);
 	assert_int_equal(iroce_rq_ring_post(&ring, bad, &bad), 0);
 	assert_true(kernel_take(&ring)->wr_id == 3);
-	iroce_rq_ring_unmap(&ring);
+	iroce_rq_ring_free(&ring);
 }
 
 static void too_many_segments_stop_the_chain(void **state)
@@ -304,7 +289,7 @@ static void too_many_segments_stop_the_chain(void **state)
 	wr[1].num_sge = -1;
 	assert_int_equal(iroce_rq_ring_post(&ring, &wr[1], &bad), EINVAL);
 	assert_null(kernel_take(&ring));
-	iroce_rq_ring_unmap(&ring);
+	iroce_rq_ring_free(&ring);
 }
 
 static void wild_receive_index_is_an_error(void **state)
@@ -328,7 +313,7 @@ static void wild_receive_index_is_an_error(void **state)
 		assert_int_equal(iroce_rq_ring_post(&ring, &wr, &bad), EIO);
 		assert_int_equal(iroce_rq_ring_take(&ring, &wr_id), ENOENT);
 	}
-	iroce_rq_ring_unmap(&ring);
+	iroce_rq_ring_free(&ring);
 	assert_int_equal(iroce_rq_ring_post(&ring, &wr, &bad), EIO);
 }
 
@@ -340,7 +325,7 @@ static void ring_without_requests_is_always_full(void **state)
 	(void)state;
 	rq_open(&ring, 0, 0);
 	assert_int_equal(iroce_rq_ring_post(&ring, &wr, &bad), ENOMEM);
-	iroce_rq_ring_unmap(&ring);
+	iroce_rq_ring_free(&ring);
 }
 
 static void receives_are_taken_back_in_order(void **state)
@@ -362,7 +347,7 @@ static void receives_are_taken_back_in_order(void **state)
 		assert_true(id == want);
 	}
 	assert_int_equal(iroce_rq_ring_take(&ring, &id), ENOENT);
-	iroce_rq_ring_unmap(&ring);
+	iroce_rq_ring_free(&ring);
 }
 
 /* ---- both sides at once ---- */
@@ -409,7 +394,7 @@ static void kernel_sees_no_entry_before_its_content(void **state)
 	}
 	pthread_join(thread, &failed);
 	assert_null(failed);
-	iroce_rq_ring_unmap(&ring);
+	iroce_rq_ring_free(&ring);
 }
 
 int main(void)
@@ -421,7 +406,7 @@ int main(void)
 		cmocka_unit_test(full_completion_ring_yields_all_of_it),
 		cmocka_unit_test(wild_completion_index_is_an_error),
 		cmocka_unit_test(peeked_completions_stay_until_done),
-		cmocka_unit_test(offset_zero_is_no_ring),
+		cmocka_unit_test(rings_are_whole_pages),
 		cmocka_unit_test(chain_is_posted_whole),
 		cmocka_unit_test(full_receive_ring_refuses_the_rest),
 		cmocka_unit_test(too_many_segments_stop_the_chain),

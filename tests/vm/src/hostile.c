@@ -4,7 +4,7 @@
  *
  *	hostile -d DEV -g GID_INDEX [-n ROUNDS] [-r SEED] ATTACK
  *
- * Attacks: mmap, memory, modify, foreign, rings, wqe, caps, write, ioctl. Each
+ * Attacks: mmap, memory, modify, foreign, resize, rings, wqe, caps, write, ioctl. Each
  * runs in a child: it may die of what it does to itself, but it must end, and the kernel must refuse
  * or absorb all of it. Prints "NAME tried N refused N"; exit status 1 says that
  * the kernel let something through, 3 that the child did not end.
@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,13 +52,32 @@ static void die(const char *what)
 
 static void count(bool was_refused)
 {
-	tried++;
-	refused += was_refused;
+	__atomic_fetch_add(&tried, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&refused, was_refused, __ATOMIC_RELAXED);
 }
 
 static uint64_t random64(void)
 {
 	return (uint64_t)random() << 42 ^ (uint64_t)random() << 21 ^ random();
+}
+
+struct ring {
+	uint8_t *at;
+	size_t len;
+};
+
+/* The rings that the provider brought for a pair: what it maps while the pair is made. */
+static struct ring ring[16];
+static int n_rings;
+static bool is_recording;
+
+void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	void *at = (void *)syscall(SYS_mmap, addr, len, prot, flags, fd, offset);
+
+	if (is_recording && at != MAP_FAILED && n_rings < 16)
+		ring[n_rings++] = (struct ring){ at, len };
+	return at;
 }
 
 static struct ibv_context *device_open(void)
@@ -121,15 +141,18 @@ static void qp_connect(struct ibv_qp *qp, uint32_t peer)
 
 static void pair_open(struct pair *p)
 {
-	p->pd = ibv_alloc_pd(ctx);
-	p->cq = ibv_create_cq(ctx, 4 * DEPTH, NULL, NULL, 0);
 	p->mem = mmap(NULL, 1 << 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p->pd = ibv_alloc_pd(ctx);
+	n_rings = 0;
+	is_recording = true;
+	p->cq = ibv_create_cq(ctx, 4 * DEPTH, NULL, NULL, 0);
 	if (!p->pd || !p->cq || p->mem == MAP_FAILED)
 		die("allocate");
-	p->mr = ibv_reg_mr(p->pd, p->mem, 1 << 16, IBV_ACCESS_LOCAL_WRITE |
-			   IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ);
 	p->qp[0] = qp_new(p, DEPTH);
 	p->qp[1] = qp_new(p, DEPTH);
+	is_recording = false;
+	p->mr = ibv_reg_mr(p->pd, p->mem, 1 << 16, IBV_ACCESS_LOCAL_WRITE |
+			   IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ);
 	if (!p->mr || !p->qp[0] || !p->qp[1])
 		die("queue pairs");
 	qp_connect(p->qp[0], p->qp[1]->qp_num);
@@ -161,125 +184,174 @@ static int pair_status(struct pair *p)
 	return -1;
 }
 
-struct ring {
-	uint8_t *at;
-	size_t len;
-	uint64_t offset;
-};
-
-/* The rings that the provider has mapped into this process. */
-static int rings_find(struct ring *ring, int max)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	char line[512];
-	int n = 0;
-
-	while (maps && n < max && fgets(line, sizeof(line), maps)) {
-		uint64_t from, to, offset;
-
-		if (strstr(line, "uverbs") &&
-		    sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64, &from, &to, &offset) == 3)
-			ring[n++] = (struct ring){ (uint8_t *)(uintptr_t)from, to - from, offset };
-	}
-	if (maps)
-		fclose(maps);
-	return n;
-}
-
 /* ---- attacks ----------------------------------------------------------- */
 
-static bool map_and_touch(int fd, uint64_t offset, size_t len, int prot, int flags)
-{
-	volatile uint8_t *at = mmap(NULL, len, prot, flags, fd, offset);
-
-	count(at == MAP_FAILED);
-	if (at == MAP_FAILED)
-		return false;
-	for (size_t i = 0; i < len; i += 4096) {
-		if (prot & PROT_WRITE)
-			at[i] ^= 0xff;
-		else
-			(void)at[i];
-	}
-	munmap((void *)at, len);
-	return true;
-}
-
-/* Whatever offset and length: only what was handed out may be mapped, and only once or so. */
+/* There is nothing to map, whatever offset and length: rings are the process's own. */
 static int attack_mmap(void)
 {
-	struct pair p;
-	struct ring ring[16];
 	size_t page = sysconf(_SC_PAGESIZE);
-	int n, let = 0;
+	struct pair p;
+	int let = 0;
 
 	pair_open(&p);
-	n = rings_find(ring, 16);
 	for (unsigned int i = 0; i < rounds * 20; i++) {
 		uint64_t offset = i & 1 ? random64() & 0x7fffffffffff000 : (uint64_t)i / 2 * page;
-		size_t len = page << random() % 8;
-		bool is_ours = false;
+		void *at = mmap(NULL, page << random() % 8,
+				i & 2 ? PROT_READ : PROT_READ | PROT_WRITE,
+				i & 4 ? MAP_PRIVATE : MAP_SHARED, ctx->cmd_fd, offset);
 
-		if (n && !(i % 3))
-			offset = ring[random() % n].offset + (random() % 9 - 4) * page;
-		for (int k = 0; k < n; k++)
-			is_ours |= offset == ring[k].offset;
-		let += map_and_touch(ctx->cmd_fd, offset, len,
-				     i & 2 ? PROT_READ : PROT_READ | PROT_WRITE,
-				     i & 4 ? MAP_PRIVATE : MAP_SHARED) && !is_ours;
-	}
-	/* Executable or longer than the ring. */
-	for (int k = 0; k < n; k++) {
-		map_and_touch(ctx->cmd_fd, ring[k].offset, ring[k].len, PROT_READ | PROT_EXEC,
-			      MAP_SHARED);
-		let += map_and_touch(ctx->cmd_fd, ring[k].offset, ring[k].len + 64 * page,
-				     PROT_READ, MAP_SHARED);
+		count(at == MAP_FAILED);
+		let += at != MAP_FAILED;
 	}
 	return let ? 1 : 0;
 }
 
-/* Another process's rings, by their offsets. */
+/* The commands as the provider sends them, with a ring of the caller's choice. */
+static bool raw_create_cq(uint32_t cqe, uint64_t addr, uint64_t len, uint32_t *handle)
+{
+	struct ib_uverbs_create_cq_resp resp = {};
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_create_cq core;
+		uint64_t addr, len;
+	} __attribute__((packed)) cmd = {
+		.hdr = { IB_USER_VERBS_CMD_CREATE_CQ, sizeof(cmd) / 4, sizeof(resp) / 4 },
+		.core = { .response = (uintptr_t)&resp, .cqe = cqe, .comp_channel = -1 },
+		.addr = addr, .len = len,
+	};
+
+	if (write(ctx->cmd_fd, &cmd, sizeof(cmd)) != sizeof(cmd))
+		return false;
+	*handle = resp.cq_handle;
+	return true;
+}
+
+static bool raw_resize_cq(uint32_t handle, uint32_t cqe, uint64_t addr, uint64_t len)
+{
+	struct ib_uverbs_resize_cq_resp resp = {};
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_resize_cq core;
+		uint64_t addr, len;
+	} __attribute__((packed)) cmd = {
+		.hdr = { IB_USER_VERBS_CMD_RESIZE_CQ, sizeof(cmd) / 4, sizeof(resp) / 4 },
+		.core = { .response = (uintptr_t)&resp, .cq_handle = handle, .cqe = cqe },
+		.addr = addr, .len = len,
+	};
+
+	return write(ctx->cmd_fd, &cmd, sizeof(cmd)) == sizeof(cmd);
+}
+
+static bool raw_destroy_cq(uint32_t handle)
+{
+	struct ib_uverbs_destroy_cq_resp resp = {};
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_destroy_cq core;
+	} __attribute__((packed)) cmd = {
+		.hdr = { IB_USER_VERBS_CMD_DESTROY_CQ, sizeof(cmd) / 4, sizeof(resp) / 4 },
+		.core = { .response = (uintptr_t)&resp, .cq_handle = handle },
+	};
+
+	return write(ctx->cmd_fd, &cmd, sizeof(cmd)) == sizeof(cmd);
+}
+
+/* Rings in memory that is not there, not ours, not writable, too short or crooked. */
 static int attack_foreign(void)
 {
-	struct ring ring[16];
-	struct pair p;
-	int n, status;
-	pid_t pid;
+	size_t page = sysconf(_SC_PAGESIZE);
+	uint8_t *own = mmap(NULL, 64 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+	uint8_t *fixed = mmap(NULL, 64 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint32_t handle;
+	const struct {
+		const char *what;
+		uint64_t addr, len;
+	} bad[] = {
+		{ "no memory", 0, 64 * page },
+		{ "page 0", page, 64 * page },
+		{ "the kernel's", 0xffff888000000000, 64 * page },
+		{ "the kernel's text", 0xffffffff81000000, 64 * page },
+		{ "end of the address space", -page, 64 * page },
+		{ "wraps around", -8 * page, 64 * page },
+		{ "read only", (uintptr_t)fixed, 64 * page },
+		{ "not a page's begin", (uintptr_t)own + 8, 64 * page },
+		{ "too short", (uintptr_t)own, page },
+		{ "no length", (uintptr_t)own, 0 },
+		{ "half of it is not there", (uintptr_t)own + 60 * page, 64 * page },
+	};
+	int let = 0;
 
-	pair_open(&p);
-	n = rings_find(ring, 16);
-	if (!n)
-		die("no ring is mapped");
-	pid = fork();
-	if (!pid) {
-		int let = 0;
+	/* A hole, whatever lies behind it. */
+	munmap(own + 63 * page, page);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		bool was_made = raw_create_cq(1000, bad[i].addr, bad[i].len, &handle);
 
-		ctx = device_open();
-		for (int k = 0; k < n; k++)
-			let += map_and_touch(ctx->cmd_fd, ring[k].offset, ring[k].len,
-					     PROT_READ | PROT_WRITE, MAP_SHARED);
-		printf("foreign tried %u refused %u\n", tried, refused);
-		fflush(stdout);
-		_exit(let ? 1 : 0);
+		count(!was_made);
+		if (was_made)
+			printf("foreign: %s\n", bad[i].what);
+		let += was_made;
 	}
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return 1;
-	return WEXITSTATUS(status);
+	if (!raw_create_cq(1000, (uintptr_t)own, 32 * page, &handle))
+		die("a ring of our own");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		bool was_resized = raw_resize_cq(handle, 1000, bad[i].addr, bad[i].len);
+
+		count(!was_resized);
+		if (was_resized)
+			printf("foreign: resized, %s\n", bad[i].what);
+		let += was_resized;
+	}
+	if (!raw_destroy_cq(handle))
+		die("destroy");
+	return let ? 1 : 0;
+}
+
+static uint32_t resized_handle;
+
+static void *resize(void *arg)
+{
+	struct ring *own = arg;
+
+	for (unsigned int i = 0; i < rounds; i++)
+		count(!raw_resize_cq(resized_handle, 500 + i % 7, (uintptr_t)own->at, own->len));
+	return NULL;
+}
+
+/* RESIZE_CQ from four threads at once: uverbs does not keep them apart. */
+static int attack_resize(void)
+{
+	size_t page = sysconf(_SC_PAGESIZE), len = 16 * page;
+	struct ring own[5];
+	pthread_t thread[4];
+
+	for (int i = 0; i < 5; i++) {
+		own[i].at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				 -1, 0);
+		own[i].len = len;
+	}
+	if (!raw_create_cq(500, (uintptr_t)own[4].at, len, &resized_handle))
+		die("create");
+	for (int i = 0; i < 4; i++)
+		pthread_create(&thread[i], NULL, resize, &own[i]);
+	for (int i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	/* One after the other, all of them are right. */
+	return refused || !raw_destroy_cq(resized_handle) ? 1 : 0;
 }
 
 /* Heads, tails, entry counts, addresses: everything the kernel reads from shared rings lies. */
 static int attack_rings(void)
 {
 	static const uint32_t lies[] = { 0, 1, DEPTH, DEPTH + 1, 0x7fffffff, 0x80000000, ~0u };
-	struct ring ring[16];
 	struct pair p;
 	int n;
 
 	for (unsigned int i = 0; i < rounds; i++) {
 		pair_open(&p);
-		n = rings_find(ring, 16);
-		if (!n)
-			die("no ring is mapped");
+		n = n_rings;
+		if (n < 3)
+			die("no rings");
 		for (int k = 0; k < 16; k++) {
 			struct ibv_sge sge = { (uintptr_t)p.mem, 256, p.mr->lkey };
 			struct ibv_recv_wr *bad, wr = { .sg_list = &sge, .num_sge = 1 };
@@ -608,6 +680,7 @@ static const struct {
 } attacks[] = {
 	{ "memory", attack_memory }, { "modify", attack_modify },
 	{ "mmap", attack_mmap }, { "foreign", attack_foreign }, { "rings", attack_rings },
+	{ "resize", attack_resize },
 	{ "wqe", attack_wqe },	 { "caps", attack_caps },	{ "write", attack_write },
 	{ "ioctl", attack_ioctl },
 };
@@ -631,8 +704,7 @@ static int run(int (*attack)(void), const char *name)
 		ctx = device_open();
 		int rc = attack();
 
-		if (strcmp(name, "foreign"))
-			printf("%s tried %u refused %u\n", name, tried, refused);
+		printf("%s tried %u refused %u\n", name, tried, refused);
 		fflush(stdout);
 		_exit(rc);
 	}

@@ -1,0 +1,581 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * PDs, AHs, CQs, SRQs and QPs as user space makes and ends them: counted (budget.c),
+ * with rings in memory of the process (ring.c), and with what rdmavt trusts user space
+ * for checked before. Regions are in mr.c.
+ *
+ * Of a user's CQ, SRQ or QP rdmavt makes the smallest one there is, without a ring to
+ * mmap() (uverbs_attr_bundle.driver_udata without room for an answer); we put in the
+ * user's ring, and a send queue that the memory cgroup is charged for. Nobody can see
+ * the object before the verb returns: no lock is needed for that.
+ *
+ * All verbs here are called in process context; creating and destroying one object are
+ * serialised by uverbs, everything else about it is not.
+ */
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include <rdma/uverbs_ioctl.h>
+
+#include "roce.h"
+
+/* rdmavt's verbs take a user's object without room for an answer for the kernel's. */
+static size_t hide_answer(struct ib_udata *udata)
+{
+	size_t outlen = udata->outlen;
+
+	udata->outlen = 0;
+	return outlen;
+}
+
+/* ---- PDs and address handles ------------------------------------------------------ */
+
+int iroce_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
+{
+	struct iroce_roce *roce = iroce_roce(ibpd->device);
+	struct iroce_pd *pd = iroce_pd(ibpd);
+	int err;
+
+	err = iroce_charge(&pd->charge, roce, IROCE_OBJECT_PD, sizeof(*pd), udata);
+	if (err)
+		return err;
+	mutex_init(&pd->lock);
+	INIT_LIST_HEAD(&pd->users);
+	err = roce->rvt.alloc_pd(ibpd, udata);
+	if (err)
+		iroce_uncharge(&pd->charge);
+	return err;
+}
+
+int iroce_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
+{
+	int err = iroce_roce(ibpd->device)->rvt.dealloc_pd(ibpd, udata);
+
+	if (!err)
+		iroce_uncharge(&iroce_pd(ibpd)->charge);
+	return err;
+}
+
+/* Kernel users may be atomic; they are not counted, and counting is all that sleeps. */
+int iroce_create_ah(struct ib_ah *ibah, struct rdma_ah_init_attr *attr, struct ib_udata *udata)
+{
+	struct iroce_roce *roce = iroce_roce(ibah->device);
+	struct iroce_ah *ah = iroce_ah(ibah);
+	int err;
+
+	err = iroce_charge(&ah->charge, roce, IROCE_OBJECT_AH, sizeof(*ah), udata);
+	if (err)
+		return err;
+	err = roce->rvt.create_ah(ibah, attr, udata);
+	if (err)
+		iroce_uncharge(&ah->charge);
+	return err;
+}
+
+int iroce_destroy_ah(struct ib_ah *ibah, u32 flags)
+{
+	int err = iroce_roce(ibah->device)->rvt.destroy_ah(ibah, flags);
+
+	if (!err)
+		iroce_uncharge(&iroce_ah(ibah)->charge);
+	return err;
+}
+
+/* ---- completion queues ------------------------------------------------------------ */
+
+static size_t cq_bytes(u32 cqe)
+{
+	return sizeof(struct rvt_cq_wc) + ((size_t)cqe + 1) * sizeof(struct ib_uverbs_wc);
+}
+
+static int create_user_cq(struct iroce_cq *cq, const struct ib_cq_init_attr *attr,
+			  struct uverbs_attr_bundle *attrs)
+{
+	struct iroce_roce *roce = iroce_roce(cq->rvt.ibcq.device);
+	struct ib_udata *udata = &attrs->driver_udata;
+	struct ib_cq_init_attr least = *attr;
+	struct rvt_mmap_info *mark;
+	size_t outlen;
+	int err;
+
+	if (attr->cqe < 1 || attr->cqe > roce->rdi.dparms.props.max_cqe)
+		return -EINVAL;
+	err = iroce_ring_map(&cq->ring, &roce->rdi.ibdev, udata, cq_bytes(attr->cqe));
+	if (err)
+		return err;
+	mark = iroce_ring_mark(udata);
+	if (!mark) {
+		err = -ENOMEM;
+		goto err_ring;
+	}
+	least.cqe = 1;
+	outlen = hide_answer(udata);
+	err = roce->rvt.create_cq(&cq->rvt.ibcq, &least, attrs);
+	udata->outlen = outlen;
+	if (err)
+		goto err_mark;
+	vfree(cq->rvt.kqueue);
+	cq->rvt.kqueue = NULL;
+	cq->rvt.queue = cq->ring.addr;
+	RDMA_WRITE_UAPI_ATOMIC(cq->rvt.queue->head, 0);
+	RDMA_WRITE_UAPI_ATOMIC(cq->rvt.queue->tail, 0);
+	cq->rvt.ip = mark;
+	cq->rvt.ibcq.cqe = attr->cqe;
+	return 0;
+
+err_mark:
+	kfree(mark);
+err_ring:
+	iroce_ring_unmap(&cq->ring);
+	return err;
+}
+
+int iroce_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
+		    struct uverbs_attr_bundle *attrs)
+{
+	struct iroce_roce *roce = iroce_roce(ibcq->device);
+	struct iroce_cq *cq = iroce_cq(ibcq);
+	int err;
+
+	mutex_init(&cq->resize_lock);
+	if (!attrs)
+		return roce->rvt.create_cq(ibcq, attr, attrs);
+	err = iroce_charge(&cq->charge, roce, IROCE_OBJECT_CQ, sizeof(*cq), &attrs->driver_udata);
+	if (err)
+		return err;
+	err = create_user_cq(cq, attr, attrs);
+	if (err)
+		iroce_uncharge(&cq->charge);
+	return err;
+}
+
+int iroce_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata)
+{
+	struct iroce_cq *cq = iroce_cq(ibcq);
+	int err = iroce_roce(ibcq->device)->rvt.destroy_cq(ibcq, udata);
+
+	if (err)
+		return err;
+	iroce_ring_unmap(&cq->ring);
+	iroce_uncharge(&cq->charge);
+	return 0;
+}
+
+/* Moves what is not polled yet. Indexes come from user space. cq.lock; -EINVAL: too much. */
+static int move_completions(struct rvt_cq *cq, struct rvt_cq_wc *to, u32 cqe)
+{
+	struct rvt_cq_wc *from = cq->queue;
+	u32 last = cq->ibcq.cqe;
+	u32 head = min_t(u32, RDMA_READ_UAPI_ATOMIC(from->head), last);
+	u32 tail = min_t(u32, RDMA_READ_UAPI_ATOMIC(from->tail), last);
+	u32 n = 0;
+
+	if ((head < tail ? head + last + 1 : head) - tail > cqe)
+		return -EINVAL;
+	for (; tail != head; tail = tail == last ? 0 : tail + 1)
+		to->uqueue[n++] = from->uqueue[tail];
+	RDMA_WRITE_UAPI_ATOMIC(to->head, n);
+	RDMA_WRITE_UAPI_ATOMIC(to->tail, 0);
+	return 0;
+}
+
+/*
+ * The process brings a second ring. uverbs lets any number of calls in at once:
+ * resize_lock makes them one after the other.
+ */
+static int resize_user_cq(struct iroce_cq *cq, u32 cqe, struct ib_udata *udata)
+{
+	struct iroce_ring ring = {};
+	int err;
+
+	err = iroce_ring_map(&ring, cq->rvt.ibcq.device, udata, cq_bytes(cqe));
+	if (err)
+		return err;
+	spin_lock_irq(&cq->rvt.lock);
+	err = move_completions(&cq->rvt, ring.addr, cqe);
+	if (!err) {
+		cq->rvt.queue = ring.addr;
+		cq->rvt.ibcq.cqe = cqe;
+		swap(cq->ring, ring);
+	}
+	spin_unlock_irq(&cq->rvt.lock);
+	/* The old one, or the new one that was too small. */
+	iroce_ring_unmap(&ring);
+	return err;
+}
+
+int iroce_resize_cq(struct ib_cq *ibcq, iroce_cqe_t cqe, struct ib_udata *udata)
+{
+	struct iroce_cq *cq = iroce_cq(ibcq);
+	int err;
+
+	if (cqe < 1 || cqe > iroce_roce(ibcq->device)->rdi.dparms.props.max_cqe)
+		return -EINVAL;
+	/* rdmavt's own, for a CQ of the kernel, is offered to nobody. */
+	if (!udata || !cq->ring.addr)
+		return -EOPNOTSUPP;
+	mutex_lock(&cq->resize_lock);
+	err = resize_user_cq(cq, cqe, udata);
+	mutex_unlock(&cq->resize_lock);
+	return err;
+}
+
+/* ---- receive queues ---------------------------------------------------------------- */
+
+static size_t rq_bytes(u32 size, u32 max_sge)
+{
+	return sizeof(struct rvt_rwq) +
+	       size * (sizeof(struct rvt_rwqe) + max_sge * sizeof(struct ib_sge));
+}
+
+/* The ring in place of rdmavt's, which is the smallest. */
+static void replace_rq(struct rvt_rq *rq, const struct iroce_ring *ring, u32 size)
+{
+	vfree(rq->wq);
+	rq->wq = ring->addr;
+	rq->kwq->curr_wq = rq->wq->wq;
+	rq->kwq->count = size;
+	rq->size = size;
+	RDMA_WRITE_UAPI_ATOMIC(rq->wq->head, 0);
+	RDMA_WRITE_UAPI_ATOMIC(rq->wq->tail, 0);
+}
+
+static int create_user_srq(struct iroce_srq *srq, struct ib_srq_init_attr *attr,
+			   struct ib_udata *udata)
+{
+	struct iroce_roce *roce = iroce_roce(srq->rvt.ibsrq.device);
+	const struct ib_device_attr *props = &roce->rdi.dparms.props;
+	u32 max_wr = attr->attr.max_wr;
+	struct rvt_mmap_info *mark;
+	size_t outlen;
+	int err;
+
+	if (max_wr < 1 || max_wr > props->max_srq_wr || attr->attr.max_sge < 1 ||
+	    attr->attr.max_sge > props->max_srq_sge)
+		return -EINVAL;
+	err = iroce_ring_map(&srq->ring, &roce->rdi.ibdev, udata,
+			     rq_bytes(max_wr + 1, attr->attr.max_sge));
+	if (err)
+		return err;
+	mark = iroce_ring_mark(udata);
+	if (!mark) {
+		err = -ENOMEM;
+		goto err_ring;
+	}
+	outlen = hide_answer(udata);
+	attr->attr.max_wr = 1;
+	err = roce->rvt.create_srq(&srq->rvt.ibsrq, attr, udata);
+	attr->attr.max_wr = max_wr;
+	udata->outlen = outlen;
+	if (err)
+		goto err_mark;
+	replace_rq(&srq->rvt.rq, &srq->ring, max_wr + 1);
+	srq->rvt.ip = mark;
+	return 0;
+
+err_mark:
+	kfree(mark);
+err_ring:
+	iroce_ring_unmap(&srq->ring);
+	return err;
+}
+
+int iroce_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *attr, struct ib_udata *udata)
+{
+	struct iroce_roce *roce = iroce_roce(ibsrq->device);
+	struct iroce_srq *srq = iroce_srq(ibsrq);
+	int err;
+
+	if (!udata)
+		return roce->rvt.create_srq(ibsrq, attr, udata);
+	err = iroce_charge(&srq->charge, roce, IROCE_OBJECT_SRQ,
+			   sizeof(*srq) + sizeof(struct rvt_krwq), udata);
+	if (err)
+		return err;
+	err = create_user_srq(srq, attr, udata);
+	if (err)
+		iroce_uncharge(&srq->charge);
+	return err;
+}
+
+/* Its size stays (IB_DEVICE_SRQ_RESIZE is not set). */
+int iroce_modify_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr, enum ib_srq_attr_mask mask,
+		     struct ib_udata *udata)
+{
+	if (mask & IB_SRQ_MAX_WR)
+		return -EOPNOTSUPP;
+	return iroce_roce(ibsrq->device)->rvt.modify_srq(ibsrq, attr, mask, udata);
+}
+
+int iroce_destroy_srq(struct ib_srq *ibsrq, struct ib_udata *udata)
+{
+	struct iroce_srq *srq = iroce_srq(ibsrq);
+	int err = iroce_roce(ibsrq->device)->rvt.destroy_srq(ibsrq, udata);
+
+	if (err)
+		return err;
+	iroce_ring_unmap(&srq->ring);
+	iroce_uncharge(&srq->charge);
+	return 0;
+}
+
+/* ---- queue pairs ------------------------------------------------------------------- */
+
+/*
+ * The send queue of a QP is the kernel's own memory: entries, and for datagrams an
+ * address beside each.
+ */
+struct send_queue {
+	struct rvt_swqe *entries;
+	u32 size;
+	size_t stride;
+	bool is_ud;
+};
+
+static struct rvt_swqe *sq_entry(const struct send_queue *sq, u32 i)
+{
+	return (void *)sq->entries + i * sq->stride;
+}
+
+static u64 sq_bytes(const struct send_queue *sq)
+{
+	size_t one = sq->stride + (sq->is_ud ? sizeof(*sq->entries->ud_wr.attr) : 0);
+
+	return (u64)sq->size * one;
+}
+
+static void sq_free(struct send_queue *sq)
+{
+	u32 i;
+
+	for (i = 0; sq->is_ud && sq->entries && i < sq->size; i++)
+		kfree(sq_entry(sq, i)->ud_wr.attr);
+	vfree(sq->entries);
+}
+
+static int sq_alloc(struct send_queue *sq)
+{
+	u32 i;
+
+	sq->entries = __vmalloc(array_size(sq->size, sq->stride),
+				GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!sq->entries)
+		return -ENOMEM;
+	for (i = 0; sq->is_ud && i < sq->size; i++) {
+		struct rvt_swqe *wqe = sq_entry(sq, i);
+
+		wqe->ud_wr.attr = kzalloc(sizeof(*wqe->ud_wr.attr), GFP_KERNEL_ACCOUNT);
+		if (!wqe->ud_wr.attr) {
+			sq_free(sq);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* Puts @sq into a QP without work; what was there becomes @sq. */
+static void sq_swap(struct rvt_qp *qp, struct send_queue *sq)
+{
+	swap(qp->s_wq, sq->entries);
+	swap(qp->s_size, sq->size);
+	qp->s_avail = qp->s_size - 1;
+}
+
+static int check_qp(struct iroce_roce *roce, const struct ib_qp_init_attr *attr)
+{
+	const struct ib_device_attr *props = &roce->rdi.dparms.props;
+	const struct ib_qp_cap *cap = &attr->cap;
+
+	if (cap->max_send_sge > props->max_send_sge || cap->max_send_wr > props->max_qp_wr)
+		return -EINVAL;
+	if (!attr->srq && (cap->max_recv_sge > props->max_recv_sge ||
+			   cap->max_recv_wr > props->max_qp_wr))
+		return -EINVAL;
+	if (!attr->srq && !(cap->max_send_sge | cap->max_send_wr | cap->max_recv_sge |
+			    cap->max_recv_wr))
+		return -EINVAL;
+	return 0;
+}
+
+/* With rings and queues of the smallest size, whatever @attr says. */
+static int create_least_qp(struct iroce_roce *roce, struct ib_qp *ibqp,
+			   struct ib_qp_init_attr *attr, struct ib_udata *udata)
+{
+	struct ib_qp_cap cap = attr->cap;
+	size_t outlen = hide_answer(udata);
+	int err;
+
+	attr->cap.max_send_wr = 1;
+	attr->cap.max_recv_wr = 1;
+	err = roce->rvt.create_qp(ibqp, attr, udata);
+	/* What it answers there is that there is no inline data. */
+	cap.max_inline_data = attr->cap.max_inline_data;
+	attr->cap = cap;
+	udata->outlen = outlen;
+	return err;
+}
+
+static int create_user_qp(struct iroce_roce *roce, struct iroce_verbs_qp *vqp,
+			  struct ib_qp_init_attr *attr, struct ib_udata *udata,
+			  struct send_queue *sq)
+{
+	struct rvt_qp *qp = &vqp->rvt;
+	struct rvt_mmap_info *mark = NULL;
+	int err;
+
+	err = sq_alloc(sq);
+	if (err)
+		return err;
+	if (!attr->srq) {
+		err = iroce_ring_map(&vqp->rq, &roce->rdi.ibdev, udata,
+				     rq_bytes(attr->cap.max_recv_wr + 1, attr->cap.max_recv_sge));
+		if (err)
+			goto err_sq;
+		err = -ENOMEM;
+		mark = iroce_ring_mark(udata);
+		if (!mark)
+			goto err_ring;
+	}
+	err = create_least_qp(roce, &qp->ibqp, attr, udata);
+	if (err)
+		goto err_mark;
+	sq_swap(qp, sq);
+	sq_free(sq);
+	if (mark) {
+		replace_rq(&qp->r_rq, &vqp->rq, attr->cap.max_recv_wr + 1);
+		qp->ip = mark;
+	}
+	return 0;
+
+err_mark:
+	kfree(mark);
+err_ring:
+	iroce_ring_unmap(&vqp->rq);
+err_sq:
+	sq_free(sq);
+	return err;
+}
+
+/* A region of this PD may be in use by the QP: by its own requests, or by its SRQ's. */
+static void join_pd(struct iroce_qp_user *user, struct rvt_qp *qp, struct ib_pd *ibpd)
+{
+	struct iroce_pd *pd = iroce_pd(ibpd);
+
+	user->qp = qp;
+	mutex_lock(&pd->lock);
+	list_add_tail(&user->entry, &pd->users);
+	mutex_unlock(&pd->lock);
+}
+
+static void leave_pd(struct iroce_qp_user *user, struct ib_pd *ibpd)
+{
+	struct iroce_pd *pd = iroce_pd(ibpd);
+
+	mutex_lock(&pd->lock);
+	list_del(&user->entry);
+	mutex_unlock(&pd->lock);
+}
+
+static void join_pds(struct iroce_verbs_qp *vqp)
+{
+	struct ib_qp *ibqp = &vqp->rvt.ibqp;
+
+	join_pd(&vqp->own, &vqp->rvt, ibqp->pd);
+	if (ibqp->srq && ibqp->srq->pd != ibqp->pd)
+		join_pd(&vqp->srqs, &vqp->rvt, ibqp->srq->pd);
+}
+
+static void leave_pds(struct iroce_verbs_qp *vqp)
+{
+	struct ib_qp *ibqp = &vqp->rvt.ibqp;
+
+	leave_pd(&vqp->own, ibqp->pd);
+	if (ibqp->srq && ibqp->srq->pd != ibqp->pd)
+		leave_pd(&vqp->srqs, ibqp->srq->pd);
+}
+
+int iroce_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr, struct ib_udata *udata)
+{
+	struct iroce_roce *roce = iroce_roce(ibqp->device);
+	struct iroce_verbs_qp *vqp = iroce_verbs_qp(ibqp);
+	struct send_queue sq = {
+		.size = attr->cap.max_send_wr + 1,
+		.is_ud = attr->qp_type == IB_QPT_UD,
+	};
+	int err;
+
+	if (attr->qp_type != IB_QPT_RC && attr->qp_type != IB_QPT_UD &&
+	    attr->qp_type != IB_QPT_GSI)
+		return -EOPNOTSUPP;
+	if (!udata) {
+		err = roce->rvt.create_qp(ibqp, attr, udata);
+		if (!err)
+			join_pds(vqp);
+		return err;
+	}
+	err = check_qp(roce, attr);
+	if (err)
+		return err;
+	sq.stride = struct_size(sq.entries, sg_list, attr->cap.max_send_sge);
+	err = iroce_charge(&vqp->charge, roce, IROCE_OBJECT_QP,
+			   sizeof(*vqp) + sizeof(struct iroce_qp) + sq_bytes(&sq) +
+			   rvt_max_atomic(&roce->rdi) * sizeof(struct rvt_ack_entry), udata);
+	if (err)
+		return err;
+	err = create_user_qp(roce, vqp, attr, udata, &sq);
+	if (err) {
+		iroce_uncharge(&vqp->charge);
+		return err;
+	}
+	join_pds(vqp);
+	return 0;
+}
+
+int iroce_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
+{
+	struct iroce_verbs_qp *vqp = iroce_verbs_qp(ibqp);
+	int err;
+
+	leave_pds(vqp);
+	err = iroce_roce(ibqp->device)->rvt.destroy_qp(ibqp, udata);
+	if (WARN_ON_ONCE(err))
+		return err;
+	iroce_ring_unmap(&vqp->rq);
+	iroce_uncharge(&vqp->charge);
+	return 0;
+}
+
+/*
+ * rdmavt leaves its locks between a change of state and the table of QPs, and on
+ * reset: two changes at once put a QP there twice, or one that is then freed.
+ */
+int iroce_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
+		    struct ib_udata *udata)
+{
+	struct iroce_qp *iqp = iroce_qp(ibqp_to_rvtqp(ibqp));
+	int err;
+
+	mutex_lock(&iqp->modify_lock);
+	err = iroce_roce(ibqp->device)->rvt.modify_qp(ibqp, attr, mask, udata);
+	mutex_unlock(&iqp->modify_lock);
+	return err;
+}
+
+/*
+ * rdmavt adds length to address when it checks them against a region that begins
+ * low (zero based ones do) and does not see the sum wrap: SGEs here, receive WQEs
+ * in rq.c, what peers ask for in resp.c. Refuses the whole list.
+ */
+int iroce_post_send(struct ib_qp *ibqp, const struct ib_send_wr *list,
+		    const struct ib_send_wr **bad)
+{
+	const struct ib_send_wr *wr;
+	int i;
+
+	for (wr = list; wr; wr = wr->next)
+		for (i = 0; i < wr->num_sge; i++)
+			if (iroce_range_wraps(wr->sg_list[i].addr, wr->sg_list[i].length)) {
+				*bad = list;
+				return -EINVAL;
+			}
+	return iroce_roce(ibqp->device)->rvt.post_send(ibqp, list, bad);
+}
