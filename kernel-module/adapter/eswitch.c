@@ -302,6 +302,25 @@ void iroce_eswitch_evict(struct iroce_eswitch *esw, const u8 *addr, unsigned int
 	spin_unlock_bh(&esw->lock);
 }
 
+/* RTNL, or before the netdev is registered. */
+bool iroce_eswitch_starts_closed(const struct iroce_func *f)
+{
+	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+
+	return vf ? vf->starts_closed : f->port->eswitch->pf_starts_closed;
+}
+
+void iroce_eswitch_set_starts_closed(struct iroce_func *f, bool is_closed)
+{
+	struct iroce_vf *vf = iroce_eswitch_vf(f);
+
+	ASSERT_RTNL();
+	if (vf)
+		vf->starts_closed = is_closed;
+	else
+		f->port->eswitch->pf_starts_closed = is_closed;
+}
+
 struct iroce_vf *iroce_eswitch_vf(const struct iroce_func *f)
 {
 	return f->vf == IROCE_PF ? NULL : &f->port->eswitch->vfs[f->vf];

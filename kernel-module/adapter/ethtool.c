@@ -18,11 +18,15 @@ static const char *const uplink_names[] = {
 #undef NAME
 };
 
-enum { FLAG_FAIL_CLOSED, N_FLAGS };
+enum { FLAG_FAIL_CLOSED, FLAG_STARTS_CLOSED, N_FLAGS };
 
 static const char *const flag_names[N_FLAGS] = {
 	[FLAG_FAIL_CLOSED] = "ipsec-fail-closed",
+	[FLAG_STARTS_CLOSED] = "ipsec-closed-until-protected",
 };
+
+/* What is no count of packets: how many there are now. */
+#define N_GAUGES 1
 
 static void get_drvinfo(struct net_device *netdev, struct ethtool_drvinfo *info)
 {
@@ -64,7 +68,7 @@ static int get_sset_count(struct net_device *netdev, int sset)
 {
 	switch (sset) {
 	case ETH_SS_STATS:
-		return IROCE_STAT_MAX + n_uplink_stats(iroce_func(netdev));
+		return IROCE_STAT_MAX + N_GAUGES + n_uplink_stats(iroce_func(netdev));
 	case ETH_SS_PRIV_FLAGS:
 		return N_FLAGS;
 	default:
@@ -80,6 +84,7 @@ static void get_strings(struct net_device *netdev, u32 sset, u8 *data)
 	case ETH_SS_STATS:
 		for (i = 0; i < IROCE_STAT_MAX; i++)
 			ethtool_puts(&data, iroce_stat_name(i));
+		ethtool_puts(&data, "ipsec_fences");
 		for (i = 0; i < n_uplink_stats(iroce_func(netdev)); i++)
 			ethtool_puts(&data, uplink_names[i]);
 		break;
@@ -97,20 +102,30 @@ static void get_ethtool_stats(struct net_device *netdev, struct ethtool_stats *s
 
 	for (i = 0; i < IROCE_STAT_MAX; i++)
 		*data++ = iroce_stat_sum(f->stats, i);
+	*data++ = iroce_ipsec_n_fences(f);
 	for (i = 0; i < n_uplink_stats(f); i++)
 		*data++ = iroce_port_stat_sum(f->port, i);
 }
 
 static u32 get_priv_flags(struct net_device *netdev)
 {
-	return iroce_ipsec_is_fail_closed(iroce_func(netdev)) ? BIT(FLAG_FAIL_CLOSED) : 0;
+	const struct iroce_func *f = iroce_func(netdev);
+
+	return (iroce_ipsec_is_fail_closed(f) ? BIT(FLAG_FAIL_CLOSED) : 0) |
+	       (iroce_eswitch_starts_closed(f) ? BIT(FLAG_STARTS_CLOSED) : 0);
 }
 
 static int set_priv_flags(struct net_device *netdev, u32 flags)
 {
-	if (flags & ~BIT(FLAG_FAIL_CLOSED))
+	struct iroce_func *f = iroce_func(netdev);
+	u32 changed = flags ^ get_priv_flags(netdev);
+
+	if (flags & ~(u32)(BIT(N_FLAGS) - 1))
 		return -EINVAL;
-	iroce_ipsec_set_fail_closed(iroce_func(netdev), flags & BIT(FLAG_FAIL_CLOSED));
+	if (changed & BIT(FLAG_FAIL_CLOSED))
+		iroce_ipsec_set_fail_closed(f, flags & BIT(FLAG_FAIL_CLOSED));
+	if (changed & BIT(FLAG_STARTS_CLOSED))
+		iroce_ipsec_set_starts_closed(f, flags & BIT(FLAG_STARTS_CLOSED));
 	return 0;
 }
 

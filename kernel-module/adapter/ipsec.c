@@ -59,6 +59,8 @@ static int mib_of(enum iroce_stat why)
 
 void iroce_ipsec_rx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_stat why)
 {
+	if (unlikely(why == IROCE_STAT_ipsec_rx_drop_fenced))
+		iroce_ipsec_tell_fenced(f, "in");
 	iroce_count(f, why);
 	iroce_count(f, IROCE_STAT_ipsec_rx_drop_pkts);
 	iroce_stat_add(f->stats, IROCE_STAT_ipsec_rx_drop_bytes, skb->len);
@@ -68,6 +70,8 @@ void iroce_ipsec_rx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_s
 
 void iroce_ipsec_tx_count_drop(struct iroce_func *f, unsigned int len, enum iroce_stat why)
 {
+	if (unlikely(why == IROCE_STAT_ipsec_tx_drop_fenced))
+		iroce_ipsec_tell_fenced(f, "out");
 	iroce_count(f, why);
 	iroce_count(f, IROCE_STAT_ipsec_tx_drop_pkts);
 	iroce_stat_add(f->stats, IROCE_STAT_ipsec_tx_drop_bytes, len);
@@ -209,6 +213,8 @@ int iroce_ipsec_init(struct iroce_func *f)
 		return -ENOMEM;
 	ipsec->f = f;
 	ipsec->is_fail_closed = true;
+	ipsec->is_waiting[IROCE_DIR_IN] = iroce_eswitch_starts_closed(f);
+	ipsec->is_waiting[IROCE_DIR_OUT] = ipsec->is_waiting[IROCE_DIR_IN];
 	spin_lock_init(&ipsec->lock);
 	mutex_init(&ipsec->resize_lock);
 	INIT_WORK(&ipsec->resize_work, resize_work);

@@ -38,6 +38,8 @@
  * @pending: policies that wait for the one they replace to go
  * @n_fences: policies that are gone, and still in @fence
  * @is_closed: too many fences to remember, everything is fenced
+ * @is_waiting: nothing protected this direction yet, and the function is to be closed until then
+ * @has_told: the log has had its line about the first packet that a fence dropped
  * @net: whose fences these are, to compare with alone; RTNL
  * @resize_lock: one rehash at a time; sleeps
  */
@@ -50,7 +52,9 @@ struct iroce_ipsec {
 	struct list_head pending;
 	unsigned int n_fences;
 	bool is_closed[2];
+	bool is_waiting[2];
 	bool is_fail_closed;
+	bool has_told;
 	const struct net *net;
 	struct mutex resize_lock;
 	struct work_struct resize_work;

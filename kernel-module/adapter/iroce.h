@@ -178,6 +178,21 @@ void iroce_ipsec_set_fail_closed(struct iroce_func *f, bool is_closed);
 /* The netdev is registered in a network namespace, perhaps another than before. RTNL. */
 void iroce_ipsec_net_changed(struct iroce_func *f);
 bool iroce_ipsec_is_fail_closed(const struct iroce_func *f);
+/*
+ * ethtool --set-priv-flags DEV ipsec-closed-until-protected on|off (default off): whether
+ * the function is closed for IP, in each direction, until it has a policy there that
+ * protects. Kept while the driver is not bound. RTNL.
+ */
+void iroce_ipsec_set_starts_closed(struct iroce_func *f, bool is_closed);
+/* A packet was dropped as fenced: says so in the log, once until the fences change. Any context. */
+void iroce_ipsec_tell_fenced(struct iroce_func *f, const char *way);
+/* Policies that are gone and whose traffic stays closed. */
+unsigned int iroce_ipsec_n_fences(const struct iroce_func *f);
+
+/* ---- eswitch.c: what the port keeps of a function whose driver is not bound */
+bool iroce_eswitch_starts_closed(const struct iroce_func *f);
+void iroce_eswitch_set_starts_closed(struct iroce_func *f, bool is_closed);
+
 
 /*
  * iroce_ipsec_host_xmit - ndo_start_xmit's frame: policy, seal, switch

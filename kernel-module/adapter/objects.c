@@ -438,6 +438,8 @@ static int create_user_qp(struct iroce_roce *roce, struct iroce_verbs_qp *vqp,
 	err = create_least_qp(roce, &qp->ibqp, attr, udata);
 	if (err)
 		goto err_mark;
+	/* What rdmavt knows a user's QP by (rvt_is_user_qp()). */
+	qp->pid = current->pid;
 	sq_swap(qp, sq);
 	sq_free(sq);
 	if (mark) {

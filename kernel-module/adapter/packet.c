@@ -215,6 +215,8 @@ void iroce_packet_drop(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 
 		iroce_stat_add(iqp->roce->stats, IROCE_STAT_tx_drop_no_route, n);
 		return;
 	}
+	if (unlikely(flow->why == IROCE_STAT_ipsec_tx_drop_fenced))
+		iroce_ipsec_tell_fenced(flow->func, "out");
 	stats = flow->func->stats;
 	iroce_stat_add(stats, flow->why, n);
 	if (flow->why < IROCE_STAT_ROCE_FIRST) {

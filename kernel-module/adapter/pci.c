@@ -19,7 +19,11 @@
 #include "compat.h"
 #include "platform.h"
 
-#define FIRST_DOMAIN	0x5000	/* above what firmware numbers, below VMD's 0x10000 */
+/*
+ * The first free one. Small: it is part of the names that udev makes, and there are
+ * programs that cut an RDMA device's at 15 characters (roceP1p0s0f0v0).
+ */
+#define FIRST_DOMAIN	1
 #define PF_REGS		(PCI_CFG_SPACE_EXP_SIZE / 4)
 #define VF_REGS		(PCI_CFG_SPACE_SIZE / 4)
 #define FIRST_VF_DEVFN	8

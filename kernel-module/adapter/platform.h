@@ -109,6 +109,7 @@ struct iroce_vf {
 	bool is_spoofchk;
 	bool is_trusted;
 	u8 link_state;		/* IFLA_VF_LINK_STATE_* */
+	bool starts_closed;	/* the VF's own wish: ipsec-closed-until-protected */
 };
 
 /*
@@ -135,6 +136,7 @@ struct iroce_eswitch {
 	struct list_head all;
 	struct iroce_vf vfs[IROCE_MAX_VFS];
 	struct iroce_seen seen[1 << IROCE_ESWITCH_BITS];
+	bool pf_starts_closed;
 };
 
 struct iroce_eswitch *iroce_eswitch_create(void);

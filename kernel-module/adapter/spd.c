@@ -29,6 +29,11 @@
  *                   a block
  *   bypass, none    too many to    drop (fenced)     drop (fenced)   drop (fenced)
  *                   remember
+ *   none            waiting        drop (fenced)     drop (fenced)   drop (fenced)
+ *
+ * Waiting: the function is closed until it is protected (ethtool's private flag
+ * ipsec-closed-until-protected, which the port keeps while the driver is not bound), and
+ * had no protecting policy in this direction since it was probed or moved.
  *
  * A fence goes when a policy with the very same selector and direction is added,
  * when fail-closed is switched off, with the function, or when the netdev moves to
@@ -70,7 +75,7 @@ static bool is_protecting(const struct iroce_policy *policy)
 bool iroce_spd_is_open(const struct iroce_ipsec *ipsec, enum iroce_dir dir)
 {
 	return iroce_spd_is_empty(&ipsec->spd[dir]) && iroce_spd_is_empty(&ipsec->fence[dir]) &&
-	       !READ_ONCE(ipsec->is_closed[dir]);
+	       !READ_ONCE(ipsec->is_closed[dir]) && !READ_ONCE(ipsec->is_waiting[dir]);
 }
 
 enum iroce_policy_kind iroce_spd_decide(const struct iroce_ipsec *ipsec, enum iroce_dir dir,
@@ -95,6 +100,8 @@ enum iroce_policy_kind iroce_spd_decide(const struct iroce_ipsec *ipsec, enum ir
 			*policy = was;
 			return IROCE_POLICY_FENCED;
 		}
+		if (!now && READ_ONCE(ipsec->is_waiting[dir]))
+			return IROCE_POLICY_FENCED;
 	}
 	return now ? IROCE_POLICY_BYPASS : IROCE_POLICY_NONE;
 }
@@ -144,6 +151,7 @@ static void fence_keep(struct iroce_ipsec *ipsec, struct iroce_policy *policy)
 		fence_remove(ipsec, policy);
 		return;
 	}
+	WRITE_ONCE(ipsec->has_told, false);
 	if (ipsec->n_fences < FENCES_MAX) {
 		ipsec->n_fences++;
 		return;
@@ -183,6 +191,8 @@ static int policy_link(struct iroce_ipsec *ipsec, struct iroce_policy *policy,
 		return err;
 	policy->is_pending = false;
 	fences_supersede(ipsec, policy);
+	if (is_protecting(policy))
+		WRITE_ONCE(ipsec->is_waiting[policy->dir], false);
 	return 0;
 }
 
@@ -486,6 +496,43 @@ static void fences_clear(struct iroce_ipsec *ipsec, enum iroce_dir dir)
 		fence_remove(ipsec, policy);
 	}
 	WRITE_ONCE(ipsec->is_closed[dir], false);
+	WRITE_ONCE(ipsec->is_waiting[dir], false);
+	WRITE_ONCE(ipsec->has_told, false);
+}
+
+/* Closes what nothing protects now, and a function that is probed or moved from here on. */
+void iroce_ipsec_set_starts_closed(struct iroce_func *f, bool is_closed)
+{
+	struct iroce_ipsec *ipsec = f->ipsec;
+	int dir;
+
+	iroce_eswitch_set_starts_closed(f, is_closed);
+	spin_lock_bh(&ipsec->lock);
+	for (dir = 0; dir < 2; dir++)
+		WRITE_ONCE(ipsec->is_waiting[dir],
+			   is_closed && iroce_spd_is_empty(&ipsec->spd[dir]) &&
+			   iroce_spd_is_empty(&ipsec->fence[dir]));
+	WRITE_ONCE(ipsec->has_told, false);
+	spin_unlock_bh(&ipsec->lock);
+	iroce_flow_changed(f);
+}
+
+unsigned int iroce_ipsec_n_fences(const struct iroce_func *f)
+{
+	return READ_ONCE(f->ipsec->n_fences);
+}
+
+/* Two CPUs may both say it. */
+void iroce_ipsec_tell_fenced(struct iroce_func *f, const char *way)
+{
+	struct iroce_ipsec *ipsec = f->ipsec;
+
+	if (READ_ONCE(ipsec->has_told))
+		return;
+	WRITE_ONCE(ipsec->has_told, true);
+	netdev_notice(f->netdev,
+		      "drops cleartext %s that nothing protects any more, or yet (%u policies are gone): protect it, or `ethtool --set-priv-flags %s ipsec-fail-closed off` to open\n",
+		      way, READ_ONCE(ipsec->n_fences), f->netdev->name);
 }
 
 void iroce_ipsec_set_fail_closed(struct iroce_func *f, bool is_closed)
@@ -519,6 +566,8 @@ void iroce_ipsec_net_changed(struct iroce_func *f)
 	fences_clear(ipsec, IROCE_DIR_IN);
 	fences_clear(ipsec, IROCE_DIR_OUT);
 	WRITE_ONCE(ipsec->is_fail_closed, true);
+	WRITE_ONCE(ipsec->is_waiting[IROCE_DIR_IN], iroce_eswitch_starts_closed(f));
+	WRITE_ONCE(ipsec->is_waiting[IROCE_DIR_OUT], iroce_eswitch_starts_closed(f));
 	spin_unlock_bh(&ipsec->lock);
 	iroce_flow_changed(f);
 }

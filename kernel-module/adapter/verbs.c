@@ -311,10 +311,41 @@ err_dealloc:
 	return ERR_PTR(err);
 }
 
+static void end_qp(struct rvt_qp *qp)
+{
+	spin_lock_irq(&qp->r_lock);
+	spin_lock(&qp->s_hlock);
+	spin_lock(&qp->s_lock);
+	iroce_qp_error(qp, IB_WC_WR_FLUSH_ERR);
+	spin_unlock(&qp->s_lock);
+	spin_unlock(&qp->s_hlock);
+	spin_unlock_irq(&qp->r_lock);
+}
+
+/*
+ * The device goes while programs use it: uverbs tells them (IB_EVENT_DEVICE_FATAL) and
+ * destroys their QPs, and their rings, which are their own, stay. What was posted is
+ * flushed there before, for whoever polls and looks at no event.
+ */
+static void flush_users(struct iroce_roce *roce)
+{
+	struct iroce_qp *iqp;
+
+	mutex_lock(&roce->qps_lock);
+	list_for_each_entry(iqp, &roce->qps, entry)
+		if (rvt_is_user_qp(iqp->qp))
+			end_qp(iqp->qp);
+	/* The send queue is flushed by the sender. */
+	list_for_each_entry(iqp, &roce->qps, entry)
+		flush_work(&iqp->work);
+	mutex_unlock(&roce->qps_lock);
+}
+
 void iroce_roce_destroy(struct iroce_roce *roce)
 {
 	struct iroce_stats __percpu *stats = roce->bond ? roce->stats : NULL;
 
+	flush_users(roce);
 	/*
 	 * No packet comes any more, and after this grace period none is in the engine:
 	 * the table of QPs is freed by what comes next.

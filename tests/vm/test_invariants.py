@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from kit import (Moved, Protection, end, ethtool, local_ip, ping, poll, queue_pairs,
-                 restore_addresses, traffic, unprotect, wait_answer)
+from kit import (IP_BATCH, Moved, Protection, each, end, ethtool, ip_lines, local_ip, ping, poll,
+                 queue_pairs, restore_addresses, traffic, unprotect, wait_answer)
 from lab import LabError, perftest
 
 # Two CPUs: what is taken away goes while the other one sends.
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.lab(scenario="vf", cpus=2)
 # A retry timeout of 4.096 us << 14, which the engine doubles up to eight times, and 7 retries: a
 # queue pair tries for 4 s to get something past what closes it.
 PATIENT = {"timeout": 14, "retry": 7}
+DEVICE_FATAL = "8"		# enum ibv_event_type
 
 
 @pytest.fixture(params=[4, 6], ids=["ipv4", "ipv6"])
@@ -223,6 +224,56 @@ def test_no_plaintext_when_the_vf_is_unbound(lab, wire, programs, six):
         assert not lab.a.run(f"ls /sys/bus/pci/devices/{vf}/net", check=False).stdout
         lab.a.run(f"echo {vf} > /sys/bus/pci/drivers/iroce/bind", timeout=60)
     check_nothing_leaked(lab, wire, six)
+
+
+def rebind(host, pci):
+    """Away and back, with the addresses that it had."""
+    drivers = "/sys/bus/pci/drivers/iroce"
+    dev, ip = host.env["NETDEV"], local_ip(host)
+    host.run(f"echo {pci} > {drivers}/unbind && echo {pci} > {drivers}/bind", timeout=120)
+    poll(lambda: not host.run(f"ip link show dev {dev}", check=False).rc, 30, "the netdev is back")
+    host.run(f"ip link set {dev} up && ip addr add {ip}/24 dev {dev}")
+    poll(lambda: host.run(f"cat /sys/class/net/{dev}/carrier", check=False).stdout.strip() == "1", 20)
+
+
+@pytest.mark.lab(scenario="vf", cpus=2, spoils=True)
+def test_finding_R11_a_function_that_comes_back_is_closed_until_it_is_protected(lab, wire):
+    """I1: its fences went with its driver, and the flow went on in clear."""
+    pci, dev = vf_address(lab.a), lab.a.env["NETDEV"]
+    Protection(lab, wire).up()
+    ping(lab.a)
+    lab.a.run(f"ethtool --set-priv-flags {dev} ipsec-closed-until-protected on")
+    ping(lab.a)
+    wire.forget()
+    for _ in range(3):
+        rebind(lab.a, pci)
+        moved = Moved(lab.a)
+        assert ping(lab.a, count=3, check=False).rc
+        assert moved["ipsec_tx_drop_fenced"] >= 3
+        log = lab.a.run("dmesg | tail -n 5").stdout
+        assert "drops cleartext out that nothing protects any more, or yet" in log and \
+            f"--set-priv-flags {dev} ipsec-fail-closed off" in log, log
+    wire.check_no_cleartext([local_ip(lab.a), local_ip(lab.b)])
+    each(lab, ip_lines("xfrm policy flush", "xfrm state flush"), argv=IP_BATCH)
+    Protection(lab, wire).up()
+    ping(lab.a)
+    # The operator's word opens it.
+    each(lab, ip_lines("xfrm policy flush", "xfrm state flush"), argv=IP_BATCH)
+    assert ethtool(lab.a)["ipsec_fences"] == 2
+    each(lab, lambda host: f"ethtool --set-priv-flags {host.env['NETDEV']} ipsec-fail-closed off")
+    assert ethtool(lab.a)["ipsec_fences"] == 0
+    ping(lab.a)
+
+
+@pytest.mark.lab(scenario="vf", cpus=2, spoils=True)
+def test_finding_unbind_a_program_that_polls_hears_that_its_device_is_gone(lab, programs):
+    """It polled for ever: nothing was flushed."""
+    with queue_pairs(lab, programs) as (a, b):
+        a.ask(f"write 3 256 {b.target()}")
+        a.ask("recv 8 64")
+        lab.a.run(f"echo {vf_address(lab.a)} > /sys/bus/pci/drivers/iroce/unbind", timeout=60)
+        assert a.ask("poll 8 20000", check=False)["bad"] == "8", a.lines
+        poll(lambda: DEVICE_FATAL in a.events(), 20, "IBV_EVENT_DEVICE_FATAL")
 
 
 def vf_address(host):
