@@ -21,6 +21,7 @@
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 
 #include "roce.h"
 
@@ -60,6 +61,20 @@ static const char * const names[IROCE_OBJECTS] = {
 	[IROCE_OBJECT_QP] = "QPs",
 };
 
+/*
+ * Who pays. In a user namespace that is whoever made it, and so on outwards, as for the
+ * kernel's own counts (ucounts): there everybody has thousands of uids.
+ */
+static kuid_t payer(void)
+{
+	const struct user_namespace *ns = current_user_ns();
+	kuid_t uid = current_uid();
+
+	for (; ns != &init_user_ns; ns = ns->parent)
+		uid = ns->owner;
+	return uid;
+}
+
 static u64 max_bytes(void)
 {
 	u64 mbytes = READ_ONCE(user_mbytes);
@@ -74,7 +89,7 @@ static struct iroce_user *get_user_of(kuid_t uid)
 	list_for_each_entry(user, &users, entry)
 		if (uid_eq(user->uid, uid))
 			return user;
-	user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
+	user = kzalloc(sizeof(*user), GFP_KERNEL);
 	if (!user)
 		return NULL;
 	user->uid = uid;
@@ -101,7 +116,7 @@ static struct iroce_share *get_share(struct iroce_roce *roce, kuid_t uid)
 	user = get_user_of(uid);
 	if (!user)
 		return NULL;
-	share = kzalloc(sizeof(*share), GFP_KERNEL_ACCOUNT);
+	share = kzalloc(sizeof(*share), GFP_KERNEL);
 	if (!share) {
 		put_user_of(user);
 		return NULL;
@@ -164,7 +179,7 @@ int iroce_charge(struct iroce_charge *charge, struct iroce_roce *roce, enum iroc
 	if (!udata || ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE))
 		return 0;
 	mutex_lock(&lock);
-	share = get_share(roce, current_uid());
+	share = get_share(roce, payer());
 	if (!share) {
 		err = -ENOMEM;
 		goto unlock;

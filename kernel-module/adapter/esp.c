@@ -275,7 +275,7 @@ static int sa_next_seq(struct iroce_sa *sa, u64 *seq)
 			return err;
 		}
 	} while (!atomic64_try_cmpxchg(&sa->num->oseq, &last, *seq));
-	if (unlikely(*seq >= sa->soft_seq))
+	if (unlikely(*seq >= sa->soft_seq) && (!READ_ONCE(sa->are_low) || *seq >= sa->hard_seq))
 		iroce_sa_numbers_used(sa, *seq);
 	return 0;
 }

@@ -17,10 +17,15 @@
  * from the cable that carry a local source address are let in: VRRP needs it.
  *
  * Whose address is it? A unicast address belongs to the function that had it first,
- * and one that the PF gave to a VF belongs to that VF. A VF that the PF does not trust
- * gets neither a neighbour's address nor one that a frame from the cable came from
- * within SEEN_FOR: it would take the traffic of its owner. With the source address
- * checked (spoofchk, on by default) it can't speak for another, either.
+ * one that the PF gave to a VF to that VF, and one that a function is born with to that
+ * function, up or not. A VF that the PF does not trust gets neither of these nor, of its
+ * own choice, one that a frame from the cable came from within SEEN_FOR: it would take
+ * the traffic of its owner. With the source address checked (spoofchk, on by default) it
+ * can't speak for another, either. A PF, and a VF that it trusts, may have any.
+ *
+ * The netdev's address is refused with an error. Its unicast list (macvlan, bonds) has no
+ * errors: what is refused of it is entered, does not count, and is judged again whenever
+ * something changes in the switch.
  */
 #include <linux/etherdevice.h>
 #include <linux/hash.h>
@@ -41,6 +46,7 @@ struct addr_entry {
 	struct rcu_head rcu;
 	struct iroce_func *f;
 	unsigned int n_users;	/* own address, unicast list: may be the same */
+	bool is_refused;	/* another has it: nothing comes, nothing goes; esw.lock */
 	u8 addr[ETH_ALEN];
 };
 
@@ -90,8 +96,46 @@ static bool has_other(struct iroce_eswitch *esw, const u8 *addr, const struct ir
 	struct addr_entry *e;
 
 	hlist_for_each_entry(e, bucket(esw, addr), node)
-		if (e->f != f && ether_addr_equal(e->addr, addr))
+		if (e->f != f && !e->is_refused && ether_addr_equal(e->addr, addr))
 			return true;
+	return false;
+}
+
+/*
+ * Somebody else's function has it, at another port that may be on the same network: a
+ * bond's ports have one address, and are in one namespace. RCU read side.
+ */
+static bool is_elsewhere(struct iroce_eswitch *but, const u8 *addr, const struct iroce_func *f)
+{
+	struct iroce_eswitch *esw;
+	struct addr_entry *e;
+
+	list_for_each_entry_rcu(esw, &switches, node) {
+		if (esw == but)
+			continue;
+		hlist_for_each_entry_rcu(e, bucket(esw, addr), node)
+			if (!READ_ONCE(e->is_refused) && ether_addr_equal(e->addr, addr) &&
+			    !net_eq(dev_net(e->f->netdev), dev_net(f->netdev)))
+				return true;
+	}
+	return false;
+}
+
+/* Another function of the port is born with it. */
+static bool is_birth_address(const u8 *addr, const struct iroce_func *f)
+{
+	u8 born[ETH_ALEN];
+	unsigned int i;
+
+	for (i = 0; i <= IROCE_MAX_VFS; i++) {
+		unsigned int vf = i == IROCE_MAX_VFS ? IROCE_PF : i;
+
+		if (vf == f->vf)
+			continue;
+		iroce_port_func_mac(f->port, vf, born);
+		if (ether_addr_equal(born, addr))
+			return true;
+	}
 	return false;
 }
 
@@ -114,29 +158,62 @@ static bool is_given(struct iroce_eswitch *esw, const u8 *addr, const struct iro
 	return false;
 }
 
-/*
- * May @f have the unicast address? 0, or -EADDRINUSE. What is its own by birth or by its
- * PF's word it may have, but not beside another who has it already. esw.lock.
- */
-static int may_have(struct iroce_func *f, const u8 *addr)
+/* May @f have the unicast address, not looking at the cable? esw.lock, RCU read side. */
+static bool may_have(struct iroce_func *f, const u8 *addr)
 {
 	struct iroce_eswitch *esw = f->port->eswitch;
+
+	return !may_lose(f) ||
+	       (!has_other(esw, addr, f) && !is_given(esw, addr, f) &&
+		!is_birth_address(addr, f) && !is_elsewhere(esw, addr, f));
+}
+
+/* May @f begin to have it, of its own choice? What is its own by birth or its PF's word, yes. */
+static bool may_claim(struct iroce_func *f, const u8 *addr)
+{
 	const struct iroce_vf *vf = iroce_eswitch_vf(f);
 	u8 own[ETH_ALEN];
 
-	if (!may_lose(f))
-		return 0;
-	if (has_other(esw, addr, f) || is_given(esw, addr, f))
-		return -EADDRINUSE;
+	if (!may_have(f, addr))
+		return false;
+	if (!may_lose(f) || ether_addr_equal(addr, vf->mac))
+		return true;
 	iroce_port_func_mac(f->port, f->vf, own);
-	if (ether_addr_equal(addr, own) || ether_addr_equal(addr, vf->mac))
-		return 0;
-	return seen_is_there(esw, addr) ? -EADDRINUSE : 0;
+	return ether_addr_equal(addr, own) || !seen_is_there(f->port->eswitch, addr);
 }
 
-static int add_addr(struct iroce_func *f, const u8 *addr)
+static void tell_refused(const struct iroce_func *f, const u8 *addr)
+{
+	if (net_ratelimit())
+		netdev_notice(f->netdev,
+			      "does not get %pM, which another function or a host behind the cable has: its PF may trust it (ip link set PF vf %u trust on)\n",
+			      addr, f->vf);
+}
+
+/* Who may have what, after something has changed. esw.lock. */
+static void judge(struct iroce_eswitch *esw)
+{
+	struct addr_entry *e;
+	unsigned int i;
+
+	rcu_read_lock();
+	for (i = 0; i < ARRAY_SIZE(esw->addrs); i++) {
+		hlist_for_each_entry(e, &esw->addrs[i], node) {
+			bool is_refused = is_unicast_ether_addr(e->addr) && !may_have(e->f, e->addr);
+
+			if (is_refused && !e->is_refused)
+				tell_refused(e->f, e->addr);
+			WRITE_ONCE(e->is_refused, is_refused);
+		}
+	}
+	rcu_read_unlock();
+}
+
+/* @is_list: of the unicast or multicast list, whose addresses are entered in any case. */
+static int add_addr(struct iroce_func *f, const u8 *addr, bool is_list)
 {
 	struct iroce_eswitch *esw = f->port->eswitch;
+	bool is_refused = false;
 	struct addr_entry *e;
 	int err = 0;
 
@@ -146,14 +223,16 @@ static int add_addr(struct iroce_func *f, const u8 *addr)
 		e->n_users++;
 		goto out;
 	}
-	if (is_unicast_ether_addr(addr))
-		err = may_have(f, addr);
-	if (err) {
-		if (net_ratelimit())
-			netdev_notice(f->netdev,
-				      "does not get %pM, which another function or a host behind the cable has: its PF may trust it (ip link set PF vf %u trust on)\n",
-				      addr, f->vf);
-		goto out;
+	if (is_unicast_ether_addr(addr)) {
+		rcu_read_lock();
+		is_refused = is_list ? !may_claim(f, addr) : !may_have(f, addr);
+		rcu_read_unlock();
+	}
+	if (is_refused) {
+		tell_refused(f, addr);
+		err = is_list ? 0 : -EADDRINUSE;
+		if (err)
+			goto out;
 	}
 	e = kzalloc(sizeof(*e), GFP_ATOMIC);
 	if (!e) {
@@ -163,7 +242,11 @@ static int add_addr(struct iroce_func *f, const u8 *addr)
 	ether_addr_copy(e->addr, addr);
 	e->f = f;
 	e->n_users = 1;
+	e->is_refused = is_refused;
 	hlist_add_head_rcu(&e->node, bucket(esw, addr));
+	/* A PF's, or a trusted VF's: others may have had it. */
+	if (!may_lose(f))
+		judge(esw);
 out:
 	spin_unlock_bh(&esw->lock);
 	return err;
@@ -179,6 +262,7 @@ static void del_addr(struct iroce_func *f, const u8 *addr)
 	if (e && !--e->n_users) {
 		hlist_del_rcu(&e->node);
 		kfree_rcu(e, rcu);
+		judge(esw);
 	}
 	spin_unlock_bh(&esw->lock);
 }
@@ -192,7 +276,7 @@ static int sync_addr(struct net_device *netdev, const unsigned char *addr)
 	if (vf && is_unicast_ether_addr(addr) && is_valid_ether_addr(vf->mac) &&
 	    !READ_ONCE(vf->is_trusted))
 		return -EPERM;
-	return add_addr(f, addr);
+	return add_addr(f, addr, true);
 }
 
 static int unsync_addr(struct net_device *netdev, const unsigned char *addr)
@@ -223,16 +307,24 @@ void iroce_eswitch_resync(struct iroce_func *f)
 	__dev_uc_unsync(netdev, unsync_addr);
 	iroce_eswitch_sync(f);
 	netif_addr_unlock_bh(netdev);
+	iroce_eswitch_judge(f->port->eswitch);
 }
 
 int iroce_eswitch_move(struct iroce_func *f, const u8 *old, const u8 *new)
 {
 	int err;
 
-	if (!netif_running(f->netdev))
-		return 0;
+	spin_lock_bh(&f->port->eswitch->lock);
+	rcu_read_lock();
+	err = may_claim(f, new) ? 0 : -EADDRINUSE;
+	rcu_read_unlock();
+	spin_unlock_bh(&f->port->eswitch->lock);
+	if (err)
+		tell_refused(f, new);
+	if (err || !netif_running(f->netdev))
+		return err;
 	/* Both for a moment: nothing that is under way is lost. */
-	err = add_addr(f, new);
+	err = add_addr(f, new, false);
 	if (!err)
 		del_addr(f, old);
 	return err;
@@ -243,7 +335,7 @@ int iroce_eswitch_attach(struct iroce_func *f)
 	struct iroce_eswitch *esw = f->port->eswitch;
 	int err;
 
-	err = add_addr(f, f->netdev->dev_addr);
+	err = add_addr(f, f->netdev->dev_addr, false);
 	if (err)
 		return err;
 	/* dev_open() calls ndo_set_rx_mode next: the lists follow. */
@@ -285,20 +377,12 @@ void iroce_eswitch_reset_vfs(struct iroce_eswitch *esw)
 	reset_vfs(esw);
 }
 
-void iroce_eswitch_evict(struct iroce_eswitch *esw, const u8 *addr, unsigned int vf)
+/* RTNL keeps what the PF has decided. */
+void iroce_eswitch_judge(struct iroce_eswitch *esw)
 {
-	struct hlist_node *next;
-	struct addr_entry *e;
-
 	ASSERT_RTNL();
 	spin_lock_bh(&esw->lock);
-	hlist_for_each_entry_safe(e, next, bucket(esw, addr), node) {
-		if (e->f->vf == vf || !ether_addr_equal(e->addr, addr) || !may_lose(e->f))
-			continue;
-		netdev_warn(e->f->netdev, "%pM is VF %u's now: its PF said so\n", addr, vf);
-		hlist_del_rcu(&e->node);
-		kfree_rcu(e, rcu);
-	}
+	judge(esw);
 	spin_unlock_bh(&esw->lock);
 }
 
@@ -482,7 +566,7 @@ static void find_receivers(struct iroce_eswitch *esw, struct fan *fan,
 	struct addr_entry *e;
 
 	hlist_for_each_entry_rcu(e, bucket(esw, dest), node) {
-		if (!ether_addr_equal(e->addr, dest))
+		if (!ether_addr_equal(e->addr, dest) || READ_ONCE(e->is_refused))
 			continue;
 		if (!is_multicast) {
 			is_known = true;
@@ -511,9 +595,18 @@ static bool is_local(struct iroce_eswitch *esw, const u8 *dest)
 	if (is_multicast_ether_addr(dest))
 		return false;
 	hlist_for_each_entry_rcu(e, bucket(esw, dest), node)
-		if (ether_addr_equal(e->addr, dest))
+		if (ether_addr_equal(e->addr, dest) && !READ_ONCE(e->is_refused))
 			return true;
 	return false;
+}
+
+/* May @f send from there? Also from where it was born: LACP of a bond's port does. */
+static bool is_own_source(struct iroce_func *f, const u8 *source)
+{
+	const struct addr_entry *e = find_addr(f->port->eswitch, source, f);
+
+	return (e && !READ_ONCE(e->is_refused)) ||
+	       ether_addr_equal(source, f->netdev->perm_addr);
 }
 
 /*
@@ -575,8 +668,7 @@ static bool accept(struct iroce_func *f, struct sk_buff *skb)
 		goto drop;
 	skb_reset_mac_header(skb);
 	why = IROCE_STAT_tx_drop_spoofed;
-	if (vf && READ_ONCE(vf->is_spoofchk) &&
-	    !find_addr(f->port->eswitch, eth_hdr(skb)->h_source, f))
+	if (vf && READ_ONCE(vf->is_spoofchk) && !is_own_source(f, eth_hdr(skb)->h_source))
 		goto drop;
 	if (iroce_tc_drops(f, skb, IROCE_TC_EGRESS)) {
 		why = IROCE_STAT_tc_drop_egress;

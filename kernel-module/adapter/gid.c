@@ -35,20 +35,26 @@ void iroce_gid_del_device(struct iroce_roce *roce)
 	synchronize_rcu();
 }
 
+struct tags {
+	struct net_device *own;
+	unsigned int n;
+};
+
 static int count_tags(struct net_device *dev, struct netdev_nested_priv *priv)
 {
-	unsigned int *n = priv->data;
+	struct tags *tags = priv->data;
 
-	if (is_vlan_dev(dev))
-		*n += vlan_dev_vlan_proto(dev) == htons(ETH_P_8021Q) ? 1 : 2;
+	/* Not those beside the way: a bridge has other ports. */
+	if (is_vlan_dev(dev) && netdev_has_upper_dev_all_rcu(tags->own, dev))
+		tags->n += vlan_dev_vlan_proto(dev) == htons(ETH_P_8021Q) ? 1 : 2;
 	return 0;
 }
 
 /* RoCE frames have one 802.1Q tag at most: an address behind more would leave in the wrong VLAN. */
 static bool is_behind_tags(const struct ib_gid_attr *attr)
 {
-	unsigned int n = 0;
-	struct netdev_nested_priv priv = { .data = &n };
+	struct tags tags = { .own = iroce_roce(attr->device)->netdev };
+	struct netdev_nested_priv priv = { .data = &tags };
 	struct net_device *ndev;
 
 	rcu_read_lock();
@@ -56,12 +62,12 @@ static bool is_behind_tags(const struct ib_gid_attr *attr)
 	if (ndev) {
 		count_tags(ndev, &priv);
 		netdev_walk_all_lower_dev_rcu(ndev, count_tags, &priv);
-		if (n > 1)
+		if (tags.n > 1)
 			netdev_notice(ndev, "no GID of %s: RoCE goes through one 802.1Q VLAN at most\n",
 				      dev_name(&attr->device->dev));
 	}
 	rcu_read_unlock();
-	return n > 1;
+	return tags.n > 1;
 }
 
 /* ---- whose is an address? ------------------------------------------------ */

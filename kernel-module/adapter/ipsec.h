@@ -38,7 +38,7 @@
  * @pending: policies that wait for the one they replace to go
  * @n_fences: policies that are gone, and still in @fence
  * @is_closed: too many fences to remember, everything is fenced
- * @is_waiting: nothing protected this direction yet, and the function is to be closed until then
+ * @starts_closed: where no policy protects a direction (@n_protecting of @spd), it is closed
  * @has_told: the log has had its line about the first packet that a fence dropped
  * @net: whose fences these are, to compare with alone; RTNL
  * @resize_lock: one rehash at a time; sleeps
@@ -52,7 +52,8 @@ struct iroce_ipsec {
 	struct list_head pending;
 	unsigned int n_fences;
 	bool is_closed[2];
-	bool is_waiting[2];
+	bool starts_closed;
+	unsigned int n_protecting[2];
 	bool is_fail_closed;
 	bool has_told;
 	const struct net *net;
@@ -77,6 +78,8 @@ void iroce_ipsec_tx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_s
 
 extern const struct xfrmdev_ops iroce_xfrmdev_ops;
 
+/* The state that a dead SA had closed to the stack gets its own type back. May sleep. */
+void iroce_state_reopen(struct iroce_sa *sa);
 /* As xdo_dev_state_add(); @first's SA is at another function of this adapter. */
 int iroce_state_add_shared(struct net_device *dev, struct xfrm_state *x,
 			   const struct xfrm_state *first, struct netlink_ext_ack *extack);

@@ -17,6 +17,8 @@
 
 #include "roce.h"
 
+#define IROCE_MAX_MAPS	(U16_MAX + 1)
+
 /*
  * struct iroce_mr - a region that a user registered
  * @region: last: has an array of pointers behind it
@@ -161,6 +163,10 @@ struct ib_mr *iroce_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iov
 	if (IS_ERR(umem))
 		return ERR_CAST(umem);
 	n_pages = ib_umem_num_pages(umem);
+	/* rdmavt counts maps in 16 bits (struct rvt_sge). */
+	err = -EINVAL;
+	if (n_maps(n_pages) > IROCE_MAX_MAPS)
+		goto err_umem;
 	err = iroce_charge(&charge, roce, IROCE_OBJECT_MR,
 			   sizeof(*mr) + n_maps(n_pages) * sizeof(struct rvt_segarray), udata);
 	if (err)
@@ -273,8 +279,8 @@ static void end_use(struct rvt_qp *qp, const struct rvt_mregion *region)
 /*
  * iroce_dereg_mr - ib_device_ops.dereg_mr
  *
- * -EBUSY: after five seconds frames on their way still hold the region, which stays,
- * with a key that opens nothing any more; uverbs tries again.
+ * -EBUSY: after five seconds a sender that does not get to run still holds the region, which
+ * stays, with a key that opens nothing any more; uverbs tries again.
  */
 int iroce_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 {
@@ -291,8 +297,10 @@ int iroce_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 	else
 		percpu_ref_put(&mr->region.refcount);
 	mutex_lock(&pd->lock);
-	list_for_each_entry(user, &pd->users, entry)
+	list_for_each_entry(user, &pd->users, entry) {
 		end_use(user->qp, &mr->region);
+		cond_resched();
+	}
 	mutex_unlock(&pd->lock);
 	/* Whoever found the key before it left the table has looked at it. */
 	synchronize_rcu();

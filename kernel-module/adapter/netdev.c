@@ -274,8 +274,7 @@ static int ndo_set_vf_mac(struct net_device *netdev, int index, u8 *mac)
 		return -EINVAL;
 	ether_addr_copy(old, vf->mac);
 	ether_addr_copy(vf->mac, mac);
-	if (is_valid_ether_addr(mac))
-		iroce_eswitch_evict(iroce_func(netdev)->port->eswitch, mac, index);
+	iroce_eswitch_judge(iroce_func(netdev)->port->eswitch);
 	f = is_zero_ether_addr(mac) ? NULL : find_vf_func(iroce_func(netdev), index);
 	if (!f)
 		return 0;

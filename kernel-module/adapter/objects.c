@@ -82,6 +82,19 @@ int iroce_destroy_ah(struct ib_ah *ibah, u32 flags)
 
 /* ---- completion queues ------------------------------------------------------------ */
 
+/*
+ * rdmavt tells of each completion that a full CQ had no room for, and uverbs keeps a note
+ * of each, of nobody's memory, until the process reads it. What is full stays full, until
+ * the CQ is destroyed: once is enough.
+ */
+static void cq_event(struct ib_event *ev, void *context)
+{
+	struct iroce_cq *cq = iroce_cq(ev->element.cq);
+
+	if (!xchg(&cq->has_failed, 1))
+		cq->event_handler(ev, context);
+}
+
 static size_t cq_bytes(u32 cqe)
 {
 	return sizeof(struct rvt_cq_wc) + ((size_t)cqe + 1) * sizeof(struct ib_uverbs_wc);
@@ -120,6 +133,10 @@ static int create_user_cq(struct iroce_cq *cq, const struct ib_cq_init_attr *att
 	RDMA_WRITE_UAPI_ATOMIC(cq->rvt.queue->tail, 0);
 	cq->rvt.ip = mark;
 	cq->rvt.ibcq.cqe = attr->cqe;
+	if (cq->rvt.ibcq.event_handler) {
+		cq->event_handler = cq->rvt.ibcq.event_handler;
+		cq->rvt.ibcq.event_handler = cq_event;
+	}
 	return 0;
 
 err_mark:
@@ -233,7 +250,8 @@ static void replace_rq(struct rvt_rq *rq, const struct iroce_ring *ring, u32 siz
 	vfree(rq->wq);
 	rq->wq = ring->addr;
 	rq->kwq->curr_wq = rq->wq->wq;
-	rq->kwq->count = size;
+	/* Nothing is posted: what rvt_compute_aeth() tells the peer. */
+	rq->kwq->count = 0;
 	rq->size = size;
 	RDMA_WRITE_UAPI_ATOMIC(rq->wq->head, 0);
 	RDMA_WRITE_UAPI_ATOMIC(rq->wq->tail, 0);
@@ -508,6 +526,8 @@ int iroce_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr, struct ib_
 	if (attr->qp_type != IB_QPT_RC && attr->qp_type != IB_QPT_UD &&
 	    attr->qp_type != IB_QPT_GSI)
 		return -EOPNOTSUPP;
+	/* Senders copy the first SGE of an entry whether it has one or not. */
+	attr->cap.max_send_sge = max(attr->cap.max_send_sge, 1U);
 	if (!udata) {
 		err = roce->rvt.create_qp(ibqp, attr, udata);
 		if (!err)

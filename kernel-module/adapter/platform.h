@@ -154,8 +154,8 @@ void iroce_eswitch_resync(struct iroce_func *f);
 void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb);
 /* RTNL: the VFs are gone, and with them what the PF decided about them. */
 void iroce_eswitch_reset_vfs(struct iroce_eswitch *esw);
-/* RTNL: the PF gives @addr to @vf; VFs that it does not trust have it no longer. */
-void iroce_eswitch_evict(struct iroce_eswitch *esw, const u8 *addr, unsigned int vf);
+/* RTNL: whom the PF trusts, or gives which address, has changed. */
+void iroce_eswitch_judge(struct iroce_eswitch *esw);
 /* NULL for a PF. */
 struct iroce_vf *iroce_eswitch_vf(const struct iroce_func *f);
 /* RTNL: carrier of @f as port and PF want it. */

@@ -389,9 +389,15 @@ struct iroce_ah {
 	struct iroce_charge charge;
 };
 
-/* struct iroce_cq - @ring: none if it is the kernel's */
+/*
+ * struct iroce_cq
+ * @ring: none if it is the kernel's
+ * @event_handler: the core's; @has_failed: it has been told of
+ */
 struct iroce_cq {
 	struct rvt_cq rvt;
+	void (*event_handler)(struct ib_event *ev, void *context);
+	int has_failed;
 	struct iroce_charge charge;
 	struct iroce_ring ring;
 	struct mutex resize_lock;

@@ -88,8 +88,8 @@ static enum iroce_stat check_qp(const struct iroce_rx_pkt *pkt)
 	if (!(ib_rvt_state_ops[qp->state] & RVT_PROCESS_RECV_OK))
 		return IROCE_STAT_rx_drop_qp_state;
 	if (is_ud) {
-		if (!ipv6_addr_is_multicast(&pkt->daddr) &&
-		    !iroce_gid_is_ours(iqp->roce, &pkt->daddr, pkt->vlan))
+		/* No multicast group can be joined. */
+		if (!iroce_gid_is_ours(iqp->roce, &pkt->daddr, pkt->vlan))
 			return IROCE_STAT_rx_drop_vlan;
 	} else if (!iqp->peer.is_set || !ipv6_addr_equal(&pkt->saddr, &iqp->peer.daddr) ||
 		   !ipv6_addr_equal(&pkt->daddr, &iqp->peer.saddr)) {

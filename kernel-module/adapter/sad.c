@@ -29,10 +29,7 @@ static void sa_free_work(struct work_struct *work)
 	struct iroce_sa *sa = container_of(to_rcu_work(work), struct iroce_sa, free_work);
 
 	iroce_sa_drop_key(sa);
-	if (sa->closed) {
-		WRITE_ONCE(sa->closed->type, sa->type);
-		xfrm_state_put(sa->closed);
-	}
+	iroce_state_reopen(sa);
 	iroce_sa_destroy(sa);
 }
 
@@ -137,13 +134,15 @@ void iroce_sa_numbers_used(struct iroce_sa *sa, u64 seq)
 	bool is_news = false;
 
 	spin_lock_bh(&sa->lock);
-	if (seq >= sa->hard_seq && !sa->are_spent) {
+	if (iroce_sad_life(&sa->node) == IROCE_SA_DEAD) {
+		/* Its end has been told. */
+	} else if (seq >= sa->hard_seq) {
 		is_news = true;
 		sa->are_spent = true;
 		iroce_sad_set_life(&sa->node, IROCE_SA_DEAD);
 	} else if (seq >= sa->soft_seq && !sa->are_low) {
 		is_news = true;
-		sa->are_low = true;
+		WRITE_ONCE(sa->are_low, true);
 		iroce_sad_set_life(&sa->node, IROCE_SA_DYING);
 	}
 	if (is_news && sa->x)
@@ -201,6 +200,7 @@ void iroce_sa_set_limits(struct iroce_sa *sa, const struct xfrm_lifetime_cfg *lf
 	WRITE_ONCE(sa->soft_bytes, lft->soft_byte_limit);
 	WRITE_ONCE(sa->hard_bytes, lft->hard_byte_limit);
 	WRITE_ONCE(sa->is_soft_fired, false);
+	WRITE_ONCE(sa->are_low, false);
 	/*
 	 * xfrm changes limits of valid states alone: one whose hard limit we saw reached, and
 	 * xfrm did not yet, lives on. Where the new limits are reached too, the next packet tells.

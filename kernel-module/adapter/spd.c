@@ -33,7 +33,7 @@
  *
  * Waiting: the function is closed until it is protected (ethtool's private flag
  * ipsec-closed-until-protected, which the port keeps while the driver is not bound), and
- * had no protecting policy in this direction since it was probed or moved.
+ * spd has no protecting policy in this direction.
  *
  * A fence goes when a policy with the very same selector and direction is added,
  * when fail-closed is switched off, with the function, or when the netdev moves to
@@ -72,16 +72,26 @@ static bool is_protecting(const struct iroce_policy *policy)
 
 /* ---- readers ---------------------------------------------------------- */
 
+/*
+ * To be asked before the databases: whoever finds the first policy counted here finds it
+ * there. Asked after them, it would open a gap between the two closed states.
+ */
+static bool is_waiting(const struct iroce_ipsec *ipsec, enum iroce_dir dir)
+{
+	return READ_ONCE(ipsec->starts_closed) && !smp_load_acquire(&ipsec->n_protecting[dir]);
+}
+
 bool iroce_spd_is_open(const struct iroce_ipsec *ipsec, enum iroce_dir dir)
 {
-	return iroce_spd_is_empty(&ipsec->spd[dir]) && iroce_spd_is_empty(&ipsec->fence[dir]) &&
-	       !READ_ONCE(ipsec->is_closed[dir]) && !READ_ONCE(ipsec->is_waiting[dir]);
+	return !is_waiting(ipsec, dir) && iroce_spd_is_empty(&ipsec->spd[dir]) && iroce_spd_is_empty(&ipsec->fence[dir]) &&
+	       !READ_ONCE(ipsec->is_closed[dir]);
 }
 
 enum iroce_policy_kind iroce_spd_decide(const struct iroce_ipsec *ipsec, enum iroce_dir dir,
 					const struct iroce_flow_key *key,
 					struct iroce_policy **policy)
 {
+	bool waits = is_waiting(ipsec, dir);
 	struct iroce_policy *now, *was;
 
 	*policy = NULL;
@@ -100,7 +110,7 @@ enum iroce_policy_kind iroce_spd_decide(const struct iroce_ipsec *ipsec, enum ir
 			*policy = was;
 			return IROCE_POLICY_FENCED;
 		}
-		if (!now && READ_ONCE(ipsec->is_waiting[dir]))
+		if (!now && waits)
 			return IROCE_POLICY_FENCED;
 	}
 	return now ? IROCE_POLICY_BYPASS : IROCE_POLICY_NONE;
@@ -156,12 +166,14 @@ static void fence_keep(struct iroce_ipsec *ipsec, struct iroce_policy *policy)
 		ipsec->n_fences++;
 		return;
 	}
-	fence_remove(ipsec, policy);
 	if (!ipsec->is_closed[policy->dir])
 		netdev_warn(ipsec->f->netdev,
 			    "more than %d policies were removed: closed for all traffic without policy until ipsec-fail-closed is switched off\n",
 			    FENCES_MAX);
+	/* Before the fence goes: who misses it sees this. */
 	WRITE_ONCE(ipsec->is_closed[policy->dir], true);
+	smp_wmb();
+	fence_remove(ipsec, policy);
 }
 
 /* The policy that waits for @old to go, if any. */
@@ -192,7 +204,8 @@ static int policy_link(struct iroce_ipsec *ipsec, struct iroce_policy *policy,
 	policy->is_pending = false;
 	fences_supersede(ipsec, policy);
 	if (is_protecting(policy))
-		WRITE_ONCE(ipsec->is_waiting[policy->dir], false);
+		smp_store_release(&ipsec->n_protecting[policy->dir],
+				  ipsec->n_protecting[policy->dir] + 1);
 	return 0;
 }
 
@@ -216,6 +229,9 @@ static void policy_unlink(struct iroce_ipsec *ipsec, struct iroce_policy *policy
 	/* Its fence is up since it was added; readers that miss it here must see that. */
 	smp_wmb();
 	iroce_spd_remove(&ipsec->spd[policy->dir], &policy->spd);
+	if (is_protecting(policy))
+		WRITE_ONCE(ipsec->n_protecting[policy->dir],
+			   ipsec->n_protecting[policy->dir] - 1);
 	if (!next)
 		fence_keep(ipsec, policy);
 	else if (policy->fence.is_linked)
@@ -496,25 +512,17 @@ static void fences_clear(struct iroce_ipsec *ipsec, enum iroce_dir dir)
 		fence_remove(ipsec, policy);
 	}
 	WRITE_ONCE(ipsec->is_closed[dir], false);
-	WRITE_ONCE(ipsec->is_waiting[dir], false);
 	WRITE_ONCE(ipsec->has_told, false);
 }
 
-/* Closes what nothing protects now, and a function that is probed or moved from here on. */
 void iroce_ipsec_set_starts_closed(struct iroce_func *f, bool is_closed)
 {
-	struct iroce_ipsec *ipsec = f->ipsec;
-	int dir;
-
 	iroce_eswitch_set_starts_closed(f, is_closed);
-	spin_lock_bh(&ipsec->lock);
-	for (dir = 0; dir < 2; dir++)
-		WRITE_ONCE(ipsec->is_waiting[dir],
-			   is_closed && iroce_spd_is_empty(&ipsec->spd[dir]) &&
-			   iroce_spd_is_empty(&ipsec->fence[dir]));
-	WRITE_ONCE(ipsec->has_told, false);
-	spin_unlock_bh(&ipsec->lock);
+	WRITE_ONCE(f->ipsec->starts_closed, is_closed);
+	WRITE_ONCE(f->ipsec->has_told, false);
 	iroce_flow_changed(f);
+	/* Senders that found it open are through when the caller hears that it is closed. */
+	synchronize_rcu_expedited();
 }
 
 unsigned int iroce_ipsec_n_fences(const struct iroce_func *f)
@@ -527,7 +535,7 @@ void iroce_ipsec_tell_fenced(struct iroce_func *f, const char *way)
 {
 	struct iroce_ipsec *ipsec = f->ipsec;
 
-	if (READ_ONCE(ipsec->has_told))
+	if (READ_ONCE(ipsec->has_told) || !net_ratelimit())
 		return;
 	WRITE_ONCE(ipsec->has_told, true);
 	netdev_notice(f->netdev,
@@ -566,8 +574,6 @@ void iroce_ipsec_net_changed(struct iroce_func *f)
 	fences_clear(ipsec, IROCE_DIR_IN);
 	fences_clear(ipsec, IROCE_DIR_OUT);
 	WRITE_ONCE(ipsec->is_fail_closed, true);
-	WRITE_ONCE(ipsec->is_waiting[IROCE_DIR_IN], iroce_eswitch_starts_closed(f));
-	WRITE_ONCE(ipsec->is_waiting[IROCE_DIR_OUT], iroce_eswitch_starts_closed(f));
 	spin_unlock_bh(&ipsec->lock);
 	iroce_flow_changed(f);
 }

@@ -3,6 +3,7 @@
  * The RDMA device of a function, or of a bond of functions: registration with rdmavt
  * and the core, limits, events. What user space makes on it is in objects.c and mr.c.
  */
+#include <linux/delay.h>
 #include <linux/etherdevice.h>
 #include <linux/module.h>
 #include <linux/random.h>
@@ -122,7 +123,7 @@ static const struct ib_device_ops roce_ops = {
 
 static const struct ib_device_attr limits = {
 	.vendor_id = 0xffffff,		/* no OUI */
-	.max_mr_size = ~0ULL,
+	.max_mr_size = 64ULL << 30,	/* mr.c */
 	.page_size_cap = PAGE_SIZE,
 	.max_qp = 16384,
 	.max_qp_wr = 16384,
@@ -323,6 +324,23 @@ static void end_qp(struct rvt_qp *qp)
 }
 
 /*
+ * The sender flushes some of the send queue at a time, and queues itself again. A program
+ * that goes on posting is not waited for: so many turns empty the longest queue.
+ */
+static void wait_flushed(struct iroce_qp *iqp)
+{
+	struct rvt_qp *qp = iqp->qp;
+	int turns;
+
+	for (turns = 0; turns < 1000 && READ_ONCE(qp->state) == IB_QPS_ERR &&
+			READ_ONCE(qp->s_last) != READ_ONCE(qp->s_head); turns++) {
+		if (!flush_work(&iqp->work))
+			usleep_range(100, 1000);
+		cond_resched();
+	}
+}
+
+/*
  * The device goes while programs use it: uverbs tells them (IB_EVENT_DEVICE_FATAL) and
  * destroys their QPs, and their rings, which are their own, stay. What was posted is
  * flushed there before, for whoever polls and looks at no event.
@@ -333,11 +351,12 @@ static void flush_users(struct iroce_roce *roce)
 
 	mutex_lock(&roce->qps_lock);
 	list_for_each_entry(iqp, &roce->qps, entry)
-		if (rvt_is_user_qp(iqp->qp))
+		if (rvt_is_user_qp(iqp->qp)) {
 			end_qp(iqp->qp);
-	/* The send queue is flushed by the sender. */
+			cond_resched();
+		}
 	list_for_each_entry(iqp, &roce->qps, entry)
-		flush_work(&iqp->work);
+		wait_flushed(iqp);
 	mutex_unlock(&roce->qps_lock);
 }
 

@@ -202,29 +202,41 @@ static struct {
 } closed_types[2];
 static DEFINE_MUTEX(closed_lock);
 
-static void close_to_stack(struct iroce_sa *sa, struct xfrm_state *x)
+static void close_type(struct iroce_sa *sa, struct xfrm_state *x)
 {
 	unsigned int i = x->props.family == AF_INET6;
 
-	if (sa->node.dir != IROCE_DIR_IN || !x->type || x->type == &closed_types[i].type)
+	if (sa->node.dir != IROCE_DIR_IN || !x->type)
 		return;
+	/* Given to us anew before our last SA of it was gone. */
+	if (x->type == &closed_types[i].type) {
+		sa->type = closed_types[i].orig;
+		return;
+	}
 	sa->type = x->type;
-	mutex_lock(&closed_lock);
 	/* A module that came anew: of what the old one had, no state is left. */
 	if (closed_types[i].orig != sa->type) {
 		closed_types[i].orig = sa->type;
 		closed_types[i].type = *sa->type;
 		closed_types[i].type.input = input_closed;
 	}
-	mutex_unlock(&closed_lock);
 	WRITE_ONCE(x->type, &closed_types[i].type);
+}
+
+/* The state is ours from here on. Process context. */
+static void take_state(struct iroce_sa *sa, struct xfrm_state *x)
+{
+	mutex_lock(&closed_lock);
+	close_type(sa, x);
+	x->xso.offload_handle = (unsigned long)sa;
+	mutex_unlock(&closed_lock);
 }
 
 /*
  * The state may outlive its SA, and its type is xfrm's again then. Not at once: whoever has
  * found it alive just now is about to call x->type->input.
  */
-static void reopen(struct iroce_sa *sa, struct xfrm_state *x)
+static void leave_state(struct iroce_sa *sa, struct xfrm_state *x)
 {
 	if (!sa->type)
 		return;
@@ -232,6 +244,20 @@ static void reopen(struct iroce_sa *sa, struct xfrm_state *x)
 		sa->closed = x;
 	else
 		WRITE_ONCE(x->type, sa->type);	/* nobody else has it: xfrm is about to free it */
+}
+
+void iroce_state_reopen(struct iroce_sa *sa)
+{
+	struct xfrm_state *x = sa->closed;
+
+	if (!x)
+		return;
+	mutex_lock(&closed_lock);
+	/* Not if it has been given to us again, or to another of our functions. */
+	if (!READ_ONCE(x->xso.offload_handle))
+		WRITE_ONCE(x->type, sa->type);
+	mutex_unlock(&closed_lock);
+	xfrm_state_put(x);
 }
 
 /* ---- from xfrm to the SA ---------------------------------------------- */
@@ -375,8 +401,7 @@ static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_s
 		NL_SET_ERR_MSG_MOD(extack, "The SA database refuses this selector");
 		goto err_key;
 	}
-	close_to_stack(sa, x);
-	x->xso.offload_handle = (unsigned long)sa;
+	take_state(sa, x);
 	return 0;
 
 err_key:
@@ -423,7 +448,7 @@ static void state_free(struct net_device *dev, struct xfrm_state *x)
 	spin_unlock_bh(&sa->lock);
 	/* Nobody queues it from here on; xfrm frees x when we return. */
 	cancel_delayed_work_sync(&sa->expire_work);
-	reopen(sa, x);
+	leave_state(sa, x);
 	iroce_sa_put(sa);
 	if (x->xso.dir == XFRM_DEV_OFFLOAD_OUT)
 		iroce_rdma_sa_gone(iroce_func(dev));

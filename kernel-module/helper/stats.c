@@ -116,16 +116,23 @@ static void expire(struct xfrm_state *x)
  */
 static void check_numbers(struct ipsec_roce_sa *sa)
 {
-	struct iroce_repl_event ev = { .type = IROCE_REPL_LOW, .port = sa->repl.holder };
-	u64 last = 0;
+	struct iroce_repl_event ev = { .type = IROCE_REPL_LOW, .port = IROCE_REPL_NO_PORT };
+	u64 last = 0, used;
+	u8 i;
 
-	if (sa->is_twin || sa->dir != IROCE_DIR_OUT || sa->repl.limit != U32_MAX ||
-	    ev.port >= IROCE_REPL_PORTS_MAX)
+	if (sa->is_twin || sa->dir != IROCE_DIR_OUT || sa->repl.limit != U32_MAX)
 		return;
+	/* Where ports share an SA, the one that was armed last may have left. */
 	spin_lock_bh(&sa->lock);
-	if (sa->shadow[ev.port]) {
-		ipsec_roce_shadow_update(sa, sa->shadow[ev.port]);
-		last = ipsec_roce_last(sa->shadow[ev.port]->x, sa->dir);
+	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++) {
+		if (!sa->shadow[i] || sa->repl.cell[i] != IROCE_REPL_LIVE)
+			continue;
+		ipsec_roce_shadow_update(sa, sa->shadow[i]);
+		used = ipsec_roce_last(sa->shadow[i]->x, sa->dir);
+		if (used <= last)
+			continue;
+		last = used;
+		ev.port = i;
 	}
 	spin_unlock_bh(&sa->lock);
 	if (last >= U32_MAX)
