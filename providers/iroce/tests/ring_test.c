@@ -174,7 +174,6 @@ static void wild_completion_index_is_an_error(void **state)
 		assert_int_equal(iroce_cq_ring_peek(&ring, &entry), EIO);
 	}
 	iroce_cq_ring_free(&ring);
-	assert_int_equal(iroce_cq_ring_poll(&ring, 1, &wc), -1);
 }
 
 static void peeked_completions_stay_until_done(void **state)
@@ -314,7 +313,6 @@ static void wild_receive_index_is_an_error(void **state)
 		assert_int_equal(iroce_rq_ring_take(&ring, &wr_id), ENOENT);
 	}
 	iroce_rq_ring_free(&ring);
-	assert_int_equal(iroce_rq_ring_post(&ring, &wr, &bad), EIO);
 }
 
 static void ring_without_requests_is_always_full(void **state)
