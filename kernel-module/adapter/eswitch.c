@@ -190,6 +190,14 @@ static void tell_refused(const struct iroce_func *f, const u8 *addr)
 			      addr, f->vf);
 }
 
+/* What has been refused must be claimed anew: its owner may be behind the cable. */
+static bool is_to_refuse(const struct addr_entry *e)
+{
+	if (!is_unicast_ether_addr(e->addr))
+		return false;
+	return e->is_refused ? !may_claim(e->f, e->addr) : !may_have(e->f, e->addr);
+}
+
 /* Who may have what, after something has changed. esw.lock. */
 static void judge(struct iroce_eswitch *esw)
 {
@@ -199,7 +207,7 @@ static void judge(struct iroce_eswitch *esw)
 	rcu_read_lock();
 	for (i = 0; i < ARRAY_SIZE(esw->addrs); i++) {
 		hlist_for_each_entry(e, &esw->addrs[i], node) {
-			bool is_refused = is_unicast_ether_addr(e->addr) && !may_have(e->f, e->addr);
+			bool is_refused = is_to_refuse(e);
 
 			if (is_refused && !e->is_refused)
 				tell_refused(e->f, e->addr);

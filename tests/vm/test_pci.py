@@ -248,6 +248,20 @@ def test_finding_R15_a_vf_gets_no_address_that_another_has(lab, host):
         lab.inject("a", 0, frames.ip_frame("ff:ff:ff:ff:ff:ff", stranger, b"\x45" + b"\0" * 59))
         sniffer.wait_output(stranger.replace(":", ""))
     assert not takes(vfs[1], stranger)
+    # Nor as one of a macvlan's: entered, and not counted, whatever changes in the switch.
+    host.run(f"ip link add link {vfs[1]} name mv type macvlan mode private && "
+             f"ip link set mv address {stranger} up && ip maddr add 01:00:5e:00:00:42 dev {vfs[1]} && "
+             f"ip maddr del 01:00:5e:00:00:42 dev {vfs[1]}")
+    with host.spawn(["python3", "-c", SNIFFER, "mv"]) as sniffer, \
+            host.spawn(["python3", "-c", SNIFFER, vfs[0]]) as other:
+        sniffer.wait_output("ready")
+        other.wait_output("ready")
+        lab.inject("a", 0, frames.ip_frame(stranger, "02:00:00:00:00:21", b"\x45" + b"\0" * 59))
+        lab.inject("a", 0, frames.ip_frame("ff:ff:ff:ff:ff:ff", "02:00:00:00:00:22",
+                                           b"\x45" + b"\0" * 59))
+        other.wait_output("020000000022")
+        assert "020000000021" not in sniffer.stdout
+    host.run("ip link del mv")
     assert takes(vfs[1], free)
     # The PF's word: who had chosen the address loses it, and cannot have it again.
     host.run(f"ip link set {vfs[2]} address {given} && ip link set {port} vf 0 mac {given}")
