@@ -17,8 +17,6 @@
 
 #include "roce.h"
 
-#define IROCE_MAX_MAPS	(U16_MAX + 1)
-
 /*
  * struct iroce_mr - a region that a user registered
  * @region: last: has an array of pointers behind it
@@ -163,7 +161,6 @@ struct ib_mr *iroce_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iov
 	if (IS_ERR(umem))
 		return ERR_CAST(umem);
 	n_pages = ib_umem_num_pages(umem);
-	/* rdmavt counts maps in 16 bits (struct rvt_sge). */
 	err = -EINVAL;
 	if (n_maps(n_pages) > IROCE_MAX_MAPS)
 		goto err_umem;
@@ -261,19 +258,15 @@ static bool answers_use(struct rvt_qp *qp, const struct rvt_mregion *region)
 /* A QP that works on the region ends in error, and lets go of it (rvt_error_qp()). */
 static void end_use(struct rvt_qp *qp, const struct rvt_mregion *region)
 {
-	bool is_last = false;
-
 	spin_lock_irq(&qp->r_lock);
 	spin_lock(&qp->s_hlock);
 	spin_lock(&qp->s_lock);
 	if (qp->state != IB_QPS_ERR && qp->state != IB_QPS_RESET &&
 	    (state_uses(&qp->r_sge, region) || sends_use(qp, region) || answers_use(qp, region)))
-		is_last = rvt_error_qp(qp, IB_WC_LOC_PROT_ERR);
+		iroce_qp_error(qp, IB_WC_LOC_PROT_ERR);
 	spin_unlock(&qp->s_lock);
 	spin_unlock(&qp->s_hlock);
 	spin_unlock_irq(&qp->r_lock);
-	if (is_last)
-		iroce_qp_event(qp, IB_EVENT_QP_LAST_WQE_REACHED);
 }
 
 /*

@@ -112,20 +112,15 @@ static int create_user_cq(struct iroce_cq *cq, const struct ib_cq_init_attr *att
 
 	if (attr->cqe < 1 || attr->cqe > roce->rdi.dparms.props.max_cqe)
 		return -EINVAL;
-	err = iroce_ring_map(&cq->ring, &roce->rdi.ibdev, udata, cq_bytes(attr->cqe));
+	err = iroce_ring_open(&cq->ring, &mark, &roce->rdi.ibdev, udata, cq_bytes(attr->cqe));
 	if (err)
 		return err;
-	mark = iroce_ring_mark(udata);
-	if (!mark) {
-		err = -ENOMEM;
-		goto err_ring;
-	}
 	least.cqe = 1;
 	outlen = hide_answer(udata);
 	err = roce->rvt.create_cq(&cq->rvt.ibcq, &least, attrs);
 	udata->outlen = outlen;
 	if (err)
-		goto err_mark;
+		goto err_ring;
 	vfree(cq->rvt.kqueue);
 	cq->rvt.kqueue = NULL;
 	cq->rvt.queue = cq->ring.addr;
@@ -139,9 +134,8 @@ static int create_user_cq(struct iroce_cq *cq, const struct ib_cq_init_attr *att
 	}
 	return 0;
 
-err_mark:
-	kfree(mark);
 err_ring:
+	kfree(mark);
 	iroce_ring_unmap(&cq->ring);
 	return err;
 }
@@ -270,29 +264,23 @@ static int create_user_srq(struct iroce_srq *srq, struct ib_srq_init_attr *attr,
 	if (max_wr < 1 || max_wr > props->max_srq_wr || attr->attr.max_sge < 1 ||
 	    attr->attr.max_sge > props->max_srq_sge)
 		return -EINVAL;
-	err = iroce_ring_map(&srq->ring, &roce->rdi.ibdev, udata,
-			     rq_bytes(max_wr + 1, attr->attr.max_sge));
+	err = iroce_ring_open(&srq->ring, &mark, &roce->rdi.ibdev, udata,
+			      rq_bytes(max_wr + 1, attr->attr.max_sge));
 	if (err)
 		return err;
-	mark = iroce_ring_mark(udata);
-	if (!mark) {
-		err = -ENOMEM;
-		goto err_ring;
-	}
 	outlen = hide_answer(udata);
 	attr->attr.max_wr = 1;
 	err = roce->rvt.create_srq(&srq->rvt.ibsrq, attr, udata);
 	attr->attr.max_wr = max_wr;
 	udata->outlen = outlen;
 	if (err)
-		goto err_mark;
+		goto err_ring;
 	replace_rq(&srq->rvt.rq, &srq->ring, max_wr + 1);
 	srq->rvt.ip = mark;
 	return 0;
 
-err_mark:
-	kfree(mark);
 err_ring:
+	kfree(mark);
 	iroce_ring_unmap(&srq->ring);
 	return err;
 }
@@ -444,18 +432,14 @@ static int create_user_qp(struct iroce_roce *roce, struct iroce_verbs_qp *vqp,
 	if (err)
 		return err;
 	if (!attr->srq) {
-		err = iroce_ring_map(&vqp->rq, &roce->rdi.ibdev, udata,
-				     rq_bytes(attr->cap.max_recv_wr + 1, attr->cap.max_recv_sge));
+		err = iroce_ring_open(&vqp->rq, &mark, &roce->rdi.ibdev, udata,
+				      rq_bytes(attr->cap.max_recv_wr + 1, attr->cap.max_recv_sge));
 		if (err)
 			goto err_sq;
-		err = -ENOMEM;
-		mark = iroce_ring_mark(udata);
-		if (!mark)
-			goto err_ring;
 	}
 	err = create_least_qp(roce, &qp->ibqp, attr, udata);
 	if (err)
-		goto err_mark;
+		goto err_ring;
 	/* What rdmavt knows a user's QP by (rvt_is_user_qp()). */
 	qp->pid = current->pid;
 	sq_swap(qp, sq);
@@ -466,9 +450,8 @@ static int create_user_qp(struct iroce_roce *roce, struct iroce_verbs_qp *vqp,
 	}
 	return 0;
 
-err_mark:
-	kfree(mark);
 err_ring:
+	kfree(mark);
 	iroce_ring_unmap(&vqp->rq);
 err_sq:
 	sq_free(sq);

@@ -10,7 +10,7 @@
  * rdmavt would make the rings itself, for mmap(), at the cost of nobody: it is asked
  * for an object with the smallest ring and without an offset, whose ring is replaced
  * before anybody sees the object. Where rdmavt asks "is this ring a user's?" it looks
- * for a struct rvt_mmap_info: iroce_ring_mark() makes one that has no memory.
+ * for a struct rvt_mmap_info: iroce_ring_open() makes one that has no memory.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -76,7 +76,7 @@ void iroce_ring_unmap(struct iroce_ring *ring)
 }
 
 /* What tells rdmavt that a ring is a user's; rdmavt frees it with the object. NULL: no memory. */
-struct rvt_mmap_info *iroce_ring_mark(struct ib_udata *udata)
+static struct rvt_mmap_info *make_mark(struct ib_udata *udata)
 {
 	struct rvt_mmap_info *ip = kzalloc(sizeof(*ip), GFP_KERNEL_ACCOUNT);
 
@@ -86,4 +86,22 @@ struct rvt_mmap_info *iroce_ring_mark(struct ib_udata *udata)
 	kref_init(&ip->ref);
 	ip->context = rdma_udata_to_uverbs_attr_bundle(udata)->context;
 	return ip;
+}
+
+/*
+ * iroce_ring_open - iroce_ring_map() for a new object, with its mark
+ * @mark: kfree() it while rdmavt does not have it
+ */
+int iroce_ring_open(struct iroce_ring *ring, struct rvt_mmap_info **mark,
+		    struct ib_device *ibdev, struct ib_udata *udata, size_t need)
+{
+	int err = iroce_ring_map(ring, ibdev, udata, need);
+
+	if (err)
+		return err;
+	*mark = make_mark(udata);
+	if (*mark)
+		return 0;
+	iroce_ring_unmap(ring);
+	return -ENOMEM;
 }

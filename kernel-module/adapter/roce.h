@@ -51,6 +51,9 @@
 #define IROCE_MAX_SEND_SGE	(IROCE_FRAME_PIECES / 2)
 #define IROCE_MAX_RECV_SGE	16
 
+/* rdmavt counts a region's maps in 16 bits (struct rvt_sge). */
+#define IROCE_MAX_MAPS		(U16_MAX + 1)
+
 #define IROCE_BATCH		16	/* packets planned and sent at a time */
 #define IROCE_WINDOW_MAX	128	/* packets of a QP sent and not acknowledged */
 #define IROCE_WINDOW_ALL	1024	/* the same of all QPs of a device, roughly */
@@ -366,7 +369,8 @@ struct iroce_ring {
 int iroce_ring_map(struct iroce_ring *ring, struct ib_device *ibdev, struct ib_udata *udata,
 		   size_t need);
 void iroce_ring_unmap(struct iroce_ring *ring);
-struct rvt_mmap_info *iroce_ring_mark(struct ib_udata *udata);
+int iroce_ring_open(struct iroce_ring *ring, struct rvt_mmap_info **mark,
+		    struct ib_device *ibdev, struct ib_udata *udata, size_t need);
 
 /* ---- objects.c, mr.c: what user space makes ----------------------------- */
 

@@ -83,8 +83,8 @@ static bool is_waiting(const struct iroce_ipsec *ipsec, enum iroce_dir dir)
 
 bool iroce_spd_is_open(const struct iroce_ipsec *ipsec, enum iroce_dir dir)
 {
-	return !is_waiting(ipsec, dir) && iroce_spd_is_empty(&ipsec->spd[dir]) && iroce_spd_is_empty(&ipsec->fence[dir]) &&
-	       !READ_ONCE(ipsec->is_closed[dir]);
+	return !is_waiting(ipsec, dir) && iroce_spd_is_empty(&ipsec->spd[dir]) &&
+	       iroce_spd_is_empty(&ipsec->fence[dir]) && !READ_ONCE(ipsec->is_closed[dir]);
 }
 
 enum iroce_policy_kind iroce_spd_decide(const struct iroce_ipsec *ipsec, enum iroce_dir dir,

@@ -123,7 +123,7 @@ static const struct ib_device_ops roce_ops = {
 
 static const struct ib_device_attr limits = {
 	.vendor_id = 0xffffff,		/* no OUI */
-	.max_mr_size = 64ULL << 30,	/* mr.c */
+	.max_mr_size = (u64)IROCE_MAX_MAPS * RVT_SEGSZ * PAGE_SIZE,
 	.page_size_cap = PAGE_SIZE,
 	.max_qp = 16384,
 	.max_qp_wr = 16384,

@@ -89,6 +89,6 @@ def test_finding_R3_a_user_may_take_so_much_kernel_memory(lab, programs):
         assert "parameter user_mbytes" in log, log
 
 
-def test_finding_R1_what_a_hoarder_holds_leaves_others_working(lab, programs):
+def test_finding_R3_what_a_hoarder_holds_leaves_others_working(lab, programs):
     with hoard(lab.a, programs, "qp", 200), queue_pairs(lab, programs) as (a, b):
         a.ask(f"write 5 1000 {b.target()}")
