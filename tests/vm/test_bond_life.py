@@ -173,8 +173,10 @@ def test_a_port_is_renamed_and_moved_under_traffic(lab, wire, figures):
             assert not lab.a.run("ip netns exec tenant sh -c 'ip xfrm state; ip xfrm policy'"
                                  ).stdout
             load.look("a port moved to another netns")
+            # It gets its name back where udev does not see it: here udev would give it that name
+            # as an alternative one first, and a device cannot be renamed to a name it has.
             lab.a.run(f"ip -n tenant link set elsewhere down; ip -n tenant link set elsewhere "
-                      f"netns 1; ip netns del tenant; ip link set elsewhere name {dev}; "
+                      f"name {dev}; ip -n tenant link set {dev} netns 1; ip netns del tenant; "
                       f"ip link set {dev} master {BOND}")
             lab.b.run(f"ip link set {ports(lab.b)[1]} down; "
                       f"ip link set {ports(lab.b)[1]} master {BOND}")

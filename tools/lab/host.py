@@ -56,21 +56,21 @@ _BUILTINS = frozenset(". : alias bg break case cd command continue echo eval exe
                       "while".split())
 
 
-def to_argv(cmd) -> list[str]:
+def to_argv(cmd, flags: str = "-c") -> list[str]:
     """A string is a shell's to read; one without anything for a shell is started without one,
     which halves what it costs in an emulated host."""
     if not isinstance(cmd, str):
         return [str(c) for c in cmd]
     if _PLAIN.fullmatch(cmd) and cmd.split()[0] not in _BUILTINS:
         return cmd.split()
-    return ["sh", "-c", cmd]
+    return ["sh", flags, cmd]
 
 
 class Process:
     """A command that runs beside others.  A thread gathers its output."""
 
     def __init__(self, host: Host, cmd, env=None, data: bytes | None = None,
-                 is_fed: bool = False):
+                 is_fed: bool = False, flags: str = "-c"):
         self.host = host
         self.cmd = cmd if isinstance(cmd, str) else " ".join(str(c) for c in cmd)
         self._streams = {b"1": bytearray(), b"2": bytearray()}
@@ -82,7 +82,7 @@ class Process:
         self._abandon = False
         self._wake_read, self._wake_write = os.pipe()
         self._channel = Channel(host.machine.folder, host.name)
-        self._channel.start(to_argv(cmd), env)
+        self._channel.start(to_argv(cmd, flags), env)
         if data:
             self._channel.stdin(data)
         if not is_fed:
@@ -232,15 +232,16 @@ class Host:
     def peer(self) -> Host:
         return self.lab.host("b" if self.name == "a" else "a")
 
-    def spawn(self, cmd, env=None, input=None, is_fed: bool = False) -> Process:
-        """is_fed: standard input stays open, for feed()."""
+    def spawn(self, cmd, env=None, input=None, is_fed: bool = False, flags: str = "-c") -> Process:
+        """is_fed: standard input stays open, for feed(); flags: of the shell, if it takes one."""
         data = input.encode() if isinstance(input, str) else input
         self.commands += 1
-        return Process(self, cmd, env, data, is_fed)
+        return Process(self, cmd, env, data, is_fed, flags)
 
     def run(self, cmd, check: bool = True, timeout: float | None = 120, input=None,
             env=None) -> Result:
-        with self.spawn(cmd, env, input) as proc:
+        """check: the first command of a script that fails ends it, not only its last one counts."""
+        with self.spawn(cmd, env, input, flags="-ec" if check else "-c") as proc:
             result = proc.wait(timeout)
         if check and result.rc:
             raise CommandFailed(self.name, result)
