@@ -13,7 +13,7 @@ import urllib.parse
 
 import pytest
 
-from lab import LabError, canary, cli, image, kernels
+from lab import LabError, canary, cli, image, kernelname, kernels
 from lab import mirror as mirrors
 from lab.config import cache_root
 from lab.kernels import NoKernel
@@ -34,7 +34,7 @@ def ask(img, progress, fetched):
 @pytest.fixture
 def choose(img, progress, fetched):
     """choose("91.2") -> the kernel of that role or series."""
-    return lambda wanted: kernels.choose(img, wanted, progress)
+    return lambda wanted: kernelname.choose(img, wanted, progress)
 
 
 def lacks(ask, role="newest"):

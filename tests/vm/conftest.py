@@ -269,7 +269,7 @@ def lab(request, keeper, kernel):
     if not bonds:
         bondkit.clear(lab)
     wire = keeper.wire
-    known = len(lab.scan())
+    known, crashed = len(lab.scan()), len(lab.crashes())
     wire.start(request.node.name)
     bad = None
     try:
@@ -282,6 +282,8 @@ def lab(request, keeper, kernel):
         faults = lab.scan()[known:]
         wire.finish()
         assert not faults, "the consoles say:\n" + "\n".join(faults)
+        crashes = lab.crashes()[crashed:]
+        assert not crashes, "programs crashed:\n" + "\n".join(crashes)
         wire.oracle.check()
     except BaseException:
         bad = "the judge found a fault"

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 
-from . import chroot, config, hostpkg, image, kernels, project, tools
+from . import chroot, config, hostpkg, image, kernelname, kernels, project, tools
 from .channel import Channel
 from .config import LabError
 from .host import to_argv
@@ -167,6 +167,8 @@ def cmd_down(args, progress) -> int:
     lab = Lab.attach(args.lab)
     with progress.step("stopping the hosts"):
         found = lab.down()
+    for line in lab.crashes():
+        print(f"a program crashed, no fault of the kernel: {line}", file=sys.stderr)
     for fault in found:
         print(f"kernel fault: {fault}\n", file=sys.stderr)
     if found:
@@ -226,7 +228,7 @@ def build_parser() -> argparse.ArgumentParser:
     setup.add_argument("--refresh", action="store_true",
                        help="build the image anew from today's packages")
     up = add("up", cmd_up, "boot hosts a and b, two cables between them")
-    kernels.add_option(up)
+    kernelname.add_option(up)
     up.add_argument("--scenario", choices=config.SCENARIOS, default="bare")
     up.add_argument("--mtu", type=int, choices=config.MTUS, default=1500)
     up.add_argument("--cpus", type=_positive,

@@ -13,7 +13,7 @@ import sys
 import textwrap
 import time
 
-from . import judge, kernels
+from . import judge, kernelname
 from .config import MTUS, LabError
 from .frames import Pcap
 from .labs import Lab
@@ -258,7 +258,7 @@ def play(lab, stage: Stage) -> None:
 
 
 def add_arguments(parser) -> None:
-    kernels.add_option(parser)
+    kernelname.add_option(parser)
     parser.add_argument("--mtu", type=int, choices=MTUS, default=MTUS[0])
 
 

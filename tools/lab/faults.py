@@ -18,6 +18,7 @@ FAULTS = [re.compile(p) for p in (
     # slab debugging
     r"Redzone|Poison overwritten|Object already free|Objects remaining|Freelist Ptr",
     r"Slab .* has|\bslab error\b|double free|page_poison|pagealloc: memory corruption",
+    r"kmemleak: \d+ new suspected memory leaks",
     # references and life cycle
     r"refcount_t: ", r"unregister_netdevice: waiting", r"leaked reference|ref_tracker: ",
     r"sysfs: cannot create duplicate", r"kobject .* tried to", r"ODEBUG: ",
@@ -27,7 +28,7 @@ FAULTS = [re.compile(p) for p in (
     r"rcu.*(self-detected|detected (expedited )?stall)", r"soft lockup|hard LOCKUP",
     r"blocked for more than", r"Bad page state|Bad rss-counter|stack-protector|DMA-API",
     r"INFO: (task|trying|rcu|inconsistent)", r"\bleaked (memory|object)",
-    r"iroce\S*: .*(leak|still (in use|busy)|not freed)", r"segfault at|traps: .* (trap|general)",
+    r"iroce\S*: .*(leak|still (in use|busy)|not freed)",
     r"invalid opcode:|divide error:|stack segment:|double fault|Out of memory:",
 )]
 
@@ -35,6 +36,11 @@ ALLOWED = [re.compile(p) for p in (
     # the kernel repeats its command line, which names the debug options
     r"ommand line: ",
 )]
+
+# A program died of a fault of its own: nothing of the kernel's, but its users want to know
+# (arch/x86: show_signal(), show_signal_msg()).
+CRASHES = [re.compile(p) for p in (r"\[\d+\]: segfault at ",
+                                   r"traps: .*\[\d+\] .*ip:[0-9a-f]+ sp:")]
 
 # Lines after a fault that belong to it and explain it.
 CONTEXT = 6
@@ -46,7 +52,7 @@ def scan_text(text: str) -> list[str]:
     faults = []
     skip_until = -1
     for number, line in enumerate(lines):
-        if not any(p.search(line) for p in FAULTS) or any(p.search(line) for p in ALLOWED):
+        if not _matches(FAULTS, line) or _matches(ALLOWED + CRASHES, line):
             continue
         if number < skip_until:
             continue		# still the same report
@@ -55,8 +61,18 @@ def scan_text(text: str) -> list[str]:
     return faults
 
 
-def scan(console: Path) -> list[str]:
+def crashes_in(text: str) -> list[str]:
+    """The lines about programs that died."""
+    return [line for line in text.splitlines() if _matches(CRASHES, line)]
+
+
+def _matches(patterns: list[re.Pattern], line: str) -> bool:
+    return any(p.search(line) for p in patterns)
+
+
+def read(console: Path) -> str:
+    """What a console has said so far."""
     try:
-        return scan_text(console.read_text(errors="replace"))
+        return console.read_text(errors="replace")
     except OSError:
-        return []
+        return ""

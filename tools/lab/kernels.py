@@ -12,7 +12,6 @@ setup and test ask again, the others take what is there.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -82,17 +81,17 @@ def series_of(release: str) -> str:
 
 def find(img: Image, role: str) -> Kernel | None:
     """The kernel that the last answer of the mirror named, if it is there and whole."""
-    return _load(_noted(_note(img, role)))
+    name = _noted(_note(img, role))
+    return load(cache_root() / name) if name else None
 
 
-def _load(name: str) -> Kernel | None:
-    if not name:
-        return None
+def load(folder: Path) -> Kernel | None:
+    """The kernel in a folder of the cache, if it is whole; using it makes it young."""
     try:
-        kernel = Kernel(cache_root() / name)
+        kernel = Kernel(folder)
         if not kernel.is_whole():
             return None
-        os.utime(kernel.path)		# used now: not the one to go when another comes
+        os.utime(folder)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return kernel
@@ -125,43 +124,6 @@ def ensure(img: Image, role: str, progress, ask: bool = False) -> Kernel:
             reason = "the mirror cannot be reached" if away else str(err).splitlines()[0]
             progress.say(f"{role} kernel: {reason}; going on with {kernel.release} from the cache")
             return kernel
-
-
-def choose(img: Image, wanted: str, progress) -> Kernel:
-    """The kernel that a user names by role, or by series."""
-    if wanted in ROLES:
-        return ensure(img, wanted, progress)
-    there = []
-    for role in ROLES:
-        try:
-            kernel = ensure(img, role, progress)
-        except NoKernel as err:
-            there.append(str(err))
-            continue
-        if kernel.series == wanted:
-            return kernel
-        there.append(f"{role} is {kernel.release}")
-    raise LabError(f"no kernel {wanted} here: {'; '.join(there)}")
-
-
-def check_name(text: str) -> str:
-    """A role or a series; LabError for anything else."""
-    if text in ROLES or re.fullmatch(r"\d{1,2}\.\d{1,3}", text):
-        return text
-    raise LabError(f"kernel {text!r}: one of {', '.join(ROLES)}, or a series as uname -r begins")
-
-
-def add_option(parser, **more) -> None:
-    """--kernel of a command line."""
-    def kernel(text: str) -> str:
-        try:
-            return check_name(text)
-        except LabError as err:
-            raise argparse.ArgumentTypeError(str(err)) from None
-
-    parser.add_argument("--kernel", type=kernel, metavar="stable|newest|SERIES", **{
-        "default": ROLES[0], "help": "Debian's own kernel, what its backports have today, or one "
-        "of them by its series (default: stable)"} | more)
 
 
 # -- what the mirror offers
@@ -253,12 +215,12 @@ def _fetch(img: Image, role: str, progress) -> Kernel:
             raise offer
         key = digest_files([], f"{_recipe(img)} {' '.join(map(str, offer.packages))}".encode())
         final = cache / f"kernel-{role}-{offer.release}-{key}"
-        kernel = _load(final.name)
+        kernel = load(final)
         if not kernel:
             need_disk(cache, DISK_MB, f"kernel {offer.release}")
             with progress.step(f"fetching the {role} kernel, {offer.release}"):
                 folders.put(final, lambda folder: _make(img, role, offer, key, apt, folder),
-                            sealed=lambda folder: [p for p in folder.iterdir() if p.is_file()])
+                            sealed=files_to_seal)
             kernel = Kernel(final)
     _remember(img, role, {"path": final.name})
     folders.forget_old(cache, f"kernel-{role}-*", KEEP_OLD, but=final)
@@ -277,33 +239,44 @@ def unpack(img: Image, apt: Apt, packages: list[Package], folder: Path) -> Path:
     return root
 
 
-def _take_vmlinuz(release: str, places: list[Path], target: Path) -> None:
+def files_to_seal(folder: Path) -> list[Path]:
+    """Of a kernel's folder: root/ has too many files to look at each time."""
+    return [p for p in folder.iterdir() if p.is_file()]
+
+
+def _find_vmlinuz(release: str, places: list[Path]) -> Path:
     """Debian's packages have had it at two places so far."""
     for path in places:
         if path.exists():
-            path.rename(target)
-            target.chmod(0o644)
-            return
+            return path
     raise LabError(f"the packages of kernel {release} have no vmlinuz where Debian has put it so far")
+
+
+def finish(img: Image, folder: Path, release: str, vmlinuz: Path) -> None:
+    """Makes a kernel's folder of what is in its root/: modules.dep, the hosts' disk, vmlinuz."""
+    root = folder / "root"
+    modules = root / "usr/lib/modules" / release
+    # Where our own modules come to lie.
+    make_dir(modules / "updates")
+    chroot.run_in([root, img.root], ["depmod", "--outdir", "/out", release],
+                  f"depmod for {release}", binds=[(make_dir(folder / "out"), "/out", "rw")])
+    chroot.merge_usr(folder / "out")
+    shutil.copytree(folder / "out", root, dirs_exist_ok=True)
+    shutil.rmtree(folder / "out")
+    shutil.move(vmlinuz, folder / "vmlinuz")
+    (folder / "vmlinuz").chmod(0o644)
+    disk = make_dir(folder / "disk/usr/lib/modules")
+    modules.rename(disk / release)
+    squash(img.root, folder / "disk", folder / "modules.squashfs")
+    (disk / release).rename(modules)
+    shutil.rmtree(folder / "disk")
 
 
 def _make(img: Image, role: str, offer: Offer, key: str, apt: Apt, folder: Path) -> None:
     root = unpack(img, apt, offer.packages, folder)
     modules = root / "usr/lib/modules" / offer.release
-    # Where our own modules come to lie.
-    make_dir(modules / "updates")
-    chroot.run_in([root, img.root], ["depmod", "--outdir", "/out", offer.release],
-                  f"depmod for {offer.release}", binds=[(make_dir(folder / "out"), "/out", "rw")])
-    chroot.merge_usr(folder / "out")
-    shutil.copytree(folder / "out", root, dirs_exist_ok=True)
-    shutil.rmtree(folder / "out")
-    _take_vmlinuz(offer.release, [root / f"boot/vmlinuz-{offer.release}", modules / "vmlinuz"],
-                  folder / "vmlinuz")
-    disk = make_dir(folder / "disk/usr/lib/modules")
-    modules.rename(disk / offer.release)
-    squash(img.root, folder / "disk", folder / "modules.squashfs")
-    (disk / offer.release).rename(modules)
-    shutil.rmtree(folder / "disk")
+    finish(img, folder, offer.release, _find_vmlinuz(
+        offer.release, [root / f"boot/vmlinuz-{offer.release}", modules / "vmlinuz"]))
     info = {"role": role, "release": offer.release, "key": key, "made": time.time(),
             "packages": [str(p) for p in offer.packages]}
     (folder / "kernel.json").write_text(json.dumps(info, indent=1))

@@ -8,10 +8,11 @@ import os
 import shutil
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import cache as folders
-from . import boot, faults, image, kernels, project, qemu, scenario, snapshot, tools
+from . import boot, ending, faults, image, kernelname, project, qemu, scenario, snapshot, tools
 from .channel import Channel
 from .config import (CABLES, HOSTS, MTUS, SCENARIOS, LabError, available_memory,
                      cache_root, check_private, lab_name, locked, make_dir, need_disk, state_dir)
@@ -84,7 +85,7 @@ class Lab:
         """
         progress = progress or Progress(quiet=True)
         name = lab_name(name)
-        kernels.check_name(kernel)
+        kernelname.check(kernel)
         _check_choice("scenario", scenario, SCENARIOS)
         _check_choice("mtu", mtu, MTUS)
         state = state_dir(name)
@@ -96,7 +97,7 @@ class Lab:
             memory = memory or MEMORY_MB
             _check_room(memory)
             img = image.ensure(progress)
-            chosen = kernels.choose(img, kernel, progress)
+            chosen = kernelname.choose(img, kernel, progress)
             parts = project.ensure(img, progress, project.parts_of(chosen) if build else [],
                                    strict=scenario != "bare")
             kvm = not icount and qemu.kvm_works(img, chosen, progress)
@@ -262,13 +263,23 @@ class Lab:
             host.run(["sh", "-c", 'echo "<5>roce-ipsec-lab: $1" > /dev/kmsg', "sh", text])
 
     def scan(self) -> list[str]:
-        return [f"host {h}: {fault}" for h in HOSTS for fault in faults.scan(self.console(h))]
+        """Faults of the kernels, on their consoles."""
+        return [f"host {h}: {fault}" for h in HOSTS
+                for fault in faults.scan_text(faults.read(self.console(h)))]
+
+    def crashes(self) -> list[str]:
+        """Programs that died of a fault of their own."""
+        return [f"host {h}: {line}" for h in HOSTS
+                for line in faults.crashes_in(faults.read(self.console(h)))]
 
     # -- end
 
     def down(self, timeout: float = 30) -> list[str]:
-        """Stops both hosts; returns what their consoles reported."""
+        """Stops both hosts; returns what their consoles reported, and what did not come to rest."""
         dead = [h for h in self.hosts.values() if h.machine.pid() is None]
+        alive = [h for h in self.hosts.values() if h not in dead]
+        with ThreadPoolExecutor(len(HOSTS)) as pool:
+            restless = [fault for found in pool.map(ending.restless, alive) for fault in found]
         for host in self.hosts.values():
             if host not in dead:
                 try:
@@ -278,7 +289,7 @@ class Lab:
         end = time.monotonic() + timeout
         stuck = [h for h in self.hosts.values()
                  if not h.machine.wait_gone(max(0.1, end - time.monotonic()))]
-        found = self.scan()
+        found = self.scan() + restless
         found += [f"host {h.name}: had died before\n{h.machine.why_dead()}" for h in dead]
         found += [f"host {h.name}: did not power off within {timeout:g} s" for h in stuck]
         self._kill()

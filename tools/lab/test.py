@@ -30,7 +30,7 @@ import xml.etree.ElementTree as etree
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import bench, chroot, image, kernels, project
+from . import bench, chroot, image, kernelname, kernels, project
 from .cache import remove_tree
 from .config import LabError, available_memory, cache_root, locked, make_dir, source_root
 from .labs import memory_of_lab
@@ -58,7 +58,7 @@ class Tally:
 def add_arguments(parser) -> None:
     parser.add_argument("filter", nargs="?", metavar="FILTER",
                         help="only tests whose name matches, as pytest's -k does")
-    kernels.add_option(parser, action="append", default=None,
+    kernelname.add_option(parser, action="append", default=None,
                        help="on this kernel only (default: stable and newest)")
     parser.add_argument("--full", action="store_true",
                         help="every combination of parameters on every kernel")
@@ -140,7 +140,7 @@ def without_hosts(args, groups, img: image.Image, tally: Tally, progress: Progre
 def choose_kernels(img: image.Image, wanted: list[str] | None, progress) -> list[kernels.Kernel]:
     """Those the user names; else stable, and newest where there is one today."""
     if wanted:
-        found = [kernels.choose(img, name, progress) for name in wanted]
+        found = [kernelname.choose(img, name, progress) for name in wanted]
         return list({kernel.role: kernel for kernel in found}.values())
     found = [kernels.ensure(img, "stable", progress, ask=True)]
     try:

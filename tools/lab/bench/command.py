@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from .. import kernels
+from .. import kernelname
 from ..config import LabError
 from ..labs import Lab
 from ..progress import Progress
@@ -21,7 +21,7 @@ CHART_TITLE = "Guest instructions per data packet, both hosts (ping-pong: per ro
 
 
 def add_arguments(parser) -> None:
-    kernels.add_option(parser)
+    kernelname.add_option(parser)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--short", action="store_true",
                         help="only iroce, few cells, held against tests/bench/budget.json")

@@ -14,7 +14,7 @@ import dataclasses
 import json
 import statistics
 
-from .. import guestbuild, image, kernels
+from .. import guestbuild, image, kernelname
 from ..config import LabError, source_root
 from ..qemu import mac
 from .meter import Meter
@@ -199,7 +199,7 @@ class Ruler:
 def rfc4106(lab, role: str, progress, milliseconds: int = 200) -> dict[int, tuple[int, float]]:
     """Bytes -> (nanoseconds, Gb/s) of a pass on one CPU of host a while host b is idle."""
     img = image.ensure(progress)
-    path = guestbuild.module(img, kernels.choose(img, role, progress),
+    path = guestbuild.module(img, kernelname.choose(img, role, progress),
                              source_root() / "tests/bench/rfc4106_rate", "rfc4106_rate")
     host = lab.a
     host.put(path, "/tmp/rfc4106_rate.ko")
