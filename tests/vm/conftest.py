@@ -30,12 +30,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from lab import Lab, guestbuild, image, kernels  # noqa: E402
+from lab import Lab, guestbuild, image, kernelname, kernels  # noqa: E402
 from lab.config import ROLES, cache_root  # noqa: E402
 from lab.progress import Progress  # noqa: E402
 import bondkit  # noqa: E402
 from kit import Wire  # noqa: E402
 
+KERNELS = (*ROLES, *kernelname.DEBUG_NAMES)
 SCENARIO_ORDER = ("vf", "ipsec", "bond", "bond-plain", "adapters", "rxe", "bare")
 CABLE_MTU = 9000
 # Of a test that fails: what comes with the report, and how many tests' consoles and captures stay.
@@ -49,7 +50,7 @@ LAB_NAME = os.environ.get("ROCE_IPSEC_LAB_NAME") or "test"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--kernel", action="append", choices=ROLES,
+    parser.addoption("--kernel", action="append", choices=KERNELS,
                      help="run on this kernel only (may be given twice; default: all in the cache)")
     parser.addoption("--lane", choices=ROLES,
                      help="of what would run on all kernels, this one's part")
@@ -108,7 +109,7 @@ def _deal(items):
         families.setdefault((item.module, item.originalname), []).append((kernel, case, item))
     dealt = []
     for (_, name), members in families.items():
-        roles = [role for role in ROLES if role in {kernel for kernel, _, _ in members}]
+        roles = [role for role in KERNELS if role in {kernel for kernel, _, _ in members}]
         cases = list(dict.fromkeys(case for _, case, _ in members))
         seen: set = set()
         chosen = [case for case in cases
@@ -150,7 +151,7 @@ def pytest_collection_modifyitems(config, items):
         wanted = _wanted(item)
         if not wanted or "kernel" not in item.fixturenames:
             return (-1, 0, 0, False, "", 0)
-        return (ROLES.index(_kernel(item)), SCENARIO_ORDER.index(wanted.scenario),
+        return (KERNELS.index(_kernel(item)), SCENARIO_ORDER.index(wanted.scenario),
                 wanted.cpus or 0, wanted.spoils, *item.location[:2])
 
     items.sort(key=order)

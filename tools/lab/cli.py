@@ -196,7 +196,7 @@ def cmd_tshark(args, progress) -> int:
 
 
 def cmd_dispatch(args, progress) -> int:
-    """demo, test, bench and canary live in modules of their own and start their own hosts."""
+    """demo, test, bench, canary and soak live in modules of their own and start their own hosts."""
     _ready(progress, for_tests=args.name == "test")
     module = importlib.import_module(f"lab.{args.name}")
     return module.main(args, progress)
@@ -273,7 +273,8 @@ def build_parser() -> argparse.ArgumentParser:
     for name, text in (("demo", "the whole thing, step by step, with proof"),
                        ("bench", "instructions per packet, sealed and plain, beside rdma_rxe with "
                         "software ESP"),
-                       ("canary", "do the modules build for Debian's coming kernels?")):
+                       ("canary", "do the modules build for Debian's coming kernels?"),
+                       ("soak", "storms on a kernel that looks for faults (KASAN, lockdep ..)")):
         _add_arguments(add(name, cmd_dispatch, text), name)
     test = add("test", cmd_dispatch, "all tests: units, sanitizers, hosts on both kernels")
     _add_arguments(test, "test")
@@ -281,7 +282,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_arguments(parser, name: str) -> None:
-    """Lets the command's module add its options (demo, test, bench, canary)."""
+    """Lets the command's module add its options (demo, test, bench, canary, soak)."""
     try:
         module = importlib.import_module(f"lab.{name}")
     except ModuleNotFoundError as err:

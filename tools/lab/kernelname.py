@@ -39,6 +39,11 @@ def choose(img: Image, wanted: str, progress) -> Kernel:
     raise LabError(f"no kernel {wanted} here: {'; '.join(there)}")
 
 
+def is_debug(kernel: Kernel) -> bool:
+    """Is it one that was built here?  Slow, large, and looks for faults by itself."""
+    return kernel.role in DEBUG_NAMES
+
+
 def check(text: str) -> str:
     """A name that choose() takes; LabError for anything else."""
     if text in (*ROLES, *DEBUG_NAMES) or re.fullmatch(r"\d{1,2}\.\d{1,3}", text):
@@ -55,6 +60,6 @@ def add_option(parser, **more) -> None:
         except LabError as err:
             raise argparse.ArgumentTypeError(str(err)) from None
 
-    parser.add_argument("--kernel", type=kernel, metavar="stable|newest|SERIES", **{
-        "default": ROLES[0], "help": "Debian's own kernel, what its backports have today, or one "
+    parser.add_argument("--kernel", type=kernel, **{
+        "metavar": "stable|newest|SERIES", "default": ROLES[0], "help": "Debian's own kernel, what its backports have today, or one "
         "of them by its series (default: stable)"} | more)

@@ -20,8 +20,8 @@ from .host import Host
 from .progress import Progress
 from .run import interrupts_wait
 
-MEMORY_MB = 1024
-BOOT_SECONDS = 180
+MEMORY_MB, DEBUG_MEMORY_MB = 1024, 2560	# shadow memory, quarantine, records of each object
+BOOT_SECONDS, DEBUG_BOOT_SECONDS = 180, 900
 QEMU_OVERHEAD_MB = 300
 
 
@@ -94,10 +94,10 @@ class Lab:
         with locked(state.parent / f"{name}.lock",
                     lambda: progress.say(f"lab {name} is being started or stopped; waiting")):
             _clear_stale(name, state, progress)
-            memory = memory or MEMORY_MB
-            _check_room(memory)
             img = image.ensure(progress)
             chosen = kernelname.choose(img, kernel, progress)
+            memory = memory or (DEBUG_MEMORY_MB if kernelname.is_debug(chosen) else MEMORY_MB)
+            _check_room(memory)
             parts = project.ensure(img, progress, project.parts_of(chosen) if build else [],
                                    strict=scenario != "bare")
             kvm = not icount and qemu.kvm_works(img, chosen, progress)
@@ -170,12 +170,13 @@ class Lab:
         with progress.step(f"booting hosts a and b ({self.kernel} kernel {kernel.release}{how})"):
             for name, host in self.hosts.items():
                 host.machine.start(argvs[name], env, keep=self.info["keep"])
-            end = time.monotonic() + BOOT_SECONDS
+            patience = DEBUG_BOOT_SECONDS if kernelname.is_debug(kernel) else BOOT_SECONDS
+            end = time.monotonic() + patience
             for host in self.hosts.values():
-                self._wait_agent(host, end)
+                self._wait_agent(host, end, patience)
 
     @staticmethod
-    def _wait_agent(host: Host, end: float) -> None:
+    def _wait_agent(host: Host, end: float, patience: float) -> None:
         """The first command waits in the port until the agent reads it."""
         machine = host.machine
         while True:
@@ -185,7 +186,7 @@ class Lab:
                     raise EmulatorDied(f"host {host.name}: {own}")
                 raise LabError(f"host {host.name} died while booting\n{machine.why_dead()}")
             if time.monotonic() > end:
-                raise LabError(f"host {host.name} did not boot in {BOOT_SECONDS} s; the last of "
+                raise LabError(f"host {host.name} did not boot in {patience:.0f} s; the last of "
                                f"{machine.console}:\n{machine.why_dead()}")
             try:
                 Channel(machine.folder, host.name, timeout=5).close()

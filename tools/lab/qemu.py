@@ -14,7 +14,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import boot, snapshot, tools
+from . import boot, kernelname, snapshot, tools
 from .channel import PORTS
 from .config import CABLES, LabError, cache_root, make_dir
 from .image import Image
@@ -46,6 +46,9 @@ QUIET_CACHES = ("vm_area_struct,vma_lock,maple_node,anon_vma,anon_vma_chain,mm_s
 # modules that look at every file and program have no policy here and cost the hosts 20 %.
 DEBUG_ARGS = (f"slub_debug=FZPU;FZP,{QUIET_CACHES} page_poison=1 kfence.sample_interval=5 "
               "kfence.deferrable=1 ignore_loglevel lsm=lockdown,yama")
+
+# A kernel that was built to find faults needs none of that; each of its reports counts.
+DEBUG_KERNEL_ARGS = "ignore_loglevel kasan_multi_shot"
 
 # A busy machine without KVM may take a CPU from a guest for long: that is no stall.
 PATIENT_ARGS = ("rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 "
@@ -189,8 +192,9 @@ class Machine:
         later = not kvm and not icount
         clock = "" if kvm else COUNTED_CLOCK_ARGS if icount else clock_args()
         patience = f"{PATIENT_ARGS} {clock}"
+        looks = DEBUG_KERNEL_ARGS if kernelname.is_debug(kernel) else DEBUG_ARGS
         append = ["console=ttyS0", "panic=-1", "mitigations=off", f"lab.host={self.host}",
-                  f"lab.mtu={mtu}", patience, DEBUG_ARGS if debug else "loglevel=5",
+                  f"lab.mtu={mtu}", patience, looks if debug else "loglevel=5",
                   f"lab.parts={len(disks)}", f"lab.ports={PORTS}"]
         append += [LATER_ARGS] if later else []
         args = [*tools.qemu(image), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
