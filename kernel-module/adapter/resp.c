@@ -20,6 +20,7 @@ enum verdict {
 	INVALID,	/* NAK invalid request */
 	ACCESS,		/* NAK remote access error */
 	OPERATION,	/* NAK remote operational error */
+	PROTECTION,	/* the same: the receive WQE names memory that is not there */
 	TOO_LONG,	/* does not fit the receive WQE */
 	IGNORE,
 };
@@ -125,8 +126,10 @@ static enum verdict do_send(struct iroce_rx_pkt *pkt)
 			return v;
 		qp->r_rcv_len = 0;
 	}
-	if (len > qp->r_len - qp->r_rcv_len)
+	if (len > pkt->iqp->rwqe_len - qp->r_rcv_len)
 		return TOO_LONG;
+	if (len > qp->r_len - qp->r_rcv_len)
+		return PROTECTION;
 	qp->r_rcv_len += len;
 	rvt_copy_sge(qp, &qp->r_sge, pkt->payload, len, true, false);
 	if (pkt->roce.flags & IROCE_OPF_LAST)
@@ -286,6 +289,9 @@ static void rx_expected(struct iroce_rx_pkt *pkt)
 		break;
 	case OPERATION:
 		fatal(pkt, IB_WC_LOC_QP_OP_ERR, IROCE_NAK_REM_OP_ERR);
+		break;
+	case PROTECTION:
+		fatal(pkt, IB_WC_LOC_PROT_ERR, IROCE_NAK_REM_OP_ERR);
 		break;
 	case IGNORE:
 		break;

@@ -276,6 +276,8 @@ struct iroce_qp {
 	bool is_replay;			/* tail was set back for a duplicate */
 
 	/* connected address; written under r_lock and s_lock by modify_qp */
+	u32 rwqe_len;			/* what the receive WQE of r_sge names; r_lock */
+
 	struct {
 		struct in6_addr saddr;	/* ours; IPv4 mapped */
 		struct in6_addr daddr;
@@ -527,7 +529,11 @@ enum ib_mtu iroce_port_active_mtu(struct iroce_roce *roce);
 void iroce_qp_wait_gone(struct iroce_roce *roce);
 
 /* ---- rq.c: receive WQEs, which user space can write at any time ------- */
-/* 1 one taken, 0 none posted, -1 it is bad (completed in error). r_lock held. */
+/*
+ * 1 one taken, 0 none posted, -1 it is malformed (completed in error). r_lock held. Unless
+ * @wr_id_only: qp->r_sge has r_len bytes; the entry names iroce_qp.rwqe_len, and what is
+ * between the two is not memory that may be written.
+ */
 int iroce_rwqe_get(struct rvt_qp *qp, bool wr_id_only);
 
 /* ---- send.c: the sender ------------------------------------------------ */

@@ -31,39 +31,67 @@ static bool rwqe_read(const struct rvt_rq *rq, u32 index, struct rwqe *out)
 	return true;
 }
 
-/* Checks the keys, takes references: qp->r_sge and r_len. False: bad entry. */
-static bool rwqe_map(struct rvt_qp *qp, const struct rwqe *wqe)
+/* Checks key and range, takes a reference. */
+static bool sge_map(struct rvt_dev_info *rdi, struct ib_pd *pd, struct rvt_sge *out,
+		    struct ib_sge *sge)
+{
+	return rvt_lkey_ok(&rdi->lkey_table, ibpd_to_rvtpd(pd), out, NULL, sge,
+			   IB_ACCESS_LOCAL_WRITE) > 0;
+}
+
+/* How many bytes from @sge's address on lie in its region; rvt_lkey_ok() has the last word. */
+static u32 sge_room(struct rvt_dev_info *rdi, const struct ib_sge *sge)
+{
+	struct rvt_lkey_table *rkt = &rdi->lkey_table;
+	const struct rvt_mregion *region;
+	u64 off, room = 0;
+
+	rcu_read_lock();
+	region = sge->lkey ? rcu_dereference(rkt->table[sge->lkey >> rkt->shift]) : NULL;
+	if (region) {
+		off = sge->addr - region->user_base;
+		room = off < region->length ? region->length - off : 0;
+	}
+	rcu_read_unlock();
+	return min_t(u64, room, sge->length);
+}
+
+/*
+ * Maps what messages may be written to: qp->r_sge, and r_len bytes of it. The entry may name
+ * more than its regions have; that is an error when a message gets there, and not before:
+ * perftest gives buffers of whole MTUs, the last of which reach beyond their region.
+ */
+static void rwqe_map(struct rvt_qp *qp, const struct rwqe *wqe)
 {
 	struct rvt_dev_info *rdi = ib_to_rvt(qp->ibqp.device);
 	struct ib_pd *pd = qp->ibqp.srq ? qp->ibqp.srq->pd : qp->ibqp.pd;
 	struct rvt_sge_state *ss = &qp->r_sge;
-	u64 len = 0;
+	bool is_whole = true;
+	u64 named = 0, len = 0;
 	u8 i;
 
 	ss->sg_list = qp->r_sg_list;
 	ss->num_sge = 0;
 	for (i = 0; i < wqe->num_sge; i++) {
+		struct rvt_sge *out = ss->num_sge ? &ss->sg_list[ss->num_sge - 1] : &ss->sge;
 		struct ib_sge sge = wqe->sge[i];
 
-		if (!sge.length)
+		named += sge.length;
+		if (!sge.length || !is_whole)
 			continue;
-		if (iroce_range_wraps(sge.addr, sge.length) ||
-		    rvt_lkey_ok(&rdi->lkey_table, ibpd_to_rvtpd(pd),
-				ss->num_sge ? &ss->sg_list[ss->num_sge - 1] : &ss->sge, NULL,
-				&sge, IB_ACCESS_LOCAL_WRITE) <= 0)
-			goto err_put;
+		is_whole = !iroce_range_wraps(sge.addr, sge.length) && sge_map(rdi, pd, out, &sge);
+		if (!is_whole) {
+			sge.length = sge_room(rdi, &sge);
+			if (!sge.length || !sge_map(rdi, pd, out, &sge))
+				continue;
+		}
 		ss->num_sge++;
 		len += sge.length;
 	}
-	if (len > U32_MAX)
-		goto err_put;
-	qp->r_len = len;
-	ss->total_len = len;
-	return true;
-
-err_put:
-	rvt_put_ss(ss);
-	return false;
+	/* No message is as long. */
+	iroce_qp(qp)->rwqe_len = min_t(u64, named, U32_MAX);
+	qp->r_len = min_t(u64, len, U32_MAX);
+	ss->total_len = qp->r_len;
 }
 
 static void complete_bad(struct rvt_qp *qp, const struct rwqe *wqe)
@@ -129,7 +157,9 @@ int iroce_rwqe_get(struct rvt_qp *qp, bool wr_id_only)
 	}
 	/* The entry was written before the head. */
 	smp_rmb();
-	ret = rwqe_read(rq, tail, &wqe) && (wr_id_only || rwqe_map(qp, &wqe)) ? 1 : -1;
+	ret = rwqe_read(rq, tail, &wqe) ? 1 : -1;
+	if (ret > 0 && !wr_id_only)
+		rwqe_map(qp, &wqe);
 	if (++tail >= rq->size)
 		tail = 0;
 	if (is_user)

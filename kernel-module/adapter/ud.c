@@ -164,9 +164,14 @@ void iroce_ud_rx(struct iroce_rx_pkt *pkt)
 			return;
 		}
 	}
-	if (pkt->roce.payload_len + IROCE_GRH_LEN > qp->r_len) {
+	if (pkt->roce.payload_len + IROCE_GRH_LEN > pkt->iqp->rwqe_len) {
 		qp->r_flags |= RVT_R_REUSE_SGE;
 		iroce_roce_count(pkt->roce_dev, IROCE_STAT_rx_drop_no_rwqe);
+		return;
+	}
+	if (pkt->roce.payload_len + IROCE_GRH_LEN > qp->r_len) {
+		iroce_roce_count(pkt->roce_dev, IROCE_STAT_rx_drop_no_rwqe);
+		rvt_rc_error(qp, IB_WC_LOC_PROT_ERR);
 		return;
 	}
 	put_grh(qp, pkt);

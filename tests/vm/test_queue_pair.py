@@ -11,13 +11,16 @@ import time
 
 import pytest
 
-from kit import (Moved, Protection, Vt, each, hw_counters, ping, poll, queue_pairs, traffic,
-                 unprotect)
+from kit import (Moved, Protection, Vt, each, end, hw_counters, local_ip, ping, poll, queue_pairs,
+                 traffic, unprotect)
+from lab import perftest
 from test_forged import Forger, mac
 
 pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
 
 REM_ACCESS_ERR, RNR_RETRY_EXC, FLUSHED = "10", "13", "5"
+LOC_PROT_ERR, REM_OP_ERR = "4", "11"
+NOT_OFFERED = "error Operation not supported"
 SQ_DRAINED, ACCESS_ERR = "5", "3"
 SIZES = (0, 1, 3, 1023, 1024, 1025, 2048, 4097, 65536)
 
@@ -112,6 +115,24 @@ def test_a_send_that_nobody_receives_ends_when_its_retries_do(lab, programs):
     finally:
         a.close()
         b.close()
+
+
+@pytest.mark.parametrize("size", [64, 2000])
+def test_a_receive_may_name_memory_that_no_message_reaches(pair, size):
+    """It failed when it was taken: perftest's shared receive queues did, over and over."""
+    a, b = pair
+    room = int(b.info["len"]) - size
+    b.ask(f"recv 1 4096 {room}")
+    a.ask(f"send 1 {size}")
+    assert b.ask("poll 1 5000")["good"] == "1"
+    b.ask(f"recv 1 4096 {room}")
+    assert a.ask(f"send 1 {size + 1}")["status"].split()[0] == REM_OP_ERR
+    assert b.ask("poll 1 5000")["status"].split()[0] == LOC_PROT_ERR
+
+
+def test_perftest_sends_datagrams_to_a_shared_receive_queue(lab):
+    ping(lab.a)
+    perftest.perftest("ib_send_bw", end(lab.b), end(lab.a), 64, 100, ["-c", "UD", "--use-srq"])
 
 
 def test_duplicates_are_acknowledged_and_never_executed(lab, wire, pair):

@@ -12,7 +12,10 @@
  *	info			qpn, psn, rkey, addr, len, gid of this side
  *	connect KEY=VALUE ..	qpn psn gid of the peer; timeout, retry, rnr
  *	write|read|send N SIZE RADDR RKEY	N work requests; waits for all
- *	recv N SIZE		posts N receives
+ *	inline SIZE		sends up to 64 bytes of unregistered memory, inline
+ *	atomic RADDR RKEY	a fetch and add
+ *	multicast		attaches a datagram queue pair to 239.1.1.1
+ *	recv N SIZE [OFFSET]	posts N receives
  *	poll N MILLISECONDS	waits for N completions
  *	traffic SIZE RADDR RKEY [DEPTH]	writes without end, in the background: DEPTH (1..4) at a time
  *	traffic-stop [now]	what came of it; now: without waiting for what is on its way
@@ -348,6 +351,57 @@ static int do_send(struct side *s, FILE *out, char **arg)
 	return do_post(s, out, arg, IBV_WR_SEND);
 }
 
+static int do_inline(struct side *s, FILE *out, char **arg)
+{
+	char data[64];
+	struct ibv_sge sge = { (uintptr_t)data, arg[0] ? strtoul(arg[0], NULL, 0) : 0, 0 };
+	struct ibv_send_wr *bad, wr = {
+		.sg_list = &sge, .num_sge = 1, .opcode = IBV_WR_SEND,
+		.send_flags = IBV_SEND_SIGNALED | IBV_SEND_INLINE,
+	};
+	int err = sge.length <= sizeof(data) ? 0 : EINVAL;
+
+	memset(data, 0x1e, sizeof(data));
+	if (!err)
+		err = ibv_post_send(s->qp, &wr, &bad);
+	memset(data, 0, sizeof(data));
+	return err ? err : wait_done(s, out, 1, 30000);
+}
+
+static int do_atomic(struct side *s, FILE *out, char **arg)
+{
+	struct ibv_sge sge = { (uintptr_t)s->mem, 8, s->mr->lkey };
+	struct ibv_send_wr *bad, wr = {
+		.sg_list = &sge, .num_sge = 1, .opcode = IBV_WR_ATOMIC_FETCH_AND_ADD,
+		.send_flags = IBV_SEND_SIGNALED,
+	};
+
+	(void)out;
+	if (!arg[0] || !arg[1])
+		return EINVAL;
+	wr.wr.atomic.remote_addr = strtoull(arg[0], NULL, 0);
+	wr.wr.atomic.rkey = strtoul(arg[1], NULL, 0);
+	return ibv_post_send(s->qp, &wr, &bad);
+}
+
+static int do_multicast(struct side *s, FILE *out, char **arg)
+{
+	union ibv_gid group = { .raw = { [10] = 0xff, 0xff, 239, 1, 1, 1 } };
+	struct ibv_qp_init_attr init = {
+		.qp_type = IBV_QPT_UD, .send_cq = s->cq, .recv_cq = s->cq, .cap = { 1, 1, 1, 1, 0 },
+	};
+	struct ibv_qp *qp = ibv_create_qp(s->pd, &init);
+	int err;
+
+	(void)out;
+	(void)arg;
+	if (!qp)
+		return errno;
+	err = ibv_attach_mcast(qp, &group, 0);
+	ibv_destroy_qp(qp);
+	return err;
+}
+
 static int do_recv(struct side *s, FILE *out, char **arg)
 {
 	unsigned int count = arg[0] ? strtoul(arg[0], NULL, 0) : 0;
@@ -358,6 +412,7 @@ static int do_recv(struct side *s, FILE *out, char **arg)
 		struct ibv_sge sge = { (uintptr_t)s->mem, strtoul(arg[1], NULL, 0), s->mr->lkey };
 		struct ibv_recv_wr *bad, wr = { .sg_list = &sge, .num_sge = 1 };
 
+		sge.addr += arg[2] ? strtoul(arg[2], NULL, 0) : 0;
 		err = ibv_post_recv(s->qp, &wr, &bad);
 	}
 	return err;
@@ -536,6 +591,7 @@ static const struct {
 	{ "sum", do_sum },
 	{ "peek", do_peek },	   { "state", do_state },     { "events", do_events },
 	{ "noise", do_noise },	   { "modify", do_modify },
+	{ "inline", do_inline },   { "atomic", do_atomic },   { "multicast", do_multicast },
 };
 
 /* Returns true if the process shall end. */
