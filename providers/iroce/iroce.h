@@ -6,6 +6,7 @@
  *	verbs.c   PD, MR, AH, SRQ, QP: calls into the kernel, receiving
  *	cq.c      completion queues, both styles of polling
  *	send.c    post_send and ibv_wr_*: batches for the kernel, inline data
+ *	slots.c   registered memory for inline data
  *	ring.c    the shared rings
  */
 #ifndef IROCE_PROVIDER_H
@@ -16,6 +17,7 @@
 #include "ring.h"
 
 #define IROCE_MAX_INLINE	1024u
+#define IROCE_DEFAULT_INLINE	64u	/* for who does not ask */
 
 #define iroce_container_of(_ptr, _type, _member) \
 	((_type *)((char *)(_ptr) - offsetof(_type, _member)))
@@ -47,6 +49,27 @@ struct iroce_srq {
 	struct iroce_rq_ring ring;
 };
 
+struct iroce_slots_region;
+
+/*
+ * @lock: protects @regions; always taken, as queue pairs of several threads share it
+ * @regions: memory for inline data (see slots.c)
+ */
+struct iroce_pd {
+	struct ibv_pd pd;
+	struct iroce_lock lock;
+	struct iroce_slots_region *regions;
+};
+
+/* struct iroce_slots - a queue pair's share of a region; @start NULL: none */
+struct iroce_slots {
+	char *start;
+	size_t len;
+	uint32_t lkey;
+	struct iroce_slots_region *region;
+	struct iroce_slots *next;
+};
+
 /*
  * struct iroce_sq - the user's half of a send queue; the queue is the kernel's
  *
@@ -54,8 +77,8 @@ struct iroce_srq {
  * inline data is copied to a slot of a hidden memory region first.
  *
  * @lock: protects the slots and the builder; not taken where neither is used
- * @slots: a ring of @n_slots slots of @max_inline bytes each, registered as @mr;
- *	@next_slot is free and the oldest (see send.c); NULL without inline data
+ * @slots: a ring of @n_slots slots of @max_inline bytes each; @next_slot is free and the
+ *	oldest (see send.c). Who did not ask for inline data gets them with the first of it.
  * @wrs, @sges: requests between ibv_wr_start() and ibv_wr_complete(), @n_wrs of
  *	them, @build_err the first error; NULL for a QP without these operations
  */
@@ -66,9 +89,8 @@ struct iroce_sq {
 	uint32_t max_inline;
 	bool is_ud;
 
-	struct ibv_mr *mr;
-	char *slots;
-	size_t slots_len;
+	struct iroce_pd *pd;
+	struct iroce_slots slots;
 	uint32_t n_slots;
 	uint32_t next_slot;
 
@@ -93,6 +115,11 @@ struct iroce_qp {
 static inline struct iroce_context *iroce_context(struct ibv_context *context)
 {
 	return iroce_container_of(context, struct iroce_context, vctx.context);
+}
+
+static inline struct iroce_pd *iroce_pd(struct ibv_pd *pd)
+{
+	return iroce_container_of(pd, struct iroce_pd, pd);
 }
 
 static inline struct iroce_cq *iroce_cq(struct ibv_cq *cq)
@@ -131,6 +158,10 @@ struct ibv_cq_ex *iroce_create_cq_ex(struct ibv_context *context,
 int iroce_poll_cq(struct ibv_cq *cq, int n, struct ibv_wc *wc);
 int iroce_resize_cq(struct ibv_cq *cq, int cqe);
 int iroce_destroy_cq(struct ibv_cq *cq);
+
+/* slots.c: @len bytes of registered memory, zeros or what was there before; 0 or errno */
+int iroce_slots_alloc(struct iroce_pd *pd, struct iroce_slots *slots, size_t len);
+void iroce_slots_free(struct iroce_pd *pd, struct iroce_slots *slots);
 
 /* send.c: functions return 0 or a positive errno */
 int iroce_sq_init(struct iroce_sq *sq, struct ibv_pd *pd,

@@ -2,7 +2,7 @@
 /*
  * Sending. The kernel copies the requests but reads the data later through its
  * keys, so a chain is handed over as it is, except for inline data, which goes to
- * slots of a registered buffer first. ibv_wr_start() .. ibv_wr_complete() collect
+ * slots of registered memory first (slots.c). ibv_wr_start() .. ibv_wr_complete() collect
  * requests in the same form.
  *
  *	requests copied:  .. | k-2 | k-1 |  k  | k+1 | ..   each has the next slot,
@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "iroce.h"
 
@@ -27,48 +26,36 @@
 #define SEND_FLAGS_KNOWN \
 	(IBV_SEND_FENCE | IBV_SEND_SIGNALED | IBV_SEND_SOLICITED | IBV_SEND_INLINE)
 
-static int slots_init(struct iroce_sq *sq, struct ibv_pd *pd, uint32_t max_inline,
-		      uint32_t batch)
+/* The lock is held, or nobody else has the queue yet. */
+static int slots_get(struct iroce_sq *sq)
 {
-	int err;
-
-	sq->max_inline = (max_inline + SLOT_ALIGN - 1) & ~(SLOT_ALIGN - 1);
-	sq->n_slots = sq->max_wr + batch;
-	sq->slots_len = (size_t)sq->n_slots * sq->max_inline;
-	sq->slots = mmap(NULL, sq->slots_len, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (sq->slots == MAP_FAILED) {
-		err = errno;
-		goto err_slots;
-	}
-	/* No access flag: readable for our own requests, nothing for the peer. */
-	sq->mr = ibv_reg_mr(pd, sq->slots, sq->slots_len, 0);
-	if (!sq->mr) {
-		err = errno;
-		goto err_unmap;
-	}
-	return 0;
-
-err_unmap:
-	munmap(sq->slots, sq->slots_len);
-err_slots:
-	sq->slots = NULL;
-	return err;
+	if (sq->slots.start)
+		return 0;
+	return iroce_slots_alloc(sq->pd, &sq->slots, (size_t)sq->n_slots * sq->max_inline);
 }
 
 int iroce_sq_init(struct iroce_sq *sq, struct ibv_pd *pd,
 		  const struct ibv_qp_init_attr_ex *attr, bool is_locked)
 {
 	bool is_ex = attr->comp_mask & IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
+	uint32_t max_inline = attr->cap.max_inline_data;
 	int err;
 
+	sq->pd = iroce_pd(pd);
 	sq->max_wr = attr->cap.max_send_wr;
 	sq->max_sge = attr->cap.max_send_sge;
 	sq->is_ud = attr->qp_type == IBV_QPT_UD;
-	if (attr->cap.max_inline_data && sq->max_wr) {
+	if (sq->max_wr) {
+		if (max_inline < IROCE_DEFAULT_INLINE)
+			max_inline = IROCE_DEFAULT_INLINE;
+		sq->max_inline = (max_inline + SLOT_ALIGN - 1) & ~(SLOT_ALIGN - 1);
 		/* A builder may hold a whole queue's worth before the kernel sees it. */
-		err = slots_init(sq, pd, attr->cap.max_inline_data,
-				 is_ex && sq->max_wr > BATCH_MAX ? sq->max_wr : BATCH_MAX);
+		sq->n_slots = sq->max_wr +
+			      (is_ex && sq->max_wr > BATCH_MAX ? sq->max_wr : BATCH_MAX);
+	}
+	/* Who asked learns now that there is no memory. */
+	if (attr->cap.max_inline_data && sq->max_wr) {
+		err = slots_get(sq);
 		if (err)
 			return err;
 	}
@@ -78,10 +65,7 @@ int iroce_sq_init(struct iroce_sq *sq, struct ibv_pd *pd,
 
 void iroce_sq_fini(struct iroce_sq *sq)
 {
-	if (sq->mr)
-		ibv_dereg_mr(sq->mr);
-	if (sq->slots)
-		munmap(sq->slots, sq->slots_len);
+	iroce_slots_free(sq->pd, &sq->slots);
 	free(sq->wrs);
 	free(sq->sges);
 	iroce_lock_fini(&sq->lock);
@@ -90,7 +74,7 @@ void iroce_sq_fini(struct iroce_sq *sq)
 /* The slot of the @i-th request from now on; caller holds the lock. */
 static char *slot_of(const struct iroce_sq *sq, uint32_t i)
 {
-	return sq->slots + (size_t)((sq->next_slot + i) % sq->n_slots) * sq->max_inline;
+	return sq->slots.start + (size_t)((sq->next_slot + i) % sq->n_slots) * sq->max_inline;
 }
 
 /*
@@ -115,7 +99,7 @@ static int submit(struct iroce_qp *qp, struct ibv_send_wr *wrs, uint32_t n,
 		if (err)
 			end = (uint32_t)(bad - wrs);
 	}
-	if (qp->sq.slots)
+	if (qp->sq.n_slots)
 		qp->sq.next_slot = (qp->sq.next_slot + *posted) % qp->sq.n_slots;
 	return err;
 }
@@ -162,34 +146,39 @@ static void inline_stage(const struct iroce_sq *sq, char *start, struct ibv_send
 	*sge = (struct ibv_sge){
 		.addr = (uintptr_t)start,
 		.length = len,
-		.lkey = sq->mr->lkey,
+		.lkey = sq->slots.lkey,
 	};
 	wr->sg_list = sge;
 	wr->num_sge = 1;
 }
 
 /* Post @n checked requests from *@wr on through copies; *@wr moves on. */
-static int post_copies(struct iroce_qp *qp, struct ibv_send_wr **wr, uint32_t n)
+static int post_copies(struct iroce_qp *qp, struct ibv_send_wr **wr, uint32_t n, bool has_inline)
 {
 	struct ibv_send_wr wrs[BATCH_MAX];
 	struct ibv_sge sges[BATCH_MAX];
 	const struct ibv_send_wr *from;
-	uint32_t i, posted;
-	int err;
+	uint32_t i, posted = 0;
+	int err = 0;
 
 	iroce_lock(&qp->sq.lock);
+	if (has_inline && qp->sq.max_inline)
+		err = slots_get(&qp->sq);
+	if (err)
+		goto unlock;
 	for (i = 0, from = *wr; i < n; i++, from = from->next) {
 		wrs[i] = *from;
 		if (!(from->send_flags & IBV_SEND_INLINE))
 			continue;
 		/* The kernel knows nothing of it and need not. */
 		wrs[i].send_flags &= ~(unsigned int)IBV_SEND_INLINE;
-		if (qp->sq.slots)
+		if (qp->sq.max_inline)
 			inline_stage(&qp->sq, slot_of(&qp->sq, i), &wrs[i], &sges[i]);
 		else
 			wrs[i].num_sge = 0;	/* max_inline is 0, and so is its length */
 	}
 	err = submit(qp, wrs, n, &posted);
+unlock:
 	iroce_unlock(&qp->sq.lock);
 
 	while (posted--)
@@ -219,7 +208,7 @@ int iroce_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 			err = ibv_cmd_post_send(ibqp, wr, &bad);
 			wr = err ? bad : NULL;
 		} else if (n) {
-			err = post_copies(qp, &wr, n);
+			err = post_copies(qp, &wr, n, has_inline);
 		}
 	}
 	if (!err)
@@ -386,7 +375,10 @@ static void wr_set_inline_data_list(struct ibv_qp_ex *ibqp, size_t num_buf,
 
 	if (!wr)
 		return;
-	start = sq->slots ? slot_of(sq, sq->n_wrs - 1) : NULL;
+	sq->build_err = slots_get(sq);
+	if (sq->build_err)
+		return;
+	start = slot_of(sq, sq->n_wrs - 1);
 	for (i = 0; i < num_buf; i++) {
 		if (buf_list[i].length > sq->max_inline - len) {
 			sq->build_err = EINVAL;
@@ -403,7 +395,7 @@ static void wr_set_inline_data_list(struct ibv_qp_ex *ibqp, size_t num_buf,
 	*wr->sg_list = (struct ibv_sge){
 		.addr = (uintptr_t)start,
 		.length = (uint32_t)len,
-		.lkey = sq->mr->lkey,
+		.lkey = sq->slots.lkey,
 	};
 	wr->num_sge = 1;
 }

@@ -65,28 +65,33 @@ static struct ibv_pd *alloc_pd(struct ibv_context *context)
 {
 	struct ibv_alloc_pd cmd = {};
 	struct ib_uverbs_alloc_pd_resp resp;
-	struct ibv_pd *pd;
+	struct iroce_pd *pd;
 	int err;
 
 	pd = calloc(1, sizeof(*pd));
 	if (!pd)
 		return NULL;
-	err = ibv_cmd_alloc_pd(context, pd, &cmd, sizeof(cmd), &resp, sizeof(resp));
+	err = ibv_cmd_alloc_pd(context, &pd->pd, &cmd, sizeof(cmd), &resp, sizeof(resp));
 	if (err) {
 		free(pd);
 		errno = err;
 		return NULL;
 	}
-	return pd;
+	iroce_lock_init(&pd->lock, true);
+	return &pd->pd;
 }
 
-static int dealloc_pd(struct ibv_pd *pd)
+/* Its queue pairs are gone, the kernel sees to that, and so are the regions. */
+static int dealloc_pd(struct ibv_pd *ibpd)
 {
-	int err = ibv_cmd_dealloc_pd(pd);
+	struct iroce_pd *pd = iroce_pd(ibpd);
+	int err = ibv_cmd_dealloc_pd(ibpd);
 
-	if (!err)
-		free(pd);
-	return err;
+	if (err)
+		return err;
+	iroce_lock_fini(&pd->lock);
+	free(pd);
+	return 0;
 }
 
 static struct ibv_mr *reg_mr(struct ibv_pd *pd, void *addr, size_t length,
@@ -287,7 +292,7 @@ static int qp_create(struct ibv_context *context, struct ibv_qp_init_attr_ex *at
 
 	/* Inline data is ours alone; it needs a segment to travel in. */
 	kernel.cap.max_inline_data = 0;
-	if (attr->cap.max_inline_data && !kernel.cap.max_send_sge)
+	if (attr->cap.max_send_wr && !kernel.cap.max_send_sge)
 		kernel.cap.max_send_sge = 1;
 	if (!attr->srq) {
 		err = iroce_rq_ring_alloc(&qp->rq, attr->cap.max_recv_wr, attr->cap.max_recv_sge);

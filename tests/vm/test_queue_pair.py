@@ -158,6 +158,14 @@ def test_duplicates_are_acknowledged_and_never_executed(lab, wire, pair):
     assert b.ask("poll 1 5000")["good"] == "1"
 
 
+def test_inline_data_need_not_be_asked_for(pair):
+    a, b = pair
+    b.ask("recv 1 64")
+    assert a.ask("inline 64")["good"] == "1"
+    assert b.ask("poll 1 5000")["good"] == "1"
+    assert b.ask("peek 0 64")["bytes"] == "1e" * 64
+
+
 def test_a_gap_is_answered_by_one_nak(lab, pair):
     a, b = pair
     a.ask(f"write 2 64 {b.target()}")

@@ -12,7 +12,8 @@ int fake_setup(void **state)
 {
 	(void)state;
 	memset(&fake, 0, sizeof(fake));
-	fake.pd.context = &fake.ctx.vctx.context;
+	fake.pd.pd.context = &fake.ctx.vctx.context;
+	iroce_lock_init(&fake.pd.lock, true);
 	fake.sq_size = 16;
 	fake.refuse_wr_id = UINT64_MAX;
 	return 0;

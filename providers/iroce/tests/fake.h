@@ -20,7 +20,7 @@ struct fake_send {
 
 struct fake {
 	struct iroce_context ctx;
-	struct ibv_pd pd;
+	struct iroce_pd pd;
 	/* objects alive */
 	int cqs, qps, srqs, mrs;
 	/* the ring that came with the last object; addr 0: none */

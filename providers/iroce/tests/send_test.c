@@ -58,7 +58,7 @@ static void qp_open(struct iroce_qp *qp, enum ibv_qp_type type, uint32_t max_wr,
 	memset(qp, 0, sizeof(*qp));
 	qp->vqp.qp.qp_type = type;
 	fake.sq_size = max_wr;
-	assert_int_equal(iroce_sq_init(&qp->sq, &fake.pd, &attr, true), 0);
+	assert_int_equal(iroce_sq_init(&qp->sq, &fake.pd.pd, &attr, true), 0);
 	assert_int_equal(iroce_qp_ex_init(qp, &attr), 0);
 }
 
@@ -183,11 +183,10 @@ static void malformed_requests_are_refused(void **state)
 	chain_make(1, 0, 8, 0);
 	assert_int_equal(post(&qp, chain.wr, &bad), EINVAL);	/* no address handle */
 	assert_int_equal(fake.calls, 0);
-	/* a queue pair without inline data takes an empty inline request */
 	chain_make(1, 0, 0, IBV_SEND_INLINE);
 	chain.wr[0].wr.ud.ah = (void *)1;
 	assert_int_equal(post(&qp, chain.wr, &bad), 0);
-	chain.sge[0].length = 1;
+	chain.sge[0].length = 65;
 	assert_int_equal(post(&qp, chain.wr, &bad), EINVAL);
 	drain(0, 1);
 	qp_close(&qp);
@@ -277,8 +276,68 @@ static void inline_region_that_cannot_be_had_fails_creation(void **state)
 
 	(void)state;
 	fake.fail = ENOMEM;
-	assert_int_equal(iroce_sq_init(&sq, &fake.pd, &attr, true), ENOMEM);
-	assert_null(sq.slots);
+	assert_int_equal(iroce_sq_init(&sq, &fake.pd.pd, &attr, true), ENOMEM);
+	assert_null(sq.slots.start);
+}
+
+static void inline_data_that_nobody_asked_for_takes_memory_when_it_comes(void **state)
+{
+	struct ibv_send_wr *bad;
+	struct iroce_qp qp;
+
+	(void)state;
+	qp_open(&qp, IBV_QPT_RC, 8, 0, 0);
+	assert_int_equal(qp.sq.max_inline, IROCE_DEFAULT_INLINE);
+	/* their slots are taken before there are any */
+	assert_int_equal(post(&qp, chain_make(5, 0, 8, 0), &bad), 0);
+	assert_int_equal(fake.mrs, 0);
+	drain(0, 5);
+	fake.fail = ENOMEM;
+	assert_int_equal(post(&qp, chain_make(3, 5, IROCE_DEFAULT_INLINE, IBV_SEND_INLINE), &bad),
+			 ENOMEM);
+	assert_ptr_equal(bad, chain.wr);
+	assert_int_equal(post(&qp, chain_make(3, 5, IROCE_DEFAULT_INLINE, IBV_SEND_INLINE), &bad),
+			 0);
+	assert_int_equal(fake.mrs, 1);
+	memset(chain.data, 0xee, sizeof(chain.data));
+	drain(5, 3);
+	qp_close(&qp);
+}
+
+static void queue_pairs_of_a_domain_share_regions_and_no_slot(void **state)
+{
+	enum { N = 40 };
+	static struct iroce_qp qps[N];
+	bool is_open[N] = {};
+	unsigned int round, i, j;
+
+	(void)state;
+	srand(3);
+	for (i = 0; i < 20; i++)
+		qp_open(&qps[i], IBV_QPT_RC, 8, 64, 0);
+	assert_int_equal(fake.mrs, 1);
+	for (i = 0; i < 20; i++)
+		qp_close(&qps[i]);
+	assert_int_equal(fake.mrs, 0);
+
+	for (round = 0; round < 4000; round++) {
+		i = (unsigned int)rand() % N;
+		if (is_open[i])
+			qp_close(&qps[i]);
+		else
+			qp_open(&qps[i], IBV_QPT_RC, 1 + (unsigned int)rand() % 200,
+				1 + (unsigned int)rand() % 500, 0);
+		is_open[i] = !is_open[i];
+		for (j = 0; is_open[i] && j < N; j++) {
+			const struct iroce_slots *one = &qps[i].sq.slots, *other = &qps[j].sq.slots;
+
+			assert_true(i == j || !is_open[j] || one->start + one->len <= other->start ||
+				    other->start + other->len <= one->start);
+		}
+	}
+	for (i = 0; i < N; i++)
+		if (is_open[i])
+			qp_close(&qps[i]);
 }
 
 /* ---- the builder ---- */
@@ -434,6 +493,8 @@ int main(void)
 		TEST(inline_data_is_gathered_and_free_at_once),
 		TEST(inline_data_survives_until_completion),
 		TEST(inline_region_that_cannot_be_had_fails_creation),
+		TEST(inline_data_that_nobody_asked_for_takes_memory_when_it_comes),
+		TEST(queue_pairs_of_a_domain_share_regions_and_no_slot),
 		TEST(built_requests_reach_the_kernel),
 		TEST(mistake_while_building_posts_nothing),
 		TEST(built_inline_data_survives_until_completion),

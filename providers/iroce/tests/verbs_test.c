@@ -16,7 +16,7 @@ static const struct verbs_context_ops *ops = &iroce_context_ops;
 
 static struct ibv_cq *cq_open(int cqe)
 {
-	struct ibv_cq *cq = ops->create_cq(fake.pd.context, cqe, NULL, 0);
+	struct ibv_cq *cq = ops->create_cq(fake.pd.pd.context, cqe, NULL, 0);
 
 	assert_non_null(cq);
 	return cq;
@@ -29,7 +29,7 @@ static struct ibv_qp *qp_open(struct ibv_cq *cq, struct ibv_srq *srq)
 		.cap = { .max_send_wr = 4, .max_recv_wr = 4, .max_send_sge = 1,
 			 .max_recv_sge = 1, .max_inline_data = 20 },
 	};
-	struct ibv_qp *qp = ops->create_qp(&fake.pd, &attr);
+	struct ibv_qp *qp = ops->create_qp(&fake.pd.pd, &attr);
 
 	assert_non_null(qp);
 	assert_int_equal(attr.cap.max_inline_data, 64);
@@ -64,14 +64,14 @@ static void each_object_brings_its_ring(void **state)
 	(void)state;
 	assert_true(fake.ring.addr == (uintptr_t)iroce_cq(cq)->ring.shm);
 	assert_true(fake.ring.len == iroce_cq(cq)->ring.len);
-	srq = ops->create_srq(&fake.pd, &srq_attr);
+	srq = ops->create_srq(&fake.pd.pd, &srq_attr);
 	assert_true(fake.ring.addr == (uintptr_t)iroce_srq(srq)->ring.shm);
 	qp_attr.send_cq = qp_attr.recv_cq = cq;
-	qp = ops->create_qp(&fake.pd, &qp_attr);
+	qp = ops->create_qp(&fake.pd.pd, &qp_attr);
 	assert_true(fake.ring.addr == (uintptr_t)iroce_qp(qp)->rq.shm);
 	ops->destroy_qp(qp);
 	qp_attr.srq = srq;
-	qp = ops->create_qp(&fake.pd, &qp_attr);
+	qp = ops->create_qp(&fake.pd.pd, &qp_attr);
 	assert_int_equal(fake.ring.addr, 0);
 	ops->destroy_qp(qp);
 	ops->destroy_srq(srq);
@@ -85,11 +85,11 @@ static void refusal_of_the_kernel_becomes_errno(void **state)
 
 	(void)state;
 	fake.fail = ENOSPC;
-	assert_null(ops->create_cq(fake.pd.context, 4, NULL, 0));
+	assert_null(ops->create_cq(fake.pd.pd.context, 4, NULL, 0));
 	assert_int_equal(errno, ENOSPC);
 	fake.fail = EPERM;
 	attr.send_cq = attr.recv_cq = cq;
-	assert_null(ops->create_qp(&fake.pd, &attr));
+	assert_null(ops->create_qp(&fake.pd.pd, &attr));
 	assert_int_equal(errno, EPERM);
 	ops->destroy_cq(cq);
 }
@@ -97,35 +97,35 @@ static void refusal_of_the_kernel_becomes_errno(void **state)
 static void unknown_wishes_are_refused(void **state)
 {
 	struct ibv_cq_init_attr_ex cq_attr = { .cqe = 4 };
-	struct ibv_qp_init_attr_ex attr = { .qp_type = IBV_QPT_RC, .pd = &fake.pd };
+	struct ibv_qp_init_attr_ex attr = { .qp_type = IBV_QPT_RC, .pd = &fake.pd.pd };
 	struct ibv_cq *cq = cq_open(4);
 
 	(void)state;
 	cq_attr.wc_flags = IBV_WC_EX_WITH_COMPLETION_TIMESTAMP;
-	assert_null(ops->create_cq_ex(fake.pd.context, &cq_attr));
+	assert_null(ops->create_cq_ex(fake.pd.pd.context, &cq_attr));
 	assert_int_equal(errno, EOPNOTSUPP);
 	cq_attr.wc_flags = 0;
 	cq_attr.comp_mask = 1u << 20;
-	assert_null(ops->create_cq_ex(fake.pd.context, &cq_attr));
+	assert_null(ops->create_cq_ex(fake.pd.pd.context, &cq_attr));
 	cq_attr.comp_mask = IBV_CQ_INIT_ATTR_MASK_FLAGS;
 	cq_attr.flags = IBV_CREATE_CQ_ATTR_IGNORE_OVERRUN;
-	assert_null(ops->create_cq_ex(fake.pd.context, &cq_attr));
+	assert_null(ops->create_cq_ex(fake.pd.pd.context, &cq_attr));
 	assert_int_equal(errno, EOPNOTSUPP);
 
 	attr.send_cq = attr.recv_cq = cq;
 	attr.comp_mask = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_CREATE_FLAGS;
-	assert_null(ops->create_qp_ex(fake.pd.context, &attr));
+	assert_null(ops->create_qp_ex(fake.pd.pd.context, &attr));
 	assert_int_equal(errno, EOPNOTSUPP);
 	attr.comp_mask = 0;
-	assert_null(ops->create_qp_ex(fake.pd.context, &attr));
+	assert_null(ops->create_qp_ex(fake.pd.pd.context, &attr));
 	assert_int_equal(errno, EINVAL);
 	attr.comp_mask = IBV_QP_INIT_ATTR_PD;
 	attr.qp_type = IBV_QPT_RAW_PACKET;
-	assert_null(ops->create_qp_ex(fake.pd.context, &attr));
+	assert_null(ops->create_qp_ex(fake.pd.pd.context, &attr));
 	assert_int_equal(errno, EOPNOTSUPP);
 	attr.qp_type = IBV_QPT_RC;
 	attr.cap.max_inline_data = IROCE_MAX_INLINE + 1;
-	assert_null(ops->create_qp_ex(fake.pd.context, &attr));
+	assert_null(ops->create_qp_ex(fake.pd.pd.context, &attr));
 	assert_int_equal(errno, EINVAL);
 	ops->destroy_cq(cq);
 }
@@ -135,7 +135,7 @@ static void operations_that_the_device_lacks_are_refused(void **state)
 	struct ibv_cq *cq = cq_open(4);
 	struct ibv_qp_init_attr_ex attr = {
 		.qp_type = IBV_QPT_RC,
-		.pd = &fake.pd,
+		.pd = &fake.pd.pd,
 		.send_cq = cq,
 		.recv_cq = cq,
 		.cap = { .max_send_wr = 4, .max_send_sge = 1 },
@@ -145,17 +145,17 @@ static void operations_that_the_device_lacks_are_refused(void **state)
 
 	(void)state;
 	attr.send_ops_flags = IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
-	assert_null(ops->create_qp_ex(fake.pd.context, &attr));
+	assert_null(ops->create_qp_ex(fake.pd.pd.context, &attr));
 	assert_int_equal(errno, EOPNOTSUPP);
 	attr.send_ops_flags = IBV_QP_EX_WITH_SEND_WITH_INV;
-	assert_null(ops->create_qp_ex(fake.pd.context, &attr));
+	assert_null(ops->create_qp_ex(fake.pd.pd.context, &attr));
 	assert_int_equal(errno, EOPNOTSUPP);
 	assert_int_equal(fake.qps, 0);
 
 	fake.atomic_cap = IBV_ATOMIC_HCA;
 	fake.device_cap_flags = IBV_DEVICE_MEM_MGT_EXTENSIONS;
 	attr.send_ops_flags |= IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
-	qp = ops->create_qp_ex(fake.pd.context, &attr);
+	qp = ops->create_qp_ex(fake.pd.pd.context, &attr);
 	assert_non_null(qp);
 	assert_int_equal(ops->destroy_qp(qp), 0);
 	ops->destroy_cq(cq);
@@ -171,7 +171,7 @@ static void qp_without_segments_gets_one_for_inline_data(void **state)
 
 	(void)state;
 	attr.send_cq = attr.recv_cq = cq;
-	qp = ops->create_qp(&fake.pd, &attr);
+	qp = ops->create_qp(&fake.pd.pd, &attr);
 	assert_non_null(qp);
 	assert_int_equal(attr.cap.max_send_sge, 1);
 	ops->destroy_qp(qp);
@@ -181,7 +181,7 @@ static void qp_without_segments_gets_one_for_inline_data(void **state)
 static void receives_need_a_queue_that_is_open(void **state)
 {
 	struct ibv_srq_init_attr srq_attr = { .attr = { .max_wr = 4, .max_sge = 1 } };
-	struct ibv_srq *srq = ops->create_srq(&fake.pd, &srq_attr);
+	struct ibv_srq *srq = ops->create_srq(&fake.pd.pd, &srq_attr);
 	struct ibv_cq *cq = cq_open(4);
 	struct ibv_qp *qp = qp_open(cq, NULL), *srq_qp = qp_open(cq, srq);
 
@@ -264,7 +264,7 @@ static void srq_keeps_its_size(void **state)
 {
 	struct ibv_srq_init_attr srq_attr = { .attr = { .max_wr = 2, .max_sge = 1 } };
 	struct ibv_srq_attr attr = { .max_wr = 100 };
-	struct ibv_srq *srq = ops->create_srq(&fake.pd, &srq_attr);
+	struct ibv_srq *srq = ops->create_srq(&fake.pd.pd, &srq_attr);
 
 	(void)state;
 	assert_int_equal(ops->modify_srq(srq, &attr, 1 << 8), EINVAL);
@@ -276,7 +276,7 @@ static void srq_keeps_its_size(void **state)
 static void extended_poll_shows_each_completion_once(void **state)
 {
 	struct ibv_cq_init_attr_ex attr = { .cqe = 4, .wc_flags = IBV_WC_STANDARD_FLAGS };
-	struct ibv_cq_ex *cq = ops->create_cq_ex(fake.pd.context, &attr);
+	struct ibv_cq_ex *cq = ops->create_cq_ex(fake.pd.pd.context, &attr);
 	struct ibv_poll_cq_attr poll = {};
 	struct rvt_cq_wc *shm;
 	uint64_t i;
