@@ -573,8 +573,15 @@ int iroce_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 int iroce_post_send(struct ib_qp *ibqp, const struct ib_send_wr *list,
 		    const struct ib_send_wr **bad)
 {
+/* What rdmavt refuses as invalid may be an operation that there is, but not on this device. */
+static bool is_unsupported(struct ib_qp *ibqp, const struct ib_send_wr *wr)
+{
+	return wr->opcode < RVT_OPERATION_MAX &&
+	       !(iroce_post_parms[wr->opcode].qpt_support & BIT(ibqp->qp_type));
+}
+
 	const struct ib_send_wr *wr;
-	int i;
+	int i, err;
 
 	for (wr = list; wr; wr = wr->next)
 		for (i = 0; i < wr->num_sge; i++)
@@ -582,5 +589,8 @@ int iroce_post_send(struct ib_qp *ibqp, const struct ib_send_wr *list,
 				*bad = list;
 				return -EINVAL;
 			}
-	return iroce_roce(ibqp->device)->rvt.post_send(ibqp, list, bad);
+	/* rdmavt leaves it alone when it refuses the list for the QP's state. */
+	*bad = list;
+	err = iroce_roce(ibqp->device)->rvt.post_send(ibqp, list, bad);
+	return err == -EINVAL && is_unsupported(ibqp, *bad) ? -EOPNOTSUPP : err;
 }

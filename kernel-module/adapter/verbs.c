@@ -37,6 +37,9 @@ static int enable_driver(struct ib_device *ibdev)
 	roce->rvt = ibdev->ops;
 	ibdev->ops.alloc_mr = iroce_alloc_mr;
 	ibdev->ops.alloc_pd = iroce_alloc_pd;
+	/* rdmavt's would refuse a group with ENOMEM (max_mcast_grp 0): without, it is EOPNOTSUPP. */
+	ibdev->ops.attach_mcast = NULL;
+	ibdev->ops.detach_mcast = NULL;
 	ibdev->ops.create_ah = iroce_create_ah;
 	ibdev->ops.create_cq = iroce_create_cq;
 	ibdev->ops.create_qp = iroce_create_qp;

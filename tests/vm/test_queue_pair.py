@@ -187,6 +187,13 @@ def test_a_key_that_does_not_fit_ends_both_and_tells_why(pair):
     assert a.ask(f"write 1 64 {b.target()}")["status"].split()[0] == FLUSHED
 
 
+def test_what_the_device_does_not_offer_is_refused_by_name(pair):
+    a, b = pair
+    for command in (f"atomic {b.target()}", "multicast"):
+        a.ask(command, check=False)
+        assert a.lines[-1] == NOT_OFFERED, command
+
+
 def test_a_drained_queue_says_so_and_goes_on(pair):
     a, b = pair
     with traffic(a, b):
