@@ -134,7 +134,8 @@ static const struct ib_device_attr limits = {
 	.max_recv_sge = IROCE_MAX_RECV_SGE,
 	.max_sge_rd = IROCE_MAX_SEND_SGE,
 	.max_cq = 16384,
-	.max_cqe = 131071,
+	/* The ring is memory of who asks; middleware asks for a queue pair's depth times its peers. */
+	.max_cqe = (1 << 22) - 1,
 	.max_mr = 1 << LKEY_BITS,
 	.max_pd = 16384,
 	.max_ah = 65535,

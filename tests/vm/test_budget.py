@@ -46,7 +46,7 @@ def available(host):
 
 
 def test_finding_R3_rings_are_pinned_memory_of_who_asks_for_them(lab, programs):
-    """120 of the largest queues took 740 MB from a machine, at the cost of nobody."""
+    """120 large queues took 740 MB from a machine, at the cost of nobody."""
     host = lab.a
     before = available(host)
     with hoard(host, programs, "-m", 0, "cq", 120) as (got, err, _):

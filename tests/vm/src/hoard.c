@@ -4,9 +4,10 @@
  *
  *	hoard -d DEV [-m MEMLOCK_BYTES] cq|qp|mr|pd|srq N
  *
- * Of the largest size there is (cq, srq), or the smallest (qp, mr). Prints "got N ERRNO",
- * the number and what refused the next one (0: nothing did), and waits for the end of its
- * standard input. Then it ends without destroying anything: that is the kernel's.
+ * Large ones (cq: 131071 completions; srq: all there is), or the smallest (qp, mr). Prints
+ * "got N ERRNO", the number and what refused the next one (0: nothing did), and waits for
+ * the end of its standard input. Then it ends without destroying anything: that is the
+ * kernel's.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -43,7 +44,7 @@ static void *take(const char *kind, const struct ibv_device_attr *device)
 	};
 
 	if (!strcmp(kind, "cq"))
-		return ibv_create_cq(ctx, device->max_cqe, NULL, NULL, 0);
+		return ibv_create_cq(ctx, 131071, NULL, NULL, 0);
 	if (!strcmp(kind, "qp"))
 		return ibv_create_qp(pd, &qp);
 	if (!strcmp(kind, "mr"))
