@@ -522,7 +522,8 @@ int iroce_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr, struct ib_
 		return err;
 	sq.stride = struct_size(sq.entries, sg_list, attr->cap.max_send_sge);
 	err = iroce_charge(&vqp->charge, roce, IROCE_OBJECT_QP,
-			   sizeof(*vqp) + sizeof(struct iroce_qp) + sq_bytes(&sq) +
+			   sizeof(*vqp) + sizeof(struct iroce_qp) + sizeof(struct iroce_flight) +
+			   sq_bytes(&sq) +
 			   rvt_max_atomic(&roce->rdi) * sizeof(struct rvt_ack_entry), udata);
 	if (err)
 		return err;
@@ -572,7 +573,6 @@ int iroce_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
  */
 int iroce_post_send(struct ib_qp *ibqp, const struct ib_send_wr *list,
 		    const struct ib_send_wr **bad)
-{
 /* What rdmavt refuses as invalid may be an operation that there is, but not on this device. */
 static bool is_unsupported(struct ib_qp *ibqp, const struct ib_send_wr *wr)
 {
@@ -580,6 +580,7 @@ static bool is_unsupported(struct ib_qp *ibqp, const struct ib_send_wr *wr)
 	       !(iroce_post_parms[wr->opcode].qpt_support & BIT(ibqp->qp_type));
 }
 
+{
 	const struct ib_send_wr *wr;
 	int i, err;
 

@@ -78,9 +78,6 @@ void iroce_qp_check_drained(struct iroce_qp *iqp)
 	}
 }
 
-/* Not in iroce_roce: whoever wakes may be the last to know that device. */
-static DECLARE_WAIT_QUEUE_HEAD(qps_gone);
-
 /* ---- life ------------------------------------------------------------------ */
 
 static void *qp_priv_alloc(struct rvt_dev_info *rdi, struct rvt_qp *qp)
@@ -90,37 +87,21 @@ static void *qp_priv_alloc(struct rvt_dev_info *rdi, struct rvt_qp *qp)
 
 	if (!iqp)
 		return ERR_PTR(-ENOMEM);
+	iqp->flight = iroce_flight_create(qp);
+	if (!iqp->flight) {
+		kfree(iqp);
+		return ERR_PTR(-ENOMEM);
+	}
 	iqp->qp = qp;
 	iqp->roce = roce;
 	INIT_WORK(&iqp->work, iroce_send_work);
 	mutex_init(&iqp->modify_lock);
-	refcount_set(&iqp->refs, 1);
-	spin_lock_init(&iqp->dead_lock);
 	spin_lock_init(&iqp->flow_lock);
 	iqp->window = IROCE_WINDOW_MAX;
-	atomic_inc(&roce->n_qps);
 	mutex_lock(&roce->qps_lock);
 	list_add_tail(&iqp->entry, &roce->qps);
 	mutex_unlock(&roce->qps_lock);
 	return iqp;
-}
-
-/* Any context: also when the last frame of a QP that is gone is freed. */
-void iroce_qp_put(struct iroce_qp *iqp)
-{
-	struct iroce_roce *roce = iqp->roce;
-
-	if (!refcount_dec_and_test(&iqp->refs))
-		return;
-	kfree(iqp);
-	if (atomic_dec_and_test(&roce->n_qps))
-		wake_up(&qps_gone);
-}
-
-/* Waits for the QPs' frames that are still on their way below us. */
-void iroce_qp_wait_gone(struct iroce_roce *roce)
-{
-	wait_event(qps_gone, !atomic_read(&roce->n_qps));
 }
 
 static void qp_priv_free(struct rvt_dev_info *rdi, struct rvt_qp *qp)
@@ -130,13 +111,10 @@ static void qp_priv_free(struct rvt_dev_info *rdi, struct rvt_qp *qp)
 	mutex_lock(&iqp->roce->qps_lock);
 	list_del(&iqp->entry);
 	mutex_unlock(&iqp->roce->qps_lock);
-	/* Frames below us must not wake a QP that is gone. */
-	spin_lock_irq(&iqp->dead_lock);
-	iqp->is_dead = true;
-	spin_unlock_irq(&iqp->dead_lock);
+	iroce_flight_leave(iqp->flight);
 	cancel_work_sync(&iqp->work);
 	iroce_flow_flush(iqp, true);
-	iroce_qp_put(iqp);
+	kfree(iqp);
 }
 
 /*
@@ -146,7 +124,7 @@ static void qp_priv_free(struct rvt_dev_info *rdi, struct rvt_qp *qp)
  */
 static void flush_qp_waiters(struct rvt_qp *qp)
 {
-	WRITE_ONCE(iroce_qp(qp)->wants_room, false);
+	WRITE_ONCE(iroce_qp(qp)->flight->wants_room, false);
 }
 
 static void stop_send_queue(struct rvt_qp *qp)

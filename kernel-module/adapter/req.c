@@ -326,7 +326,7 @@ void iroce_req_timeout(struct rvt_qp *qp, u32 psn, int wait)
 	if (!(ib_rvt_state_ops[qp->state] & RVT_PROCESS_SEND_OK) || qp->s_acked == qp->s_tail)
 		return;
 	/* What has not left the host is late, not lost; but do not wait for ever. */
-	if (refcount_read(&iqp->refs) > 1 && iqp->n_patient < MAX_PATIENCE) {
+	if (iroce_flight_n(iqp->flight) && iqp->n_patient < MAX_PATIENCE) {
 		iqp->n_patient++;
 		iroce_req_arm_timer(qp);
 		return;

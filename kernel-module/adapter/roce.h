@@ -91,7 +91,6 @@ struct iroce_path {
  * @rvt: rdmavt's own verbs where we put a check in front (verbs.c)
  * @shares: what users hold of the device (budget.c)
  * @gids: its addresses, by hash
- * @n_qps: struct iroce_qp alive: each QP, and QPs gone whose frames are still below us
  */
 struct iroce_roce {
 	struct rvt_dev_info rdi;
@@ -113,7 +112,6 @@ struct iroce_roce {
 	struct hlist_head gids[64];	/* gid.c; RCU */
 	struct list_head entry;		/* gid.c: devices that want neighbour events */
 	bool is_port_active;		/* last state that was announced; RTNL */
-	atomic_t n_qps;
 	struct work_struct speed_work;	/* reads the netdev's speed, needs RTNL */
 	u16 speed;			/* as ib_port_attr wants them */
 	u8 width;
@@ -238,22 +236,31 @@ struct iroce_send_op {
 #define IROCE_SOP_SE		0x04	/* solicited event bit has a meaning */
 
 /*
- * struct iroce_qp - the engine's part of a QP (rvt_qp.priv)
- * @refs: one of the QP, one per frame below us that carries our destructor;
- *	refs - 1 frames are in flight
- * @is_dead: the QP is gone, only frames are left; under @dead_lock
+ * struct iroce_flight - the frames of a QP that are below us
+ *
+ * All that a frame knows of its QP. It outlives QP and device: a cable's driver may hold
+ * frames for as long as it likes, and nobody who destroys something waits for that.
+ *
+ * @refs: one of the QP, one per frame that carries our destructor
+ * @wants_room: the sender stopped at IROCE_TX_HIGH
+ * @lock: @qp, which is NULL once the QP is gone; hard irq
  */
 struct iroce_qp {
+struct iroce_flight {
+	refcount_t refs;
+	bool wants_room;
+	spinlock_t lock;
+	struct rvt_qp *qp;
+};
+
+/* struct iroce_qp - the engine's part of a QP (rvt_qp.priv) */
 	struct rvt_qp *qp;
 	struct iroce_roce *roce;
 	struct list_head entry;		/* roce->qps */
 	struct work_struct work;
 	struct mutex modify_lock;	/* outside of all others: one change of state at a time */
 
-	refcount_t refs;
-	bool wants_room;		/* sender stopped at IROCE_TX_HIGH */
-	bool is_dead;
-	spinlock_t dead_lock;
+	struct iroce_flight *flight;
 
 	/* requester, under s_lock */
 	u32 sent_psn;			/* one beyond the highest PSN ever sent */
@@ -269,6 +276,8 @@ struct iroce_qp {
 	unsigned long waiting_since;	/* jiffies of the last progress, or of sending after none */
 
 	/* responder's answers, under s_lock */
+	u32 rwqe_len;			/* what the receive WQE of r_sge names; r_lock */
+
 	u32 resp_psn;			/* next read response packet of the entry at the tail */
 	u32 resp_left;			/* its bytes */
 	bool is_resp_active;		/* an entry is half sent */
@@ -276,8 +285,6 @@ struct iroce_qp {
 	bool is_replay;			/* tail was set back for a duplicate */
 
 	/* connected address; written under r_lock and s_lock by modify_qp */
-	u32 rwqe_len;			/* what the receive WQE of r_sge names; r_lock */
-
 	struct {
 		struct in6_addr saddr;	/* ours; IPv4 mapped */
 		struct in6_addr daddr;
@@ -520,13 +527,11 @@ u64 iroce_lag_stat(struct iroce_roce *roce, enum iroce_stat stat);
 extern const struct rvt_driver_provided iroce_rvt_driver;
 extern const struct rvt_operation_params iroce_post_parms[RVT_OPERATION_MAX];
 extern const enum ib_wc_opcode iroce_wc_opcode[];
-void iroce_qp_put(struct iroce_qp *iqp);
 /* To the error state; r_lock and s_lock held. */
 void iroce_qp_error(struct rvt_qp *qp, enum ib_wc_status status);
 void iroce_qp_event(struct rvt_qp *qp, enum ib_event_type type);
 void iroce_qp_check_drained(struct iroce_qp *iqp);
 enum ib_mtu iroce_port_active_mtu(struct iroce_roce *roce);
-void iroce_qp_wait_gone(struct iroce_roce *roce);
 
 /* ---- rq.c: receive WQEs, which user space can write at any time ------- */
 /*
@@ -543,8 +548,15 @@ bool iroce_send_schedule(struct rvt_qp *qp);
 bool iroce_send_kick(struct rvt_qp *qp);
 void iroce_send(struct rvt_qp *qp);
 void iroce_send_work(struct work_struct *work);
-/* Attach to a frame of @iqp: bounds what is in flight. */
-void iroce_send_own(struct iroce_qp *iqp, struct sk_buff *skb);
+/* Frames of a new QP; NULL: no memory. Process context. */
+struct iroce_flight *iroce_flight_create(struct rvt_qp *qp);
+/* The QP is going: no frame wakes it any more. Those below us keep the object. */
+void iroce_flight_leave(struct iroce_flight *flight);
+/* How many frames are below us; they may get fewer at any time. */
+static inline unsigned int iroce_flight_n(const struct iroce_flight *flight)
+{
+	return refcount_read(&flight->refs) - 1;
+}
 
 /* ---- packet.c: one packet ---------------------------------------------- */
 struct sk_buff *iroce_packet_build(struct iroce_qp *iqp, struct iroce_flow *flow,

@@ -59,41 +59,79 @@ bool iroce_send_kick(struct rvt_qp *qp)
 
 /* ---- frames in flight -------------------------------------------------- */
 
+/* Of all QPs, also those that are gone: the module stays for their destructors. */
+static atomic_t n_flights;
+static DECLARE_WAIT_QUEUE_HEAD(flights_gone);
+
+struct iroce_flight *iroce_flight_create(struct rvt_qp *qp)
+{
+	struct iroce_flight *flight = kzalloc(sizeof(*flight), GFP_KERNEL_ACCOUNT);
+
+	if (!flight)
+		return NULL;
+	refcount_set(&flight->refs, 1);
+	spin_lock_init(&flight->lock);
+	flight->qp = qp;
+	atomic_inc(&n_flights);
+	return flight;
+}
+
+/* Any context. */
+static void flight_put(struct iroce_flight *flight)
+{
+	if (!refcount_dec_and_test(&flight->refs))
+		return;
+	kfree(flight);
+	/* Who waits goes on after a grace period: we are out of here by then. */
+	rcu_read_lock();
+	if (atomic_dec_and_test(&n_flights))
+		wake_up(&flights_gone);
+	rcu_read_unlock();
+}
+
+void iroce_flight_leave(struct iroce_flight *flight)
+{
+	spin_lock_irq(&flight->lock);
+	flight->qp = NULL;
+	spin_unlock_irq(&flight->lock);
+	flight_put(flight);
+}
+
 static void frame_destroyed(struct sk_buff *skb)
 {
-	struct iroce_qp *iqp = skb_shinfo(skb)->destructor_arg;
+	struct iroce_flight *flight = skb_shinfo(skb)->destructor_arg;
 	unsigned long flags;
 
 	/* Pairs with the barrier in has_room(): one of the two sees the other. */
-	if (refcount_read(&iqp->refs) - 2 <= IROCE_TX_LOW && READ_ONCE(iqp->wants_room)) {
-		spin_lock_irqsave(&iqp->dead_lock, flags);
-		if (!iqp->is_dead && iqp->wants_room) {
-			iqp->wants_room = false;
-			queue(iqp->qp);
+	if (iroce_flight_n(flight) - 1 <= IROCE_TX_LOW && READ_ONCE(flight->wants_room)) {
+		spin_lock_irqsave(&flight->lock, flags);
+		if (flight->qp && flight->wants_room) {
+			flight->wants_room = false;
+			queue(flight->qp);
 		}
-		spin_unlock_irqrestore(&iqp->dead_lock, flags);
+		spin_unlock_irqrestore(&flight->lock, flags);
 	}
-	iroce_qp_put(iqp);
+	flight_put(flight);
 }
 
-void iroce_send_own(struct iroce_qp *iqp, struct sk_buff *skb)
+static void own_frame(struct iroce_flight *flight, struct sk_buff *skb)
 {
-	refcount_inc(&iqp->refs);
+	refcount_inc(&flight->refs);
 	skb_orphan(skb);
-	skb_shinfo(skb)->destructor_arg = iqp;
+	skb_shinfo(skb)->destructor_arg = flight;
 	skb->destructor = frame_destroyed;
 }
 
 /* s_lock held. Where there is no room the destructor schedules us. */
-static bool has_room(struct iroce_qp *iqp)
+static bool has_room(struct iroce_flight *flight)
 {
-	if (likely(refcount_read(&iqp->refs) - 1 < IROCE_TX_HIGH))
+	if (likely(iroce_flight_n(flight) < IROCE_TX_HIGH))
 		return true;
-	WRITE_ONCE(iqp->wants_room, true);
+	WRITE_ONCE(flight->wants_room, true);
 	smp_mb();
-	if (refcount_read(&iqp->refs) - 1 > IROCE_TX_LOW)
+	if (iroce_flight_n(flight) > IROCE_TX_LOW)
 		return false;
-	WRITE_ONCE(iqp->wants_room, false);
+	WRITE_ONCE(flight->wants_room, false);
 	return true;
 }
 
@@ -108,7 +146,7 @@ static enum iroce_plan plan(struct iroce_qp *iqp)
 	if (!(ib_rvt_state_ops[qp->state] & RVT_SEND_OR_FLUSH_OR_RECV_OK))
 		return IROCE_PLAN_IDLE;
 	/* A flush sends nothing: frames that are stuck below us must not hold it up. */
-	if (!(ib_rvt_state_ops[qp->state] & RVT_FLUSH_SEND) && !has_room(iqp))
+	if (!(ib_rvt_state_ops[qp->state] & RVT_FLUSH_SEND) && !has_room(iqp->flight))
 		return IROCE_PLAN_IDLE;
 	if (qp->s_flags & (RVT_S_RESP_PENDING | RVT_S_ACK_PENDING)) {
 		what = iroce_resp_plan(iqp);
@@ -154,7 +192,7 @@ static int build(struct iroce_qp *iqp, struct iroce_flow *flow, struct sk_buff_h
 		skb = iroce_packet_build(iqp, flow, &iqp->frame, batch, i);
 		if (IS_ERR(skb))
 			return i > from ? i - from : PTR_ERR(skb);
-		iroce_send_own(iqp, skb);
+		own_frame(iqp->flight, skb);
 		__skb_queue_tail(frames, skb);
 	}
 	return i - from;
@@ -309,3 +347,6 @@ void iroce_send_module_exit(void)
 	destroy_workqueue(send_bh_wq);
 	destroy_workqueue(send_wq);
 }
+/* All devices are gone; frames of their QPs may not be. */
+	wait_event(flights_gone, !atomic_read(&n_flights));
+	synchronize_rcu();

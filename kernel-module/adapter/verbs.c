@@ -377,7 +377,6 @@ void iroce_roce_destroy(struct iroce_roce *roce)
 	/* Destroys user space's objects, waits for kernel users to let go. */
 	rvt_unregister_device(&roce->rdi);
 	cancel_work_sync(&roce->speed_work);
-	iroce_qp_wait_gone(roce);
 	rvt_dealloc_device(&roce->rdi);
 	free_percpu(stats);
 }

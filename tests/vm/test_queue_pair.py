@@ -228,3 +228,20 @@ def test_an_idle_queue_pair_keeps_no_key_of_a_deleted_sa(lab, wire, programs):
             poll(lambda: ciphers_held(lab.a) <= before, 20, "both keys are gone")
     finally:
         unprotect(lab)
+
+
+@pytest.mark.lab(scenario="vf", spoils=True)
+def test_finding_R13_a_device_goes_while_a_cable_holds_its_frames(lab, programs):
+    """Its driver, and everybody who waited for the same lock, waited for the cable's."""
+    pci = lab.a.run(f"basename $(readlink /sys/class/net/{lab.a.env['NETDEV']}/device)").stdout
+    with queue_pairs(lab, programs, timeout=20) as (a, b):
+        a.ask(f"write 1 64 {b.target()}")
+        moved = Moved(lab.a, hw_counters)
+        # Nobody takes what is in the cable, which then takes nothing from its driver.
+        lab.b.qmp("stop")
+        try:
+            a.begin(f"write 8 100000 {b.target()}")
+            moved.wait("sent_pkts", 100)
+            lab.a.run(f"echo {pci.strip()} > /sys/bus/pci/drivers/iroce/unbind", timeout=30)
+        finally:
+            lab.b.qmp("cont")
