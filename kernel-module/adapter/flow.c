@@ -39,6 +39,8 @@
 
 #define ASK_AGAIN	HZ		/* closed, or the neighbour is not resolved yet */
 #define MAX_PEERS	4096
+/* Around a payload on its way: UDP, BTH, the longest headers after it (RETH, ImmDt), ICRC. */
+#define ROCE_OVERHEAD	(8 + 12 + 16 + 4 + IROCE_ICRC_LEN)
 
 struct peer {
 	struct hlist_node node;
@@ -391,6 +393,27 @@ static int resolve_path(struct resolve *r)
 		return PTR_ERR(dst);
 	r->flow->dst = dst;
 	resolve_neighbour(r, dst);
+/*
+ * The route's MTU as it is now. When it changes the route does, and so does the flow
+ * (flow_is_fresh()): a router's "fragmentation needed" gets into it by way of the SA's
+ * addresses, as it does for the host's own ESP.
+ */
+static void resolve_mtu(struct resolve *r, const struct dst_entry *dst)
+{
+	u32 l3 = r->flow->is_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	u32 overhead = l3 + ROCE_OVERHEAD + (r->flow->sa ? IROCE_ESP_OVERHEAD_MAX : 0);
+	u32 mtu = dst_mtu(dst);
+
+	r->flow->payload_max = mtu > overhead ? mtu - overhead : 0;
+}
+
+void iroce_flow_tell_mtu(const struct iroce_qp *iqp, const struct iroce_flow *flow, u32 len)
+{
+	dev_notice_ratelimited(&iqp->roce->rdi.ibdev.dev,
+			       "QP %u: packets with %u bytes do not fit its path, whose MTU (%u) leaves room for %u\n",
+			       iqp->qp->ibqp.qp_num, len, dst_mtu(flow->dst), flow->payload_max);
+}
+
 	return 0;
 }
 
@@ -403,6 +426,7 @@ static struct iroce_flow *resolve(struct iroce_qp *iqp, const struct rdma_ah_att
 	if (!(rdma_ah_get_ah_flags(ah) & IB_AH_GRH) || !r.grh->sgid_attr)
 		return NULL;
 	flow = kzalloc(sizeof(*flow), GFP_ATOMIC);
+	resolve_mtu(r, dst);
 	if (!flow)
 		return NULL;
 	r.flow = flow;

@@ -225,6 +225,12 @@ void iroce_packet_drop(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 
 	}
 }
 
+void iroce_packet_drop_long(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 n, u32 len)
+{
+	iroce_flow_tell_mtu(iqp, flow, len);
+	iroce_stat_add(flow->func->stats, IROCE_STAT_tx_drop_path_mtu, n);
+}
+
 /* The ICRC of a received packet, over what the core's parser found. */
 bool iroce_packet_icrc_ok(const struct iroce_rx_pkt *pkt)
 {

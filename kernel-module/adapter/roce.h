@@ -152,6 +152,7 @@ struct iroce_flow {
 	u8 l2_len;
 	u8 l3_len;
 	u8 hdr_len;
+	u32 payload_max;		/* what the path's MTU leaves of a packet */
 	unsigned long expires;		/* jiffies */
 	struct iroce_sa *sa;
 	struct dst_entry *dst;
@@ -245,7 +246,6 @@ struct iroce_send_op {
  * @wants_room: the sender stopped at IROCE_TX_HIGH
  * @lock: @qp, which is NULL once the QP is gone; hard irq
  */
-struct iroce_qp {
 struct iroce_flight {
 	refcount_t refs;
 	bool wants_room;
@@ -254,6 +254,7 @@ struct iroce_flight {
 };
 
 /* struct iroce_qp - the engine's part of a QP (rvt_qp.priv) */
+struct iroce_qp {
 	struct rvt_qp *qp;
 	struct iroce_roce *roce;
 	struct list_head entry;		/* roce->qps */
@@ -275,9 +276,9 @@ struct iroce_flight {
 	u32 gap;			/* longest wait for an answer of late, jiffies */
 	unsigned long waiting_since;	/* jiffies of the last progress, or of sending after none */
 
-	/* responder's answers, under s_lock */
 	u32 rwqe_len;			/* what the receive WQE of r_sge names; r_lock */
 
+	/* responder's answers, under s_lock */
 	u32 resp_psn;			/* next read response packet of the entry at the tail */
 	u32 resp_left;			/* its bytes */
 	bool is_resp_active;		/* an entry is half sent */
@@ -585,6 +586,8 @@ void iroce_ack_rx(struct iroce_rx_pkt *pkt);
 void iroce_resp_rx(struct iroce_rx_pkt *pkt);
 enum iroce_plan iroce_resp_plan(struct iroce_qp *iqp);
 int iroce_resp_read(struct iroce_rx_pkt *pkt);
+/* The same for packets with a payload of @len that the path of an open flow cannot carry. */
+void iroce_packet_drop_long(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 n, u32 len);
 void iroce_resp_duplicate(struct iroce_rx_pkt *pkt);
 void iroce_resp_reply(struct iroce_qp *iqp, u32 psn, u8 nak);
 bool iroce_resp_map(struct rvt_qp *qp, struct rvt_sge *sge, const struct iroce_reth *reth,
@@ -623,5 +626,7 @@ bool iroce_gid_is_ours(struct iroce_roce *roce, const struct in6_addr *addr, u16
 struct rdma_hw_stats *iroce_hwstats_alloc(struct ib_device *ibdev, u32 port_num);
 int iroce_hwstats_get(struct ib_device *ibdev, struct rdma_hw_stats *stats, u32 port_num,
 		      int index);
+/* Says in the log, once in a while, that packets of @len bytes do not fit the path. */
+void iroce_flow_tell_mtu(const struct iroce_qp *iqp, const struct iroce_flow *flow, u32 len);
 
 #endif /* IROCE_ROCE_H */

@@ -239,6 +239,11 @@ static void execute(struct iroce_qp *iqp)
 			iroce_packet_drop(iqp, flow, batch->n - sent, batch->len);
 			break;
 		}
+		if (unlikely(min(batch->len, batch->pmtu) > flow->payload_max)) {
+			iroce_packet_drop_long(iqp, flow, batch->n - sent,
+					       min(batch->len, batch->pmtu));
+			break;
+		}
 		if (flow->func != func) {
 			transmit(func, &frames);
 			func = flow->func;
@@ -342,11 +347,11 @@ int iroce_send_module_init(void)
 	return 0;
 }
 
+/* All devices are gone; frames of their QPs may not be. */
 void iroce_send_module_exit(void)
 {
+	wait_event(flights_gone, !atomic_read(&n_flights));
+	synchronize_rcu();
 	destroy_workqueue(send_bh_wq);
 	destroy_workqueue(send_wq);
 }
-/* All devices are gone; frames of their QPs may not be. */
-	wait_event(flights_gone, !atomic_read(&n_flights));
-	synchronize_rcu();

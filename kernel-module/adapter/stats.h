@@ -83,6 +83,7 @@
 	X(rx_drop_unsealed)		/* I5: not through the QP's own SA */ \
 	X(rx_drop_bond_down)		/* the port is up, its bond is not */ \
 	X(tx_drop_no_route)						\
+	X(tx_drop_path_mtu)		/* the route's MTU is below the packet */ \
 	X(tx_drop_closed)		/* I1: QP is protected, no SA to use */ \
 	X(tx_drop_no_mem)
 

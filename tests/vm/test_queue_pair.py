@@ -208,6 +208,24 @@ def test_a_drained_queue_says_so_and_goes_on(pair):
     assert a.state() == "RTS"
 
 
+def test_finding_R17_a_path_that_is_too_narrow_is_named_and_may_get_wider(lab, programs):
+    """The queue pair died with RETRY_EXC, and no counter moved."""
+    ping(lab.a)
+    narrow = f"{local_ip(lab.b)}/32 dev {lab.a.env['NETDEV']}"
+    with queue_pairs(lab, programs, timeout=15) as (a, b):
+        moved = Moved(lab.a, hw_counters)
+        lab.a.run(f"ip route add {narrow} mtu 700")
+        try:
+            assert a.ask(f"write 1 512 {b.target()}")["good"] == "1"
+            a.begin(f"write 1 4096 {b.target()}")
+            moved.wait("tx_drop_path_mtu")
+        finally:
+            lab.a.run(f"ip route del {narrow}")
+        assert a.finish("write 1 4096")["good"] == "1"
+    log = lab.a.run("dmesg | tail -n 20").stdout
+    assert re.search(r"QP \d+: packets with 1024 bytes do not fit its path.*\(700\)", log), log
+
+
 def ciphers_held(host):
     """References to the cipher that SAs use, but its own: some for each key that is in memory."""
     text = host.run(["cat", "/proc/crypto"]).stdout
