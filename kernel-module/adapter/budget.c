@@ -14,7 +14,8 @@
  * limit on the cgroup.
  *
  * The kernel's own objects, and those of who has CAP_SYS_RESOURCE, are counted by none
- * of this. All of it runs in process context, under one mutex: creating and destroying.
+ * of this. Objects are counted in process context, when they are created and destroyed;
+ * what they take meanwhile in any (iroce_charge_more()).
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -49,7 +50,7 @@ struct iroce_share {
 	unsigned int n[IROCE_OBJECTS];
 };
 
-static DEFINE_MUTEX(lock);
+static DEFINE_SPINLOCK(lock);	/* all of it; taken with interrupts off by who counts a peer */
 static LIST_HEAD(users);
 
 static const char * const names[IROCE_OBJECTS] = {
@@ -82,45 +83,58 @@ static u64 max_bytes(void)
 	return mbytes ? mbytes << 20 : (u64)totalram_pages() << PAGE_SHIFT >> 3;
 }
 
-static struct iroce_user *get_user_of(kuid_t uid)
+/* What a first object of a user may need; what is not used is freed. */
+struct fresh {
+	struct iroce_user *user;
+	struct iroce_share *share;
+};
+
+static int fresh_alloc(struct fresh *fresh)
+{
+	fresh->user = kzalloc(sizeof(*fresh->user), GFP_KERNEL_ACCOUNT);
+	fresh->share = kzalloc(sizeof(*fresh->share), GFP_KERNEL_ACCOUNT);
+	return fresh->user && fresh->share ? 0 : -ENOMEM;
+}
+
+static void fresh_free(struct fresh *fresh)
+{
+	kfree(fresh->user);
+	kfree(fresh->share);
+}
+
+static struct iroce_user *find_payer(kuid_t uid)
 {
 	struct iroce_user *user;
 
 	list_for_each_entry(user, &users, entry)
 		if (uid_eq(user->uid, uid))
 			return user;
-	user = kzalloc(sizeof(*user), GFP_KERNEL);
-	if (!user)
-		return NULL;
-	user->uid = uid;
-	list_add(&user->entry, &users);
-	return user;
+	return NULL;
 }
 
-static void put_user_of(struct iroce_user *user)
-{
-	if (user->n_shares)
-		return;
-	list_del(&user->entry);
-	kfree(user);
-}
-
-static struct iroce_share *get_share(struct iroce_roce *roce, kuid_t uid)
+static struct iroce_share *find_share(struct iroce_roce *roce, kuid_t uid)
 {
 	struct iroce_share *share;
-	struct iroce_user *user;
 
 	list_for_each_entry(share, &roce->shares, entry)
 		if (uid_eq(share->user->uid, uid))
 			return share;
-	user = get_user_of(uid);
-	if (!user)
-		return NULL;
-	share = kzalloc(sizeof(*share), GFP_KERNEL);
-	if (!share) {
-		put_user_of(user);
-		return NULL;
+	return NULL;
+}
+
+/* There is none of @uid yet. */
+static struct iroce_share *add_share(struct iroce_roce *roce, kuid_t uid, struct fresh *fresh)
+{
+	struct iroce_share *share = fresh->share;
+	struct iroce_user *user = find_payer(uid);
+
+	if (!user) {
+		user = fresh->user;
+		fresh->user = NULL;
+		user->uid = uid;
+		list_add(&user->entry, &users);
 	}
+	fresh->share = NULL;
 	share->user = user;
 	user->n_shares++;
 	list_add(&share->entry, &roce->shares);
@@ -135,30 +149,61 @@ static void put_share(struct iroce_share *share)
 		return;
 	list_del(&share->entry);
 	kfree(share);
-	user->n_shares--;
-	put_user_of(user);
+	if (--user->n_shares)
+		return;
+	list_del(&user->entry);
+	kfree(user);
 }
 
-/* 0, or -EDQUOT; says once in a while in the log which limit it was. */
-static int check(struct iroce_roce *roce, const struct iroce_share *share,
-		 enum iroce_object object, u64 bytes)
-{
-	unsigned int uid = from_kuid(&init_user_ns, share->user->uid);
-	unsigned int max = READ_ONCE(user_objects);
+/*
+ * What one more would have gone beyond, for the log: once in a while, and when the lock
+ * is free again.
+ */
+struct refusal {
+	bool is_bytes;			/* else the number of objects */
+	unsigned int n;			/* what there is of them */
+	u64 bytes;
+};
 
-	if (share->n[object] >= max) {
+static void tell_refusal(const struct iroce_roce *roce, kuid_t uid, enum iroce_object object,
+			 const struct refusal *why, u64 bytes)
+{
+	unsigned int id = from_kuid(&init_user_ns, uid);
+
+	if (!why->is_bytes)
 		dev_notice_ratelimited(&roce->rdi.ibdev.dev,
 				       "user %u has %u %s, as many as one user may (parameter user_objects of iroce)\n",
-				       uid, share->n[object], names[object]);
-		return -EDQUOT;
-	}
-	if (share->user->bytes + bytes > max_bytes()) {
+				       id, why->n, names[object]);
+	else
 		dev_notice_ratelimited(&roce->rdi.ibdev.dev,
 				       "user %u has objects of %llu MB and wants %llu KB more, one user may have %llu MB (parameter user_mbytes of iroce)\n",
-				       uid, share->user->bytes >> 20, bytes >> 10,
-				       max_bytes() >> 20);
+				       id, why->bytes >> 20, bytes >> 10, max_bytes() >> 20);
+}
+
+static int add_bytes(struct iroce_user *user, u64 bytes, struct refusal *why)
+{
+	if (user->bytes + bytes > max_bytes()) {
+		*why = (struct refusal){ .is_bytes = true, .bytes = user->bytes };
 		return -EDQUOT;
 	}
+	user->bytes += bytes;
+	return 0;
+}
+
+static int add_object(struct iroce_share *share, enum iroce_object object, u64 bytes,
+		      struct refusal *why)
+{
+	int err;
+
+	if (share->n[object] >= READ_ONCE(user_objects)) {
+		*why = (struct refusal){ .n = share->n[object] };
+		return -EDQUOT;
+	}
+	err = add_bytes(share->user, bytes, why);
+	if (err)
+		return err;
+	share->n[object]++;
+	share->n_charges++;
 	return 0;
 }
 
@@ -172,31 +217,39 @@ static int check(struct iroce_roce *roce, const struct iroce_share *share,
 int iroce_charge(struct iroce_charge *charge, struct iroce_roce *roce, enum iroce_object object,
 		 u64 bytes, struct ib_udata *udata)
 {
+	struct fresh fresh = {};
 	struct iroce_share *share;
+	struct refusal why;
+	kuid_t uid;
 	int err;
 
 	charge->share = NULL;
 	if (!udata || ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE))
 		return 0;
-	mutex_lock(&lock);
-	share = get_share(roce, payer());
+	uid = payer();
+	spin_lock_irq(&lock);
+	share = find_share(roce, uid);
 	if (!share) {
-		err = -ENOMEM;
-		goto unlock;
+		/* Memory may take long to come: nobody waits for that but us. */
+		spin_unlock_irq(&lock);
+		err = fresh_alloc(&fresh);
+		if (err)
+			goto free;
+		spin_lock_irq(&lock);
+		share = find_share(roce, uid) ?: add_share(roce, uid, &fresh);
 	}
-	err = check(roce, share, object, bytes);
-	if (err) {
+	err = add_object(share, object, bytes, &why);
+	if (err)
 		put_share(share);
-		goto unlock;
-	}
-	share->n[object]++;
-	share->n_charges++;
-	share->user->bytes += bytes;
-	charge->share = share;
-	charge->object = object;
-	charge->bytes = bytes;
-unlock:
-	mutex_unlock(&lock);
+	else
+		*charge = (struct iroce_charge){
+			.share = share, .roce = roce, .object = object, .bytes = bytes,
+		};
+	spin_unlock_irq(&lock);
+	if (err)
+		tell_refusal(roce, uid, object, &why, bytes);
+free:
+	fresh_free(&fresh);
 	return err;
 }
 
@@ -207,11 +260,42 @@ void iroce_uncharge(struct iroce_charge *charge)
 
 	if (!share)
 		return;
-	mutex_lock(&lock);
+	spin_lock_irq(&lock);
 	share->n[charge->object]--;
 	share->n_charges--;
 	share->user->bytes -= charge->bytes;
 	put_share(share);
-	mutex_unlock(&lock);
+	spin_unlock_irq(&lock);
 	charge->share = NULL;
+}
+
+int iroce_charge_more(struct iroce_charge *charge, u64 bytes)
+{
+	struct iroce_share *share = charge->share;
+	struct refusal why;
+	unsigned long flags;
+	int err;
+
+	if (!share)
+		return 0;
+	spin_lock_irqsave(&lock, flags);
+	err = add_bytes(share->user, bytes, &why);
+	if (!err)
+		charge->bytes += bytes;
+	spin_unlock_irqrestore(&lock, flags);
+	if (err)
+		tell_refusal(charge->roce, share->user->uid, charge->object, &why, bytes);
+	return err;
+}
+
+void iroce_charge_less(struct iroce_charge *charge, u64 bytes)
+{
+	unsigned long flags;
+
+	if (!charge->share || !bytes)
+		return;
+	spin_lock_irqsave(&lock, flags);
+	charge->share->user->bytes -= bytes;
+	charge->bytes -= bytes;
+	spin_unlock_irqrestore(&lock, flags);
 }

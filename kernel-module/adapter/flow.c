@@ -54,6 +54,12 @@ static struct hlist_head *peer_bucket(struct iroce_qp *iqp, const struct in6_add
 	return &iqp->peers.bucket[jhash(addr, sizeof(*addr), 0) % IROCE_PEERS];
 }
 
+/* Of the QP, which is there until after its peers. */
+static struct iroce_charge *peer_charge(struct iroce_qp *iqp)
+{
+	return &iroce_verbs_qp(&iqp->qp->ibqp)->charge;
+}
+
 static struct peer *peer_find(struct iroce_qp *iqp, const struct in6_addr *addr)
 {
 	struct peer *peer;
@@ -70,15 +76,21 @@ static void peer_remember(struct iroce_qp *iqp, const struct in6_addr *addr)
 
 	if (peer_find(iqp, addr))
 		return;
-	peer = iqp->peers.n < MAX_PEERS ? kmalloc(sizeof(*peer), GFP_ATOMIC) : NULL;
-	if (!peer) {
-		/* What cannot be remembered must not be forgotten: all are closed. */
-		iqp->peers.is_full = true;
-		return;
-	}
+	if (iqp->peers.n >= MAX_PEERS || iroce_charge_more(peer_charge(iqp), sizeof(*peer)))
+		goto full;
+	peer = kmalloc(sizeof(*peer), GFP_ATOMIC);
+	if (!peer)
+		goto uncharge;
 	peer->addr = *addr;
 	hlist_add_head(&peer->node, peer_bucket(iqp, addr));
 	iqp->peers.n++;
+	return;
+
+uncharge:
+	iroce_charge_less(peer_charge(iqp), sizeof(*peer));
+full:
+	/* What cannot be remembered must not be forgotten: all are closed. */
+	iqp->peers.is_full = true;
 }
 
 static bool peer_is_protected(struct iroce_qp *iqp, const struct in6_addr *addr)
@@ -97,6 +109,7 @@ static void peers_forget(struct iroce_qp *iqp)
 			hlist_del(&peer->node);
 			kfree(peer);
 		}
+	iroce_charge_less(peer_charge(iqp), (u64)iqp->peers.n * sizeof(*peer));
 	iqp->peers.n = 0;
 	iqp->peers.is_full = false;
 }
@@ -380,19 +393,6 @@ static int resolve_netdev(struct resolve *r)
 	return r->ndev && netif_running(r->ndev) && has_address(r, net) ? 0 : -ENODEV;
 }
 
-static int resolve_path(struct resolve *r)
-{
-	struct dst_entry *dst;
-	int err;
-
-	err = resolve_netdev(r);
-	if (err)
-		return err;
-	dst = r->flow->is_v6 ? route6(r) : route4(r);
-	if (IS_ERR(dst))
-		return PTR_ERR(dst);
-	r->flow->dst = dst;
-	resolve_neighbour(r, dst);
 /*
  * The route's MTU as it is now. When it changes the route does, and so does the flow
  * (flow_is_fresh()): a router's "fragmentation needed" gets into it by way of the SA's
@@ -414,6 +414,20 @@ void iroce_flow_tell_mtu(const struct iroce_qp *iqp, const struct iroce_flow *fl
 			       iqp->qp->ibqp.qp_num, len, dst_mtu(flow->dst), flow->payload_max);
 }
 
+static int resolve_path(struct resolve *r)
+{
+	struct dst_entry *dst;
+	int err;
+
+	err = resolve_netdev(r);
+	if (err)
+		return err;
+	dst = r->flow->is_v6 ? route6(r) : route4(r);
+	if (IS_ERR(dst))
+		return PTR_ERR(dst);
+	r->flow->dst = dst;
+	resolve_mtu(r, dst);
+	resolve_neighbour(r, dst);
 	return 0;
 }
 
@@ -426,7 +440,6 @@ static struct iroce_flow *resolve(struct iroce_qp *iqp, const struct rdma_ah_att
 	if (!(rdma_ah_get_ah_flags(ah) & IB_AH_GRH) || !r.grh->sgid_attr)
 		return NULL;
 	flow = kzalloc(sizeof(*flow), GFP_ATOMIC);
-	resolve_mtu(r, dst);
 	if (!flow)
 		return NULL;
 	r.flow = flow;

@@ -377,6 +377,7 @@ struct iroce_ring {
 };
 
 int iroce_ring_map(struct iroce_ring *ring, struct ib_device *ibdev, struct ib_udata *udata,
+	struct iroce_roce *roce;
 		   size_t need);
 void iroce_ring_unmap(struct iroce_ring *ring);
 int iroce_ring_open(struct iroce_ring *ring, struct rvt_mmap_info **mark,
@@ -384,6 +385,9 @@ int iroce_ring_open(struct iroce_ring *ring, struct rvt_mmap_info **mark,
 
 /* ---- objects.c, mr.c: what user space makes ----------------------------- */
 
+/* Memory that comes and goes while the object is there. Any context. 0, -EDQUOT. */
+int iroce_charge_more(struct iroce_charge *charge, u64 bytes);
+void iroce_charge_less(struct iroce_charge *charge, u64 bytes);
 /* struct iroce_qp_user - a QP that works on regions of a PD; iroce_pd.lock */
 struct iroce_qp_user {
 	struct list_head entry;		/* iroce_pd.users */
@@ -582,12 +586,12 @@ void iroce_batch_put(struct iroce_batch *batch);
 /* ---- ack.c: requester, receiving --------------------------------------- */
 void iroce_ack_rx(struct iroce_rx_pkt *pkt);
 
+/* The same for packets with a payload of @len that the path of an open flow cannot carry. */
+void iroce_packet_drop_long(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 n, u32 len);
 /* ---- resp.c, resp_send.c: responder ------------------------------------ */
 void iroce_resp_rx(struct iroce_rx_pkt *pkt);
 enum iroce_plan iroce_resp_plan(struct iroce_qp *iqp);
 int iroce_resp_read(struct iroce_rx_pkt *pkt);
-/* The same for packets with a payload of @len that the path of an open flow cannot carry. */
-void iroce_packet_drop_long(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 n, u32 len);
 void iroce_resp_duplicate(struct iroce_rx_pkt *pkt);
 void iroce_resp_reply(struct iroce_qp *iqp, u32 psn, u8 nak);
 bool iroce_resp_map(struct rvt_qp *qp, struct rvt_sge *sge, const struct iroce_reth *reth,
@@ -622,11 +626,11 @@ int iroce_gid_del(const struct ib_gid_attr *attr, void **context);
 /* Is @addr an address of the device, on that VLAN (IROCE_NO_VLAN: on none)? RCU read side. */
 bool iroce_gid_is_ours(struct iroce_roce *roce, const struct in6_addr *addr, u16 vlan);
 
+/* Says in the log, once in a while, that packets of @len bytes do not fit the path. */
+void iroce_flow_tell_mtu(const struct iroce_qp *iqp, const struct iroce_flow *flow, u32 len);
 /* ---- hwstats.c ----------------------------------------------------------------- */
 struct rdma_hw_stats *iroce_hwstats_alloc(struct ib_device *ibdev, u32 port_num);
 int iroce_hwstats_get(struct ib_device *ibdev, struct rdma_hw_stats *stats, u32 port_num,
 		      int index);
-/* Says in the log, once in a while, that packets of @len bytes do not fit the path. */
-void iroce_flow_tell_mtu(const struct iroce_qp *iqp, const struct iroce_flow *flow, u32 len);
 
 #endif /* IROCE_ROCE_H */
