@@ -258,15 +258,11 @@ static bool answers_use(struct rvt_qp *qp, const struct rvt_mregion *region)
 /* A QP that works on the region ends in error, and lets go of it (rvt_error_qp()). */
 static void end_use(struct rvt_qp *qp, const struct rvt_mregion *region)
 {
-	spin_lock_irq(&qp->r_lock);
-	spin_lock(&qp->s_hlock);
-	spin_lock(&qp->s_lock);
+	iroce_qp_lock(qp);
 	if (qp->state != IB_QPS_ERR && qp->state != IB_QPS_RESET &&
 	    (state_uses(&qp->r_sge, region) || sends_use(qp, region) || answers_use(qp, region)))
 		iroce_qp_error(qp, IB_WC_LOC_PROT_ERR);
-	spin_unlock(&qp->s_lock);
-	spin_unlock(&qp->s_hlock);
-	spin_unlock_irq(&qp->r_lock);
+	iroce_qp_unlock(qp);
 }
 
 /*

@@ -18,13 +18,43 @@
 
 #include "roce.h"
 
-/* rdmavt's verbs take a user's object without room for an answer for the kernel's. */
-static size_t hide_answer(struct ib_udata *udata)
-{
-	size_t outlen = udata->outlen;
+/*
+ * struct making - while rdmavt makes an object
+ * @ring: to become the object's; NULL: it has none
+ * @mark: to become its rvt_mmap_info
+ */
+struct making {
+	struct iroce_ring *ring;
+	struct rvt_mmap_info *mark;
+	struct ib_udata *udata;
+	size_t outlen;
+};
 
+/* rdmavt's verbs take a user's object without room for an answer for the kernel's. */
+static int making_begin(struct making *m, struct ib_udata *udata, struct iroce_ring *ring,
+			struct ib_device *ibdev, size_t need)
+{
+	int err;
+
+	*m = (struct making){ .ring = ring, .udata = udata, .outlen = udata->outlen };
+	if (ring) {
+		err = iroce_ring_open(ring, &m->mark, ibdev, udata, need);
+		if (err)
+			return err;
+	}
 	udata->outlen = 0;
-	return outlen;
+	return 0;
+}
+
+/* @err is what rdmavt said, and is returned. */
+static int making_end(struct making *m, int err)
+{
+	m->udata->outlen = m->outlen;
+	if (err && m->ring) {
+		kfree(m->mark);
+		iroce_ring_unmap(m->ring);
+	}
+	return err;
 }
 
 /* ---- PDs and address handles ------------------------------------------------------ */
@@ -106,38 +136,30 @@ static int create_user_cq(struct iroce_cq *cq, const struct ib_cq_init_attr *att
 	struct iroce_roce *roce = iroce_roce(cq->rvt.ibcq.device);
 	struct ib_udata *udata = &attrs->driver_udata;
 	struct ib_cq_init_attr least = *attr;
-	struct rvt_mmap_info *mark;
-	size_t outlen;
+	struct making m;
 	int err;
 
 	if (attr->cqe < 1 || attr->cqe > roce->rdi.dparms.props.max_cqe)
 		return -EINVAL;
-	err = iroce_ring_open(&cq->ring, &mark, &roce->rdi.ibdev, udata, cq_bytes(attr->cqe));
+	least.cqe = 1;
+	err = making_begin(&m, udata, &cq->ring, &roce->rdi.ibdev, cq_bytes(attr->cqe));
 	if (err)
 		return err;
-	least.cqe = 1;
-	outlen = hide_answer(udata);
-	err = roce->rvt.create_cq(&cq->rvt.ibcq, &least, attrs);
-	udata->outlen = outlen;
+	err = making_end(&m, roce->rvt.create_cq(&cq->rvt.ibcq, &least, attrs));
 	if (err)
-		goto err_ring;
+		return err;
 	vfree(cq->rvt.kqueue);
 	cq->rvt.kqueue = NULL;
 	cq->rvt.queue = cq->ring.addr;
 	RDMA_WRITE_UAPI_ATOMIC(cq->rvt.queue->head, 0);
 	RDMA_WRITE_UAPI_ATOMIC(cq->rvt.queue->tail, 0);
-	cq->rvt.ip = mark;
+	cq->rvt.ip = m.mark;
 	cq->rvt.ibcq.cqe = attr->cqe;
 	if (cq->rvt.ibcq.event_handler) {
 		cq->event_handler = cq->rvt.ibcq.event_handler;
 		cq->rvt.ibcq.event_handler = cq_event;
 	}
 	return 0;
-
-err_ring:
-	kfree(mark);
-	iroce_ring_unmap(&cq->ring);
-	return err;
 }
 
 int iroce_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
@@ -257,32 +279,24 @@ static int create_user_srq(struct iroce_srq *srq, struct ib_srq_init_attr *attr,
 	struct iroce_roce *roce = iroce_roce(srq->rvt.ibsrq.device);
 	const struct ib_device_attr *props = &roce->rdi.dparms.props;
 	u32 max_wr = attr->attr.max_wr;
-	struct rvt_mmap_info *mark;
-	size_t outlen;
+	struct making m;
 	int err;
 
 	if (max_wr < 1 || max_wr > props->max_srq_wr || attr->attr.max_sge < 1 ||
 	    attr->attr.max_sge > props->max_srq_sge)
 		return -EINVAL;
-	err = iroce_ring_open(&srq->ring, &mark, &roce->rdi.ibdev, udata,
-			      rq_bytes(max_wr + 1, attr->attr.max_sge));
+	err = making_begin(&m, udata, &srq->ring, &roce->rdi.ibdev,
+			   rq_bytes(max_wr + 1, attr->attr.max_sge));
 	if (err)
 		return err;
-	outlen = hide_answer(udata);
 	attr->attr.max_wr = 1;
-	err = roce->rvt.create_srq(&srq->rvt.ibsrq, attr, udata);
+	err = making_end(&m, roce->rvt.create_srq(&srq->rvt.ibsrq, attr, udata));
 	attr->attr.max_wr = max_wr;
-	udata->outlen = outlen;
 	if (err)
-		goto err_ring;
+		return err;
 	replace_rq(&srq->rvt.rq, &srq->ring, max_wr + 1);
-	srq->rvt.ip = mark;
+	srq->rvt.ip = m.mark;
 	return 0;
-
-err_ring:
-	kfree(mark);
-	iroce_ring_unmap(&srq->ring);
-	return err;
 }
 
 int iroce_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *attr, struct ib_udata *udata)
@@ -407,7 +421,6 @@ static int create_least_qp(struct iroce_roce *roce, struct ib_qp *ibqp,
 			   struct ib_qp_init_attr *attr, struct ib_udata *udata)
 {
 	struct ib_qp_cap cap = attr->cap;
-	size_t outlen = hide_answer(udata);
 	int err;
 
 	attr->cap.max_send_wr = 1;
@@ -416,7 +429,6 @@ static int create_least_qp(struct iroce_roce *roce, struct ib_qp *ibqp,
 	/* What it answers there is that there is no inline data. */
 	cap.max_inline_data = attr->cap.max_inline_data;
 	attr->cap = cap;
-	udata->outlen = outlen;
 	return err;
 }
 
@@ -425,34 +437,29 @@ static int create_user_qp(struct iroce_roce *roce, struct iroce_verbs_qp *vqp,
 			  struct send_queue *sq)
 {
 	struct rvt_qp *qp = &vqp->rvt;
-	struct rvt_mmap_info *mark = NULL;
+	struct making m;
 	int err;
 
 	err = sq_alloc(sq);
 	if (err)
 		return err;
-	if (!attr->srq) {
-		err = iroce_ring_open(&vqp->rq, &mark, &roce->rdi.ibdev, udata,
-				      rq_bytes(attr->cap.max_recv_wr + 1, attr->cap.max_recv_sge));
-		if (err)
-			goto err_sq;
-	}
-	err = create_least_qp(roce, &qp->ibqp, attr, udata);
+	err = making_begin(&m, udata, attr->srq ? NULL : &vqp->rq, &roce->rdi.ibdev,
+			   rq_bytes(attr->cap.max_recv_wr + 1, attr->cap.max_recv_sge));
 	if (err)
-		goto err_ring;
+		goto err_sq;
+	err = making_end(&m, create_least_qp(roce, &qp->ibqp, attr, udata));
+	if (err)
+		goto err_sq;
 	/* What rdmavt knows a user's QP by (rvt_is_user_qp()). */
 	qp->pid = current->pid;
 	sq_swap(qp, sq);
 	sq_free(sq);
-	if (mark) {
-		replace_rq(&qp->r_rq, &vqp->rq, attr->cap.max_recv_wr + 1);
-		qp->ip = mark;
+	if (m.ring) {
+		replace_rq(&qp->r_rq, m.ring, attr->cap.max_recv_wr + 1);
+		qp->ip = m.mark;
 	}
 	return 0;
 
-err_ring:
-	kfree(mark);
-	iroce_ring_unmap(&vqp->rq);
 err_sq:
 	sq_free(sq);
 	return err;
@@ -566,13 +573,6 @@ int iroce_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 	return err;
 }
 
-/*
- * rdmavt adds length to address when it checks them against a region that begins
- * low (zero based ones do) and does not see the sum wrap: SGEs here, receive WQEs
- * in rq.c, what peers ask for in resp.c. Refuses the whole list.
- */
-int iroce_post_send(struct ib_qp *ibqp, const struct ib_send_wr *list,
-		    const struct ib_send_wr **bad)
 /* What rdmavt refuses as invalid may be an operation that there is, but not on this device. */
 static bool is_unsupported(struct ib_qp *ibqp, const struct ib_send_wr *wr)
 {
@@ -580,6 +580,13 @@ static bool is_unsupported(struct ib_qp *ibqp, const struct ib_send_wr *wr)
 	       !(iroce_post_parms[wr->opcode].qpt_support & BIT(ibqp->qp_type));
 }
 
+/*
+ * rdmavt adds length to address when it checks them against a region that begins
+ * low (zero based ones do) and does not see the sum wrap: SGEs here, receive WQEs
+ * in rq.c, what peers ask for in resp.c. Refuses the whole list.
+ */
+int iroce_post_send(struct ib_qp *ibqp, const struct ib_send_wr *list,
+		    const struct ib_send_wr **bad)
 {
 	const struct ib_send_wr *wr;
 	int i, err;

@@ -313,6 +313,23 @@ static inline struct iroce_qp *iroce_qp(const struct rvt_qp *qp)
 	return qp->priv;
 }
 
+/* All of rdmavt's locks of a QP: for who changes its state. Process context. */
+static inline void iroce_qp_lock(struct rvt_qp *qp)
+	__acquires(&qp->r_lock) __acquires(&qp->s_hlock) __acquires(&qp->s_lock)
+{
+	spin_lock_irq(&qp->r_lock);
+	spin_lock(&qp->s_hlock);
+	spin_lock(&qp->s_lock);
+}
+
+static inline void iroce_qp_unlock(struct rvt_qp *qp)
+	__releases(&qp->s_lock) __releases(&qp->s_hlock) __releases(&qp->r_lock)
+{
+	spin_unlock(&qp->s_lock);
+	spin_unlock(&qp->s_hlock);
+	spin_unlock_irq(&qp->r_lock);
+}
+
 /* The AETH of a reply: NAK syndrome, or 0 for an ACK with credits. */
 static inline __be32 iroce_reply_aeth(struct rvt_qp *qp, u8 nak)
 {
@@ -360,6 +377,7 @@ enum iroce_object {
 /* struct iroce_charge - what an object counts for; @share NULL: nothing */
 struct iroce_charge {
 	struct iroce_share *share;
+	struct iroce_roce *roce;
 	enum iroce_object object;
 	u64 bytes;
 };
@@ -367,6 +385,9 @@ struct iroce_charge {
 int iroce_charge(struct iroce_charge *charge, struct iroce_roce *roce, enum iroce_object object,
 		 u64 bytes, struct ib_udata *udata);
 void iroce_uncharge(struct iroce_charge *charge);
+/* Memory that comes and goes while the object is there. Any context. 0, -EDQUOT. */
+int iroce_charge_more(struct iroce_charge *charge, u64 bytes);
+void iroce_charge_less(struct iroce_charge *charge, u64 bytes);
 
 /* ---- ring.c: rings in memory of the process ---------------------------- */
 
@@ -377,7 +398,6 @@ struct iroce_ring {
 };
 
 int iroce_ring_map(struct iroce_ring *ring, struct ib_device *ibdev, struct ib_udata *udata,
-	struct iroce_roce *roce;
 		   size_t need);
 void iroce_ring_unmap(struct iroce_ring *ring);
 int iroce_ring_open(struct iroce_ring *ring, struct rvt_mmap_info **mark,
@@ -385,9 +405,6 @@ int iroce_ring_open(struct iroce_ring *ring, struct rvt_mmap_info **mark,
 
 /* ---- objects.c, mr.c: what user space makes ----------------------------- */
 
-/* Memory that comes and goes while the object is there. Any context. 0, -EDQUOT. */
-int iroce_charge_more(struct iroce_charge *charge, u64 bytes);
-void iroce_charge_less(struct iroce_charge *charge, u64 bytes);
 /* struct iroce_qp_user - a QP that works on regions of a PD; iroce_pd.lock */
 struct iroce_qp_user {
 	struct list_head entry;		/* iroce_pd.users */
@@ -569,6 +586,8 @@ struct sk_buff *iroce_packet_build(struct iroce_qp *iqp, struct iroce_flow *flow
 				   u32 i);
 bool iroce_packet_icrc_ok(const struct iroce_rx_pkt *pkt);
 void iroce_packet_drop(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 n, u32 bytes);
+/* The same for packets with a payload of @len that the path of an open flow cannot carry. */
+void iroce_packet_drop_long(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 n, u32 len);
 /* Sends an ACK or NAK at once; softirq or BH disabled. @aeth as on the wire. */
 void iroce_packet_send_ack(struct iroce_qp *iqp, u32 psn, __be32 aeth);
 
@@ -586,8 +605,6 @@ void iroce_batch_put(struct iroce_batch *batch);
 /* ---- ack.c: requester, receiving --------------------------------------- */
 void iroce_ack_rx(struct iroce_rx_pkt *pkt);
 
-/* The same for packets with a payload of @len that the path of an open flow cannot carry. */
-void iroce_packet_drop_long(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 n, u32 len);
 /* ---- resp.c, resp_send.c: responder ------------------------------------ */
 void iroce_resp_rx(struct iroce_rx_pkt *pkt);
 enum iroce_plan iroce_resp_plan(struct iroce_qp *iqp);
@@ -609,6 +626,8 @@ void iroce_ud_rx(struct iroce_rx_pkt *pkt);
  */
 struct iroce_flow *iroce_flow_rc(struct iroce_qp *iqp);
 struct iroce_flow *iroce_flow_ud(struct iroce_qp *iqp, const struct rdma_ah_attr *ah, u32 qpn);
+/* Says in the log, once in a while, that packets of @len bytes do not fit the path. */
+void iroce_flow_tell_mtu(const struct iroce_qp *iqp, const struct iroce_flow *flow, u32 len);
 /* I5: does this QP take cleartext from @saddr? */
 bool iroce_flow_takes_plain(struct iroce_qp *iqp, const struct in6_addr *saddr);
 /* @forget: also that it was ever protected (reset, destruction) */
@@ -626,8 +645,6 @@ int iroce_gid_del(const struct ib_gid_attr *attr, void **context);
 /* Is @addr an address of the device, on that VLAN (IROCE_NO_VLAN: on none)? RCU read side. */
 bool iroce_gid_is_ours(struct iroce_roce *roce, const struct in6_addr *addr, u16 vlan);
 
-/* Says in the log, once in a while, that packets of @len bytes do not fit the path. */
-void iroce_flow_tell_mtu(const struct iroce_qp *iqp, const struct iroce_flow *flow, u32 len);
 /* ---- hwstats.c ----------------------------------------------------------------- */
 struct rdma_hw_stats *iroce_hwstats_alloc(struct ib_device *ibdev, u32 port_num);
 int iroce_hwstats_get(struct ib_device *ibdev, struct rdma_hw_stats *stats, u32 port_num,

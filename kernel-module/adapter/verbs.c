@@ -318,13 +318,9 @@ err_dealloc:
 
 static void end_qp(struct rvt_qp *qp)
 {
-	spin_lock_irq(&qp->r_lock);
-	spin_lock(&qp->s_hlock);
-	spin_lock(&qp->s_lock);
+	iroce_qp_lock(qp);
 	iroce_qp_error(qp, IB_WC_WR_FLUSH_ERR);
-	spin_unlock(&qp->s_lock);
-	spin_unlock(&qp->s_hlock);
-	spin_unlock_irq(&qp->r_lock);
+	iroce_qp_unlock(qp);
 }
 
 /*
