@@ -199,4 +199,3 @@ MODULE_DESCRIPTION("Software SR-IOV RDMA adapter: RoCEv2 and inline IPsec over o
 MODULE_AUTHOR("roce-ipsec");
 MODULE_LICENSE("GPL");
 MODULE_VERSION("0.1");
-MODULE_SOFTDEP("pre: rdmavt ib_uverbs");

@@ -5,6 +5,7 @@
  */
 #include <linux/delay.h>
 #include <linux/etherdevice.h>
+#include <linux/kmod.h>
 #include <linux/module.h>
 #include <linux/random.h>
 #include <linux/rtnetlink.h>
@@ -36,10 +37,10 @@ static int enable_driver(struct ib_device *ibdev)
 		return 0;
 	roce->rvt = ibdev->ops;
 	ibdev->ops.alloc_mr = iroce_alloc_mr;
-	ibdev->ops.alloc_pd = iroce_alloc_pd;
 	/* rdmavt's would refuse a group with ENOMEM (max_mcast_grp 0): without, it is EOPNOTSUPP. */
 	ibdev->ops.attach_mcast = NULL;
 	ibdev->ops.detach_mcast = NULL;
+	ibdev->ops.alloc_pd = iroce_alloc_pd;
 	ibdev->ops.create_ah = iroce_create_ah;
 	ibdev->ops.create_cq = iroce_create_cq;
 	ibdev->ops.create_qp = iroce_create_qp;
@@ -381,6 +382,11 @@ int iroce_roce_module_init(void)
 {
 	int err;
 
+	/*
+	 * For verbs in user space. Not a soft dependency: modprobe -r would want to remove
+	 * it with us, and say that it is in use (by rdma_ucm).
+	 */
+	request_module("ib_uverbs");
 	err = iroce_send_module_init();
 	if (err)
 		return err;
