@@ -208,6 +208,8 @@ struct ipsec_roce_policy {
 	unsigned int ifindex;		/* listed: of the offload device, 0: none */
 	bool is_block;			/* listed */
 	uint64_t use_time;		/* listed: seconds since the epoch */
+	bool has_esp;			/* listed: its template asks for ESP */
+	bool covers_roce;		/* listed: UDP to port 4791 is in its selector */
 };
 
 /*
@@ -267,6 +269,8 @@ struct ipsec_roce_link {
 	char kind[16];		/* "bond", "vlan", ...; empty for a device of hardware */
 	unsigned int master;	/* ifindex of the bond or bridge above; 0: none */
 	uint8_t bond_mode, bond_hash;	/* of a bond: mode and hash policy, as linux/if_bonding.h */
+	/* ifindex of the device that a VLAN or macvlan lies on; 0: none, or in another namespace */
+	unsigned int lower;
 };
 
 /* -ENODEV where there is none, in the network namespace in which the handle opened its sockets. */
@@ -276,6 +280,10 @@ int ipsec_roce_link_by_index(struct ipsec_roce *h, unsigned int ifindex,
 /* A walk as that of SAs. */
 typedef int (*ipsec_roce_link_fn)(const struct ipsec_roce_link *link, void *arg);
 int ipsec_roce_link_list(struct ipsec_roce *h, ipsec_roce_link_fn fn, void *arg);
+/* Each address of each device, in the kernel's order. A walk as that of SAs. */
+typedef int (*ipsec_roce_addr_fn)(const struct ipsec_roce_addr *addr, unsigned int ifindex,
+				  void *arg);
+int ipsec_roce_addr_list(struct ipsec_roce *h, ipsec_roce_addr_fn fn, void *arg);
 /* -ENOENT where the address is not on the device. */
 int ipsec_roce_link_has_addr(struct ipsec_roce *h, const char *dev,
 			     const struct ipsec_roce_addr *addr);
@@ -398,7 +406,9 @@ struct ipsec_roce_rdma {
 	size_t size;
 	char name[64];
 	unsigned int port;
-	int gid_index;		/* -1: no RoCEv2 GID holds the address */
+	/* -1: no RoCEv2 GID holds the address. Of several, as of a link-local address that a VLAN
+	 * device has as well: the one of the netdev itself. */
+	int gid_index;
 };
 
 /* -ENOENT where the netdev has no RDMA device. */

@@ -43,6 +43,9 @@ static bool link_parse(struct nlmsghdr *nlh, struct ipsec_roce_link *link)
 		link->mtu = nla_get_u32(tb[IFLA_MTU]);
 	if (tb[IFLA_MASTER])
 		link->master = nla_get_u32(tb[IFLA_MASTER]);
+	/* An index of another network namespace names some other device of this one. */
+	if (tb[IFLA_LINK] && !tb[IFLA_LINK_NETNSID])
+		link->lower = nla_get_u32(tb[IFLA_LINK]);
 	if (tb[IFLA_LINKINFO])
 		parse_info(tb[IFLA_LINKINFO], link);
 	return true;
@@ -132,48 +135,61 @@ static void addr_read(struct ipsec_roce_addr *to, const struct nlattr *attr, int
 	to->family = family;
 }
 
-struct addr_search {
-	const struct ipsec_roce_addr *addr;
-	unsigned int ifindex;
-	bool is_found;
+struct addr_walk {
+	ipsec_roce_addr_fn fn;
+	void *arg;
 };
 
 static int on_addr(struct ipsec_roce *h, struct nlmsghdr *nlh, void *arg)
 {
 	const struct ifaddrmsg *ifa = nlmsg_data(nlh);
 	struct nlattr *tb[IFA_MAX + 1], *attr;
-	struct ipsec_roce_addr addr = { 0 };
-	struct addr_search *s = arg;
+	const struct addr_walk *w = arg;
+	struct ipsec_roce_addr addr;
 
 	(void)h;
-	if (nlh->nlmsg_type != RTM_NEWADDR || nlmsg_parse(nlh, sizeof(*ifa), tb, IFA_MAX, NULL) ||
-	    ifa->ifa_index != s->ifindex)
+	if (nlh->nlmsg_type != RTM_NEWADDR || nlmsg_parse(nlh, sizeof(*ifa), tb, IFA_MAX, NULL))
 		return 0;
 	/* IFA_LOCAL is ours; IFA_ADDRESS is the other end on a point-to-point link. */
 	attr = tb[IFA_LOCAL] ?: tb[IFA_ADDRESS];
-	if (attr)
-		addr_read(&addr, attr, ifa->ifa_family);
-	if (ipsec_roce_addr_equal(&addr, s->addr))
-		s->is_found = true;
-	return 0;
+	if (!attr)
+		return 0;
+	addr_read(&addr, attr, ifa->ifa_family);
+	return addr.family ? w->fn(&addr, ifa->ifa_index, w->arg) : 0;
+}
+
+int ipsec_roce_addr_list(struct ipsec_roce *h, ipsec_roce_addr_fn fn, void *arg)
+{
+	struct ifaddrmsg all = { .ifa_family = AF_UNSPEC };
+	struct addr_walk w = { fn, arg };
+
+	request_name(h, "list the addresses");
+	request_begin(h, FAMILY_ROUTE, RTM_GETADDR, NLM_F_DUMP, &all, sizeof(all));
+	return request_call(h, on_addr, &w);
+}
+
+struct addr_search {
+	const struct ipsec_roce_addr *addr;
+	unsigned int ifindex;
+};
+
+static int is_same(const struct ipsec_roce_addr *addr, unsigned int ifindex, void *arg)
+{
+	const struct addr_search *s = arg;
+
+	return ifindex == s->ifindex && ipsec_roce_addr_equal(addr, s->addr);
 }
 
 int ipsec_roce_link_has_addr(struct ipsec_roce *h, const char *dev,
 			     const struct ipsec_roce_addr *addr)
 {
-	struct ifaddrmsg ifa = { .ifa_family = addr->family };
 	struct addr_search s = { .addr = addr };
-	int err;
+	int found, err = link_index(h, dev, &s.ifindex);
 
-	err = link_index(h, dev, &s.ifindex);
 	if (err)
 		return err;
-	request_name(h, "list the addresses of %s", dev);
-	request_begin(h, FAMILY_ROUTE, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
-	err = request_call(h, on_addr, &s);
-	if (err)
-		return err;
-	return s.is_found ? 0 : -ENOENT;
+	found = ipsec_roce_addr_list(h, is_same, &s);
+	return found > 0 ? 0 : found ? found : -ENOENT;
 }
 
 static int on_route(struct ipsec_roce *h, struct nlmsghdr *nlh, void *arg)

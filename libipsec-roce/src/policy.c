@@ -8,6 +8,7 @@
  * priority; so that both can stand for the same traffic, the fence's selector
  * carries a uid, which no kernel matches on. It also tells that it is ours.
  */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -108,6 +109,15 @@ static enum ipsec_roce_policy_kind kind_of(const struct xfrm_userpolicy_info *in
 	return IPSEC_ROCE_POLICY_OTHER;
 }
 
+/* RoCEv2's source port says nothing; what counts is where it goes. */
+static bool is_roce_in(const struct xfrm_selector *sel)
+{
+	uint16_t port = htons(IPSEC_ROCE_PORT);
+
+	return (!sel->proto || sel->proto == IPPROTO_UDP) &&
+	       !((sel->dport ^ port) & sel->dport_mask);
+}
+
 static bool policy_parse(struct nlmsghdr *nlh, struct ipsec_roce_policy *p)
 {
 	const struct xfrm_user_offload *offload = NULL;
@@ -140,6 +150,8 @@ static bool policy_parse(struct nlmsghdr *nlh, struct ipsec_roce_policy *p)
 	p->ifindex = offload ? offload->ifindex : 0;
 	p->is_block = info.action == XFRM_POLICY_BLOCK;
 	p->use_time = info.curlft.use_time;
+	p->has_esp = tmpl && tmpl->id.proto == IPPROTO_ESP;
+	p->covers_roce = is_roce_in(&info.sel);
 	return true;
 }
 

@@ -72,10 +72,15 @@ static bool sysfs_read(const char *device, unsigned int port, const char *what, 
 	return is_read;
 }
 
-/* An IPv4 address is in the table as ::ffff:a.b.c.d (IBTA annex A17). */
-static int gid_find(const char *device, unsigned int port, const struct ipsec_roce_addr *addr)
+/*
+ * An IPv4 address is in the table as ::ffff:a.b.c.d (IBTA annex A17). A link-local one may be
+ * there several times, for the netdev and for VLAN devices on it: the netdev's own goes first.
+ */
+static int gid_find(const char *device, unsigned int port, const char *dev,
+		    const struct ipsec_roce_addr *addr)
 {
 	struct in6_addr want = { .s6_addr = { [10] = 0xff, [11] = 0xff } }, gid;
+	int found = -1;
 	char text[64];
 
 	if (addr->family == AF_INET)
@@ -85,12 +90,17 @@ static int gid_find(const char *device, unsigned int port, const struct ipsec_ro
 	for (int i = 0; i < GIDS_MAX; i++) {
 		if (!sysfs_read(device, port, "gids", i, text, sizeof(text)))
 			break;
-		if (inet_pton(AF_INET6, text, &gid) == 1 && !memcmp(&gid, &want, sizeof(gid)) &&
-		    sysfs_read(device, port, "gid_attrs/types", i, text, sizeof(text)) &&
-		    !strcmp(text, "RoCE v2"))
+		if (inet_pton(AF_INET6, text, &gid) != 1 || memcmp(&gid, &want, sizeof(gid)) ||
+		    !sysfs_read(device, port, "gid_attrs/types", i, text, sizeof(text)) ||
+		    strcmp(text, "RoCE v2"))
+			continue;
+		if (sysfs_read(device, port, "gid_attrs/ndevs", i, text, sizeof(text)) &&
+		    !strcmp(text, dev))
 			return i;
+		if (found < 0)
+			found = i;
 	}
-	return -1;
+	return found;
 }
 
 int ipsec_roce_rdma_get(struct ipsec_roce *h, const char *dev, const struct ipsec_roce_addr *addr,
@@ -122,6 +132,6 @@ int ipsec_roce_rdma_get(struct ipsec_roce *h, const char *dev, const struct ipse
 	if (!s.port)
 		return fail(h, -ENOENT, "no RDMA device speaks through %s", dev);
 	found.port = s.port;
-	found.gid_index = gid_find(found.name, s.port, addr);
+	found.gid_index = gid_find(found.name, s.port, dev, addr);
 	return OPTS_EXPORT(h, rdma, &found);
 }

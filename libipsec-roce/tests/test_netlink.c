@@ -4,6 +4,7 @@
  * test's own. No device there offloads anything: what needs one must fail with
  * the kernel's own words. Skipped where namespaces are not to be had.
  */
+#include <linux/xfrm.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -50,6 +51,63 @@ static void fence_policies_come_and_go(void **state)
 	assert_int_equal(ipsec_roce_policy_del(*state, &out), 0);
 	assert_int_equal(ipsec_roce_policy_del(*state, &out), -ENOENT);
 	assert_int_equal(ipsec_roce_policy_del(*state, &in), 0);
+}
+
+/* As a daemon without offload adds them. @dport 0: any. */
+static void software_policy(struct ipsec_roce *h, uint16_t type, uint8_t proto, uint16_t dport)
+{
+	struct xfrm_userpolicy_info info = { .priority = 9, .dir = XFRM_POLICY_OUT };
+	struct xfrm_user_tmpl tmpl = { .family = AF_INET, .mode = XFRM_MODE_TRANSPORT, .reqid = 3,
+				       .aalgos = ~0U, .ealgos = ~0U, .calgos = ~0U };
+	struct xfrm_userpolicy_id id = { .dir = XFRM_POLICY_OUT };
+
+	tmpl.id.proto = IPPROTO_ESP;
+	tmpl.saddr.a4 = htonl(0x0a000001);
+	tmpl.id.daddr.a4 = htonl(0x0a000002);
+	info.sel = (struct xfrm_selector){ .family = AF_INET, .prefixlen_s = 24, .prefixlen_d = 24,
+					   .proto = proto, .dport = htons(dport),
+					   .dport_mask = dport ? 0xffff : 0 };
+	info.sel.saddr = tmpl.saddr;
+	info.sel.daddr = tmpl.id.daddr;
+	info.lft.soft_byte_limit = info.lft.hard_byte_limit = XFRM_INF;
+	info.lft.soft_packet_limit = info.lft.hard_packet_limit = XFRM_INF;
+	id.sel = info.sel;
+	request_name(h, "put or take a software policy");
+	if (type == XFRM_MSG_NEWPOLICY) {
+		request_begin(h, FAMILY_XFRM, type, NLM_F_CREATE, &info, sizeof(info));
+		put(h, XFRMA_TMPL, &tmpl, sizeof(tmpl));
+	} else {
+		request_begin(h, FAMILY_XFRM, type, 0, &id, sizeof(id));
+	}
+	assert_int_equal(request_call(h, NULL, NULL), 0);
+}
+
+static int on_software(const struct ipsec_roce_policy *p, void *arg)
+{
+	if (p->kind == IPSEC_ROCE_POLICY_OTHER && !p->ifindex && p->has_esp && p->priority == 9)
+		*(int *)arg = p->covers_roce;
+	return 0;
+}
+
+static void software_policy_is_listed_with_whether_roce_is_in_it(void **state)
+{
+	static const struct {
+		uint8_t proto;
+		uint16_t dport;
+		bool covers;
+	} cases[] = {
+		{ 0, 0, true }, { IPPROTO_UDP, 0, true }, { IPPROTO_UDP, IPSEC_ROCE_PORT, true },
+		{ IPPROTO_UDP, 500, false }, { IPPROTO_TCP, 0, false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int covers = -1;
+
+		software_policy(*state, XFRM_MSG_NEWPOLICY, cases[i].proto, cases[i].dport);
+		assert_int_equal(ipsec_roce_policy_list(*state, on_software, &covers), 0);
+		software_policy(*state, XFRM_MSG_DELPOLICY, cases[i].proto, cases[i].dport);
+		assert_int_equal(covers, cases[i].covers);
+	}
 }
 
 static struct ipsec_roce_sa_cfg sa_cfg(const struct ipsec_roce_key *key)
@@ -320,6 +378,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fence_policies_come_and_go),
+		cmocka_unit_test(software_policy_is_listed_with_whether_roce_is_in_it),
 		cmocka_unit_test(policy_whose_answer_is_lost_is_taken_back),
 		cmocka_unit_test(policy_of_somebody_else_survives_a_lost_answer),
 		cmocka_unit_test(sa_whose_answer_is_lost_counts_as_used),
