@@ -121,6 +121,74 @@ int step_roce_fence_del(struct setup *s, const struct tunnel *t, const struct fu
 	return gone_is_good(s, ipsec_roce_fence_del(s->h, &fence));
 }
 
+/* ---- closed until protected ---- */
+
+int step_closed_check(struct setup *s, const struct function *f)
+{
+	bool is_on;
+	int err = ipsec_roce_privflag_get(s->h, f->dev, CLOSED_FLAG, &is_on);
+
+	if (err == -EOPNOTSUPP)
+		return setup_fail(s, err,
+				  "%s has no private flag " CLOSED_FLAG ": its driver cannot do it; leave --closed-until-protected out",
+				  f->dev);
+	return err ? library_fail(s, err) : 0;
+}
+
+int step_closed_plan(struct setup *s, struct function *f)
+{
+	bool is_on;
+	int err = ipsec_roce_privflag_get(s->h, f->dev, CLOSED_FLAG, &is_on);
+
+	if (err)
+		return library_fail(s, err);
+	f->did_closed |= !is_on;
+	return 0;
+}
+
+int step_closed_prepare(struct setup *s, const struct function *f)
+{
+	int err = f->did_closed ? ipsec_roce_privflag_set(s->h, f->dev, CLOSED_FLAG, true) : 0;
+
+	return err ? library_fail(s, err) : 0;
+}
+
+/* Another tunnel of the device that wants it closed takes the flag over. */
+static int inherit_closed(struct setup *s, const struct tunnel *other, void *arg)
+{
+	const struct heritage *from = arg;
+	const struct function *found = function_find(other, from->f->dev);
+	struct tunnel heir = *other;
+	int err;
+
+	if (!found || !other->starts_closed || record_is_same(other, from->t) ||
+	    !from->f->did_closed)
+		return 0;
+	heir.func[found - other->func].did_closed = true;
+	err = record_save(s, &heir);
+	if (!err)
+		from->f->did_closed = false;
+	return err;
+}
+
+int step_closed_release(struct setup *s, struct tunnel *t, struct function *f)
+{
+	struct heritage from = { t, f };
+	int err = record_each_of_all(s, inherit_closed, &from);
+
+	if (err || !f->did_closed)
+		return err;
+	err = ipsec_roce_privflag_set(s->h, f->dev, CLOSED_FLAG, false);
+	/* Its port keeps the flag for the driver that comes back. */
+	if (err == -ENODEV)
+		say("%s is not there: if it comes back closed, open it with ethtool --set-priv-flags %s " CLOSED_FLAG " off",
+		    f->dev, f->dev);
+	else if (err && err != -EOPNOTSUPP)
+		return library_fail(s, err);
+	f->did_closed = false;
+	return 0;
+}
+
 /* ---- the bond's offload ---- */
 
 int step_esp_plan(struct setup *s, struct tunnel *t)
@@ -223,6 +291,9 @@ static int set_fail_closed(struct setup *s, const struct function *f, bool is_on
 {
 	int err = ipsec_roce_privflag_set(s->h, f->dev, FAIL_CLOSED_FLAG, is_on);
 
+	if (err && err != -ENODEV && is_on)
+		return setup_fail(s, err, "%s: close the device again with ethtool --set-priv-flags %s "
+				  FAIL_CLOSED_FLAG " on", ipsec_roce_message(s->h), f->dev);
 	return err == -ENODEV ? 0 : err ? library_fail(s, err) : 0;
 }
 

@@ -22,6 +22,8 @@ static int take_fence(struct setup *s, struct tunnel *t)
 	err = step_esp_release(s, t) ?: err;
 	for (int i = 0; t->has_host_fence && i < SIDES; i++)
 		err = step_host_fence_del(s, t, dirs[i]) ?: err;
+	for (unsigned int n = 0; t->starts_closed && n < t->func_count; n++)
+		err = step_closed_release(s, t, &t->func[n]) ?: err;
 	return err;
 }
 
@@ -137,6 +139,15 @@ static int down_lost(struct setup *s, struct tunnel *t, int *count)
 	return 0;
 }
 
+static void say_lost(const struct tunnel *t, int *count)
+{
+	char ends[ENDS_TEXT], peer[IPSEC_ROCE_ADDR_TEXT];
+
+	say("%s: its record is lost, its block policies stay; to remove them: roce-ipsec-setup down --dev DEV --peer %s",
+	    ends_text(t, ends, sizeof(ends)), ipsec_roce_addr_text(&t->peer, peer));
+	++*count;
+}
+
 static int down_all_lost(struct setup *s, int *count)
 {
 	const struct options *opt = s->opt;
@@ -150,14 +161,70 @@ static int down_all_lost(struct setup *s, int *count)
 	for (int i = 0; !err && i < lost.count; i++) {
 		struct tunnel *t = &lost.list[i];
 
-		/* Without a record nothing tells the fence's device: only on an explicit peer. */
-		if (!opt->peer.family || !ipsec_roce_addr_equal(&opt->peer, &t->peer) ||
+		if ((opt->peer.family && !ipsec_roce_addr_equal(&opt->peer, &t->peer)) ||
 		    (opt->local.family && !ipsec_roce_addr_equal(&opt->local, &t->local)) ||
 		    record_load(s, &t->local, &t->peer, &ignored) != -ENOENT)
 			continue;
-		err = down_lost(s, t, count);
+		/* Without a record nothing tells the fence's device: only on an explicit peer. */
+		if (opt->peer.family)
+			err = down_lost(s, t, count);
+		else
+			say_lost(t, count);
 	}
 	return err;
+}
+
+/* ---- what the device holds by itself ---- */
+
+/*
+ * Which traffic a device holds it does not tell, and what opens it opens all of it: done where
+ * all peers are meant, and said where one is.
+ */
+static int on_hold(struct setup *s, const struct hold *hold, const char *down_dev, void *arg)
+{
+	char what[HOLD_TEXT], how[HOLD_TEXT];
+	int *count = arg;
+
+	(void)s;
+	++*count;
+	say("%s %s (%s): left so; to open it: %s", hold->dev,
+	    hold_what(hold, what, sizeof(what)), hold_why(hold),
+	    hold_how(hold, down_dev, how, sizeof(how)));
+	return 0;
+}
+
+static int on_hold_to_open(struct setup *s, const struct hold *hold, const char *down_dev, void *arg)
+{
+	struct ipsec_roce_link link = { .size = sizeof(link) };
+	struct tunnel t = { .func_count = 1 };
+	int *count = arg, err;
+	struct hold after;
+
+	(void)down_dev;
+	if (!hold->n_fences)
+		return 0;
+	snprintf(t.dev, sizeof(t.dev), "%s", hold->dev);
+	snprintf(t.func[0].dev, sizeof(t.func[0].dev), "%s", hold->dev);
+	err = step_lift_drops(s, &t);
+	if (!err && ipsec_roce_link_get(s->h, hold->dev, &link))
+		return 0;
+	err = err ?: hold_read(s, &link, &after);
+	if (!err && !after.n_fences) {
+		say("%s: opened, what %llu polic%s protected, gone since, may pass in clear again",
+		    hold->dev, (unsigned long long)hold->n_fences,
+		    hold->n_fences == 1 ? "y" : "ies");
+		++*count;
+	}
+	return err;
+}
+
+static int down_holds(struct setup *s, int *count)
+{
+	int err = 0;
+
+	if (s->opt->has_all)
+		err = hold_each(s, s->opt->dev, on_hold_to_open, count);
+	return err ?: hold_each(s, s->opt->dev, on_hold, count);
 }
 
 int cmd_down(struct setup *s)
@@ -168,6 +235,7 @@ int cmd_down(struct setup *s)
 	hold_signals();
 	err = err ?: record_each(s, down_one, &count);
 	err = err ?: down_all_lost(s, &count);
+	err = err ?: down_holds(s, &count);
 	if (!err && !count)
 		say("nothing to do: nothing is up");
 	return err;

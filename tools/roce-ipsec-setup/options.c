@@ -218,6 +218,7 @@ static const struct known {
 	{ "hard-packets", FOR(CMD_UP), VALUE(set_hard) },
 	{ "no-fence", FOR(CMD_UP), FLAG(no_fence) },
 	{ "no-roce-fence", FOR(CMD_UP), FLAG(no_roce_fence) },
+	{ "closed-until-protected", FOR(CMD_UP), FLAG(starts_closed) },
 	{ "json", FOR(CMD_STATUS) | FOR(CMD_VERIFY), FLAG(has_json) },
 	{ "no-probe", FOR(CMD_VERIFY), FLAG(no_probe) },
 	{ "all", FOR(CMD_DOWN), FLAG(has_all) },
@@ -380,6 +381,7 @@ void options_usage(void)
 	     "  --soft-packets N, --hard-packets N  lifetime of each SA\n"
 	     "  --no-fence               no fence at all\n"
 	     "  --no-roce-fence          no tc filter against cleartext RoCE\n"
+	     "  --closed-until-protected a device that loses its driver comes back closed for IP\n"
 	     "  --step listen|send|finish  one step of a rekey, for both hosts in turn\n"
 	     "  --no-probe               verify: send nothing\n"
 	     "  --json                   for programs\n"

@@ -45,6 +45,7 @@ struct options {
 	uint32_t priority;
 	uint64_t soft_packets, hard_packets;	/* 0: no limit */
 	bool no_fence, no_roce_fence;
+	bool starts_closed;			/* --closed-until-protected */
 	bool has_json, no_probe, has_all;
 	enum rekey_step step;
 	const char *state_dir, *run_dir;

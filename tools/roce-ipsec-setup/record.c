@@ -108,6 +108,7 @@ static void add_functions(struct json_object *o, const char *key, const struct t
 		add_bool(child, "did_tc_feature", t->func[i].did_tc_feature);
 		add_bool(child, "did_clsact", t->func[i].did_clsact);
 		add_bool(child, "did_open", t->func[i].did_open);
+		add_bool(child, "did_closed", t->func[i].did_closed);
 		json_object_array_add(list, child);
 	}
 	json_object_object_add(o, key, list);
@@ -129,6 +130,7 @@ char *record_text(const struct tunnel *t)
 	add_number(o, "hard_packets", t->hard_packets);
 	add_bool(o, "has_host_fence", t->has_host_fence);
 	add_bool(o, "has_roce_fence", t->has_roce_fence);
+	add_bool(o, "starts_closed", t->starts_closed);
 	add_bool(o, "is_bond", t->is_bond);
 	add_bool(o, "did_esp", t->did_esp);
 	add_functions(o, "functions", t);
@@ -250,7 +252,8 @@ static bool get_functions(struct json_object *o, const char *key, struct tunnel 
 		snprintf(f->dev, sizeof(f->dev), "%s", get_text(child, "dev"));
 		if (!*f->dev || !get_bool(child, "did_tc_feature", &f->did_tc_feature) ||
 		    !get_bool(child, "did_clsact", &f->did_clsact) ||
-		    !get_bool(child, "did_open", &f->did_open))
+		    !get_bool(child, "did_open", &f->did_open) ||
+		    !get_bool(child, "did_closed", &f->did_closed))
 			return false;
 	}
 	return true;
@@ -273,6 +276,7 @@ static bool get_tunnel(struct json_object *o, struct tunnel *t)
 	       get_number(o, "hard_packets", INT64_MAX, &t->hard_packets) &&
 	       get_bool(o, "has_host_fence", &t->has_host_fence) &&
 	       get_bool(o, "has_roce_fence", &t->has_roce_fence) &&
+	       get_bool(o, "starts_closed", &t->starts_closed) &&
 	       get_bool(o, "is_bond", &t->is_bond) && get_bool(o, "did_esp", &t->did_esp) &&
 	       get_functions(o, "functions", t) && get_u32(o, "pairs", &t->pairs) &&
 	       get_u32(o, "reqid_in", &t->reqid_in) && get_generation(o, "now", &t->now) &&

@@ -17,6 +17,7 @@
 #define EXIT_FAULT	3
 
 #define FAIL_CLOSED_FLAG	"ipsec-fail-closed"
+#define CLOSED_FLAG		"ipsec-closed-until-protected"
 #define TC_FEATURE		"hw-tc-offload"
 #define ESP_FEATURE		"esp-hw-offload"
 
@@ -45,6 +46,7 @@ struct function {
 	char dev[16];
 	bool did_tc_feature, did_clsact;	/* to be put back by the last one out */
 	bool did_open;		/* the device's fail-closed flag is to be put on again */
+	bool did_closed;	/* closed-until-protected was switched on */
 };
 
 struct tunnel {
@@ -57,6 +59,7 @@ struct tunnel {
 	unsigned int replay_window, key_bits;
 	uint64_t soft_packets, hard_packets;
 	bool has_host_fence, has_roce_fence;
+	bool starts_closed;	/* its devices are closed until protected, when their driver comes back */
 	unsigned int pairs;	/* of SAs, as the hosts agreed; 0: as many as this one needs */
 	unsigned int func_count;
 	struct function func[PORTS_MAX];	/* ports that left the bond behind the others */
@@ -80,8 +83,9 @@ struct sa_view {
 
 struct policy_view {
 	bool is_there;
-	bool is_shadowed;	/* somebody else's policy may go first */
 	struct ipsec_roce_policy policy;
+	bool is_shadowed;	/* somebody else's policy may go first: */
+	struct ipsec_roce_policy shadow;
 };
 
 struct fence_view {
@@ -109,6 +113,15 @@ struct view {
 	struct policy_view protect[SIDES], host_fence[SIDES];
 	struct func_view func[PORTS_MAX];	/* as the tunnel's */
 	struct bond_view bond;
+};
+
+/* What a device drops by itself, with no policy behind it. */
+struct hold {
+	char dev[16];
+	bool is_fail_closed;
+	uint64_t n_fences;	/* policies that are gone and whose traffic is dropped */
+	bool starts_closed;	/* where no policy protects a direction, its IP is dropped */
+	unsigned int n_policies[SIDES];	/* counted only with starts_closed */
 };
 
 struct setup {
@@ -148,6 +161,45 @@ const struct function *function_find(const struct tunnel *t, const char *dev);
 int record_parse(const char *text, struct tunnel *t);
 char *record_text(const struct tunnel *t);	/* to be freed */
 
+/* ---- owner.c: whose an address is, and what lies below a device ---- */
+enum owner_kind {
+	OWNER_SELF,
+	OWNER_ABOVE,		/* a VLAN or macvlan device that lies on it */
+	OWNER_OTHER_FUNCTION,	/* which seals for itself, or not at all */
+	OWNER_ELSEWHERE,	/* lo, a bridge, no device */
+};
+
+bool owner_is_stacked(const struct ipsec_roce_link *link);
+/* Of what is not stacked: itself. ifindex 0: it is in another network namespace. */
+int owner_below(struct setup *s, const struct ipsec_roce_link *link,
+		struct ipsec_roce_link *below);
+/* ifindex 0: nobody's here. Of several devices the preferred one. */
+int owner_find(struct setup *s, const struct ipsec_roce_addr *addr, unsigned int preferred,
+	       struct ipsec_roce_link *owner);
+/* Whose the address is, as @link sees it. */
+int owner_judge(struct setup *s, const struct ipsec_roce_addr *addr,
+		const struct ipsec_roce_link *link, struct ipsec_roce_link *owner,
+		enum owner_kind *kind);
+
+/* ---- fit.c: is the device fit for a tunnel? ---- */
+/* A VLAN or macvlan device seals nothing: fails with the function that does. */
+int fit_check_kind(struct setup *s);
+int fit_check(struct setup *s, const struct tunnel *t);
+
+/* ---- hold.c: what devices hold closed ---- */
+#define HOLD_TEXT	256
+int hold_read(struct setup *s, const struct ipsec_roce_link *link, struct hold *hold);
+bool hold_is_shut(const struct hold *hold);
+bool hold_waits(const struct hold *hold, enum ipsec_roce_dir dir);
+/* In words: what it drops, why, and how it is opened. */
+const char *hold_what(const struct hold *hold, char *buf, size_t size);
+const char *hold_why(const struct hold *hold);
+const char *hold_how(const struct hold *hold, const char *down_dev, char *buf, size_t size);
+/* down_dev: what `down` wants for it, a port's bond or the device itself. */
+typedef int (*hold_fn)(struct setup *s, const struct hold *hold, const char *down_dev, void *arg);
+/* Each device that holds something: of all, or of one and its ports. */
+int hold_each(struct setup *s, const char *dev, hold_fn fn, void *arg);
+
 /* ---- view.c: what the kernel has ---- */
 int view_read(struct setup *s, const struct tunnel *t, struct view *v);
 /* The bond's ports in the order of their index; where they cannot be told, is_known is false. */
@@ -168,6 +220,9 @@ bool view_port_carries(const struct bond_view *b, const struct ipsec_roce_port *
 /* "with eth1, eth2" or "for itself": who shares its counters and windows. A static buffer. */
 const char *view_engine_text(const struct bond_view *b, const struct ipsec_roce_port *port);
 bool view_fence_good(const struct func_view *f);
+/* By its addresses; its protocol and ports are another matter. */
+bool view_policy_covers(const struct ipsec_roce_policy *p, const struct ipsec_roce_addr *local,
+			const struct ipsec_roce_addr *peer);
 
 /* The tunnel's SAs at a port. */
 struct port_sa {
@@ -219,6 +274,11 @@ int step_roce_fence_add(struct setup *s, const struct tunnel *t, const struct fu
 			enum ipsec_roce_dir dir);
 int step_roce_fence_del(struct setup *s, const struct tunnel *t, const struct function *f,
 			enum ipsec_roce_dir dir);
+/* Closed until protected: refused where the driver cannot; likewise. */
+int step_closed_check(struct setup *s, const struct function *f);
+int step_closed_plan(struct setup *s, struct function *f);
+int step_closed_prepare(struct setup *s, const struct function *f);
+int step_closed_release(struct setup *s, struct tunnel *t, struct function *f);
 /* The bond's own switch, likewise. */
 int step_esp_plan(struct setup *s, struct tunnel *t);
 int step_esp_prepare(struct setup *s, const struct tunnel *t);

@@ -4,6 +4,7 @@
  * `verify` does that.
  */
 #include <errno.h>
+#include <string.h>
 
 #include <json-c/json.h>
 
@@ -167,7 +168,29 @@ static void add_sas(struct json_object *o, const char *key, const struct generat
 	json_object_object_add(o, key, list);
 }
 
-static struct json_object *tunnel_json(const struct tunnel *t, struct view *v)
+/* What `-d` and `-g` of RDMA programs want; -ENOENT: the device has no RDMA. */
+static int read_rdma(struct setup *s, const struct tunnel *t, struct ipsec_roce_rdma *rdma)
+{
+	*rdma = (struct ipsec_roce_rdma){ .size = sizeof(*rdma), .gid_index = -1 };
+	return ipsec_roce_rdma_get(s->h, t->dev, &t->local, rdma);
+}
+
+static struct json_object *rdma_json(struct setup *s, const struct tunnel *t)
+{
+	struct json_object *o;
+	struct ipsec_roce_rdma rdma;
+
+	if (read_rdma(s, t, &rdma))
+		return NULL;
+	o = json_object_new_object();
+	add_text(o, "dev", rdma.name);
+	add_number(o, "port", rdma.port);
+	if (rdma.gid_index >= 0)
+		add_number(o, "gid_index", rdma.gid_index);
+	return o;
+}
+
+static struct json_object *tunnel_json(struct setup *s, const struct tunnel *t, struct view *v)
 {
 	struct json_object *o = json_object_new_object();
 	char text[IPSEC_ROCE_ADDR_TEXT];
@@ -191,6 +214,8 @@ static struct json_object *tunnel_json(const struct tunnel *t, struct view *v)
 	json_object_object_add(o, "policy_in", policy_json(t, v, IPSEC_ROCE_IN));
 	add_bool(o, "host_fence_out", v->host_fence[0].is_there);
 	add_bool(o, "host_fence_in", v->host_fence[1].is_there);
+	add_bool(o, "closed_until_protected", t->starts_closed);
+	json_object_object_add(o, "rdma", rdma_json(s, t));
 	if (t->is_bond) {
 		json_object_object_add(o, "bond", bond_json(t, v));
 		return o;
@@ -302,7 +327,21 @@ static void show_bond(const struct tunnel *t, const struct view *v)
 		show_port(t, v, &v->bond.port[i]);
 }
 
-static void show_tunnel(const struct tunnel *t, const struct view *v)
+static void show_rdma(struct setup *s, const struct tunnel *t)
+{
+	struct ipsec_roce_rdma rdma;
+
+	if (read_rdma(s, t, &rdma))
+		printf("  RDMA         %s\n", ipsec_roce_message(s->h));
+	else if (rdma.gid_index < 0)
+		printf("  RDMA         %s port %u, no RoCEv2 GID of the local address\n", rdma.name,
+		       rdma.port);
+	else
+		printf("  RDMA         %s port %u, GID index %d (-d %s -g %d)\n", rdma.name,
+		       rdma.port, rdma.gid_index, rdma.name, rdma.gid_index);
+}
+
+static void show_tunnel(struct setup *s, const struct tunnel *t, const struct view *v)
 {
 	char ends[ENDS_TEXT];
 
@@ -321,6 +360,9 @@ static void show_tunnel(const struct tunnel *t, const struct view *v)
 	show_policy(t, v, IPSEC_ROCE_OUT);
 	show_policy(t, v, IPSEC_ROCE_IN);
 	show_host_fence(t, v);
+	if (t->starts_closed)
+		puts("  fence device closed until protected, also when its driver comes back");
+	show_rdma(s, t);
 	if (t->is_bond)
 		show_bond(t, v);
 	else
@@ -328,7 +370,8 @@ static void show_tunnel(const struct tunnel *t, const struct view *v)
 }
 
 struct status {
-	struct json_object *list;	/* NULL: text */
+	/* Lists of them, or NULL: text. */
+	struct json_object *tunnels, *closed, *software;
 	int count;
 };
 
@@ -344,25 +387,175 @@ static int on_tunnel(struct setup *s, const struct tunnel *recorded, void *arg)
 		return err;
 	view_settle(t, &v);
 	st->count++;
-	if (st->list)
-		json_object_array_add(st->list, tunnel_json(t, &v));
+	if (st->tunnels)
+		json_object_array_add(st->tunnels, tunnel_json(s, t, &v));
 	else
-		show_tunnel(t, &v);
+		show_tunnel(s, t, &v);
+	return 0;
+}
+
+/* ---- what devices hold closed ---- */
+
+static int on_hold(struct setup *s, const struct hold *hold, const char *down_dev, void *arg)
+{
+	char what[HOLD_TEXT], how[HOLD_TEXT];
+	struct status *st = arg;
+	struct json_object *o;
+
+	(void)s;
+	hold_what(hold, what, sizeof(what));
+	hold_how(hold, down_dev, how, sizeof(how));
+	if (!st->closed) {
+		printf("%s is closed\n  what         %s\n  why          %s\n  to open      %s; or protect it (up)\n",
+		       hold->dev, what, hold_why(hold), how);
+		return 0;
+	}
+	o = json_object_new_object();
+	add_text(o, "dev", hold->dev);
+	add_number(o, "fences", hold->n_fences);
+	add_bool(o, "waits_out", hold_waits(hold, IPSEC_ROCE_OUT));
+	add_bool(o, "waits_in", hold_waits(hold, IPSEC_ROCE_IN));
+	add_text(o, "what", what);
+	add_text(o, "why", hold_why(hold));
+	add_text(o, "how", how);
+	json_object_array_add(st->closed, o);
+	return 0;
+}
+
+/* ---- software policies that an operator may take for protection ---- */
+
+#define SOFTWARE_MAX	16	/* shown: each further one says the same */
+#define ADDRS_MAX	64
+
+struct software {
+	struct ipsec_roce_policy policy[SOFTWARE_MAX];
+	int count;
+};
+
+static int on_policy(const struct ipsec_roce_policy *p, void *arg)
+{
+	struct software *sw = arg;
+
+	if (!p->ifindex && p->has_esp && p->covers_roce && sw->count < SOFTWARE_MAX)
+		sw->policy[sw->count++] = *p;
+	return 0;
+}
+
+struct addrs {
+	struct {
+		struct ipsec_roce_addr addr;
+		unsigned int ifindex;
+	} list[ADDRS_MAX];
+	int count;
+};
+
+static int on_addr(const struct ipsec_roce_addr *addr, unsigned int ifindex, void *arg)
+{
+	struct addrs *a = arg;
+
+	if (a->count < ADDRS_MAX) {
+		a->list[a->count].addr = *addr;
+		a->list[a->count++].ifindex = ifindex;
+	}
+	return 0;
+}
+
+/* Has an RDMA device a RoCEv2 GID of it, and through which function does it speak? */
+static bool is_roce_addr(struct setup *s, const struct ipsec_roce_addr *addr, unsigned int ifindex,
+			 struct ipsec_roce_link *function)
+{
+	struct ipsec_roce_rdma rdma = { .size = sizeof(rdma) };
+	struct ipsec_roce_link link = { .size = sizeof(link) };
+
+	return !ipsec_roce_link_by_index(s->h, ifindex, &link) && !owner_below(s, &link, function) &&
+	       function->ifindex && !ipsec_roce_rdma_get(s->h, function->name, addr, &rdma) &&
+	       rdma.gid_index >= 0;
+}
+
+static void show_software(struct status *st, const struct ipsec_roce_policy *p, const char *dev)
+{
+	char src[IPSEC_ROCE_ADDR_TEXT], dst[IPSEC_ROCE_ADDR_TEXT];
+	const char *dir = p->dir == IPSEC_ROCE_OUT ? "out" : "in";
+	struct json_object *o;
+
+	ipsec_roce_addr_text(&p->src, src);
+	ipsec_roce_addr_text(&p->dst, dst);
+	if (!st->software) {
+		printf("software policy %s, %s/%u -> %s/%u: does not protect the RoCE of %s; software policies never do\n"
+		       "  instead      roce-ipsec-setup up --dev %s, or by hand `offload packet dev %s`\n",
+		       dir, src, p->src_bits, dst, p->dst_bits, dev, dev, dev);
+		return;
+	}
+	o = json_object_new_object();
+	add_text(o, "dir", dir);
+	add_text(o, "src", src);
+	add_number(o, "src_bits", p->src_bits);
+	add_text(o, "dst", dst);
+	add_number(o, "dst_bits", p->dst_bits);
+	add_number(o, "priority", p->priority);
+	add_text(o, "dev", dev);
+	json_object_array_add(st->software, o);
+}
+
+static bool is_wanted(const struct options *opt, const struct ipsec_roce_policy *p,
+		      const struct ipsec_roce_addr *local, const char *dev)
+{
+	if (opt->dev && strcmp(opt->dev, dev))
+		return false;
+	return view_policy_covers(p, opt->local.family ? &opt->local : local,
+				  opt->peer.family ? &opt->peer :
+				  p->dir == IPSEC_ROCE_OUT ? &p->dst : &p->src);
+}
+
+static int show_softwares(struct setup *s, struct status *st)
+{
+	struct software sw = { .count = 0 };
+	struct addrs a = { .count = 0 };
+	int err = ipsec_roce_policy_list(s->h, on_policy, &sw);
+
+	if (!err && sw.count)
+		err = ipsec_roce_addr_list(s->h, on_addr, &a);
+	if (err)
+		return library_fail(s, err);
+	for (int i = 0; i < a.count && sw.count; i++) {
+		struct ipsec_roce_link function;
+
+		if (!is_roce_addr(s, &a.list[i].addr, a.list[i].ifindex, &function))
+			continue;
+		for (int j = 0; j < sw.count; j++) {
+			struct ipsec_roce_policy *p = &sw.policy[j];
+
+			if (!p->has_esp || !is_wanted(s->opt, p, &a.list[i].addr, function.name))
+				continue;
+			show_software(st, p, function.name);
+			p->has_esp = false;	/* once */
+		}
+	}
 	return 0;
 }
 
 int cmd_status(struct setup *s)
 {
-	struct status st = { .list = NULL };
+	struct status st = { .count = 0 };
+	struct json_object *all = NULL;
 	int err;
 
-	if (s->opt->has_json)
-		st.list = json_object_new_array();
+	if (s->opt->has_json) {
+		all = json_object_new_object();
+		st.tunnels = json_object_new_array();
+		st.closed = json_object_new_array();
+		st.software = json_object_new_array();
+		json_object_object_add(all, "tunnels", st.tunnels);
+		json_object_object_add(all, "closed", st.closed);
+		json_object_object_add(all, "software_policies", st.software);
+	}
 	err = record_open(s, true) ?: record_each(s, on_tunnel, &st);
-	if (!err && st.list)
-		puts(json_object_to_json_string_ext(st.list, JSON_C_TO_STRING_PRETTY));
-	else if (!err && !st.count)
+	if (!err && !all && !st.count)
 		puts("nothing is up");
-	json_object_put(st.list);
+	err = err ?: hold_each(s, s->opt->dev, on_hold, &st);
+	err = err ?: show_softwares(s, &st);
+	if (!err && all)
+		puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY));
+	json_object_put(all);
 	return err;
 }

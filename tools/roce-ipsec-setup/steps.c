@@ -138,7 +138,7 @@ static int policy_add(struct setup *s, const struct ipsec_roce_policy *p)
 
 	if (err == -EEXIST)
 		return setup_fail(s, err,
-				  "%s: a policy for this traffic stands already; it is not ours",
+				  "%s: a policy for this traffic stands already; it is not ours: delete it first (ip xfrm policy)",
 				  ipsec_roce_message(s->h));
 	return err ? library_fail(s, err) : 0;
 }

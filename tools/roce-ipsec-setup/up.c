@@ -16,15 +16,16 @@ enum undo_kind {
 	UNDO_ESP,
 	UNDO_SA,
 	UNDO_POLICY,
+	UNDO_CLOSED,
 };
 
-/* Two host fences, offload, SAs and policies; preparation and two fences of each device. */
-#define UNDO_MAX	(7 + 3 * PORTS_MAX)
+/* Two host fences, offload, SAs and policies; of each device preparation, two fences, a flag. */
+#define UNDO_MAX	(7 + 4 * PORTS_MAX)
 
 struct undo {
 	enum undo_kind kind;
 	enum ipsec_roce_dir dir;
-	struct function *func;	/* of the RoCE fence */
+	struct function *func;	/* of the RoCE fence, or the flag */
 };
 
 struct undo_list {
@@ -56,6 +57,8 @@ static int undo_one(struct setup *s, struct tunnel *t, const struct undo *u)
 		return step_sas_del(s, t, &t->now, u->dir);
 	case UNDO_POLICY:
 		return step_policy_del(s, t, u->dir);
+	case UNDO_CLOSED:
+		return step_closed_release(s, t, u->func);
 	}
 	return -EINVAL;
 }
@@ -232,31 +235,6 @@ int generation_spend(struct setup *s, const struct tunnel *t, const struct gener
 			  ipsec_roce_message(s->h), last + 1);
 }
 
-static int check_device(struct setup *s, const struct tunnel *t)
-{
-	struct ipsec_roce_link link = { .size = sizeof(link) };
-	bool is_on = false;
-	int err;
-
-	err = ipsec_roce_link_get(s->h, t->dev, &link);
-	if (err)
-		return library_fail(s, err);
-	if (!link.is_up)
-		return setup_fail(s, -ENETDOWN, "%s is down: bring it up first (ip link set %s up)",
-				  t->dev, t->dev);
-	/* A bond's is switched on, once its ports are seen to fit. */
-	err = t->is_bond ? 0 : ipsec_roce_feature_get(s->h, t->dev, ESP_FEATURE, &is_on, NULL);
-	if (!t->is_bond && (err || !is_on))
-		return setup_fail(s, -EOPNOTSUPP,
-				  "%s offers no ESP offload (%s is off); a VF may need it from its PF: devlink port function set DEV/PORT ipsec_packet enable",
-				  t->dev, ESP_FEATURE);
-	if (!link.has_carrier)
-		say("note: %s has no carrier", t->dev);
-	if (ipsec_roce_link_has_addr(s->h, t->dev, &t->local) == -ENOENT)
-		say("note: the local address is not on %s itself", t->dev);
-	return 0;
-}
-
 static void tunnel_from_options(const struct options *opt, struct tunnel *t)
 {
 	snprintf(t->dev, sizeof(t->dev), "%s", opt->dev);
@@ -270,6 +248,7 @@ static void tunnel_from_options(const struct options *opt, struct tunnel *t)
 	t->hard_packets = opt->hard_packets;
 	t->has_host_fence = !opt->no_fence;
 	t->has_roce_fence = !opt->no_fence && !opt->no_roce_fence;
+	t->starts_closed = opt->starts_closed;
 }
 
 /* What cannot change while a tunnel has its fence and record. */
@@ -382,16 +361,37 @@ static int put_policies(struct setup *s, struct tunnel *t, const struct view *v,
 	return 0;
 }
 
+/* Last: before there are policies it would close the device to everybody. */
+static int put_closed(struct setup *s, struct tunnel *t, struct undo_list *u)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && t->starts_closed && i < t->func_now; i++) {
+		struct function *f = &t->func[i];
+		bool had_it = f->did_closed;
+
+		err = step_closed_plan(s, f);
+		/* Must be known to `down` even after a crash. */
+		if (!err && f->did_closed && !had_it) {
+			undo_push(u, UNDO_CLOSED, IPSEC_ROCE_OUT, f);
+			err = record_save(s, t);
+		}
+		err = err ?: step_closed_prepare(s, f);
+	}
+	return err;
+}
+
 static void say_up(const struct tunnel *t)
 {
 	char ends[ENDS_TEXT], more[32] = "";
 
 	if (t->now.count[1] > 1)
 		snprintf(more, sizeof(more), " (the first of %u)", t->now.count[1]);
-	say("%s on %s: protected%s, generation %u, SPI out 0x%08x in 0x%08x%s, fence: %s",
+	say("%s on %s: protected%s, generation %u, SPI out 0x%08x in 0x%08x%s, fence: %s%s",
 	    ends_text(t, ends, sizeof(ends)), t->dev, t->proto ? " (UDP only)" : "",
 	    t->now.number, t->now.spi[0][0], t->now.spi[1][0], more,
-	    t->has_roce_fence ? "host and RoCE" : t->has_host_fence ? "host only" : "none");
+	    t->has_roce_fence ? "host and RoCE" : t->has_host_fence ? "host only" : "none",
+	    t->starts_closed ? ", closed until protected" : "");
 }
 
 static int put_all(struct setup *s, struct tunnel *t, struct undo_list *u)
@@ -403,7 +403,8 @@ static int put_all(struct setup *s, struct tunnel *t, struct undo_list *u)
 	err = err ?: put_fence(s, t, &v, u);
 	err = err ?: put_esp(s, t, u);
 	err = err ?: put_sas(s, t, u);
-	return err ?: put_policies(s, t, &v, u);
+	err = err ?: put_policies(s, t, &v, u);
+	return err ?: put_closed(s, t, u);
 }
 
 /*
@@ -465,6 +466,7 @@ static int repair(struct setup *s, struct tunnel *t, const struct tunnel *old)
 				 t->now.number);
 	err = err ?: put_fence(s, t, &v, &u);
 	err = err ?: put_policies(s, t, &v, &u);
+	err = err ?: put_closed(s, t, &u);
 	if (err) {
 		undo_all(s, t, &u, old);
 		record_save(s, old);
@@ -484,6 +486,7 @@ static int repair(struct setup *s, struct tunnel *t, const struct tunnel *old)
 static void tunnel_merge(struct tunnel *t, const struct tunnel *old)
 {
 	t->did_esp = old->did_esp;
+	t->starts_closed |= old->starts_closed;
 	/* A port that left the bond meanwhile keeps its fence until `down`, as room allows. */
 	for (unsigned int i = 0; i < old->func_count; i++) {
 		const struct function *same = function_find(t, old->func[i].dev);
@@ -530,8 +533,12 @@ static int up_again(struct setup *s, struct tunnel *t, const struct tunnel *old)
 		return err;
 	if (view_settle(&before, &v))
 		tunnel_merge(t, &before);
-	if (view_is_live(old, &v) && !generation_same(&g, &old->now))
-		return rekey_to(s, t, &g, STEP_ALL);
+	if (view_is_live(old, &v) && !generation_same(&g, &old->now)) {
+		/* Its fences and policies stand. A flag that cannot be set undoes no rekey. */
+		struct undo_list u = { .count = 0 };
+
+		return rekey_to(s, t, &g, STEP_ALL) ?: put_closed(s, t, &u);
+	}
 	if (view_is_live(old, &v) && g.count[1] > old->now.count[1])
 		return setup_fail(s, -EBUSY,
 				  "generation %u has %u SA pairs, %u are needed now: that changes with a new generation, on both hosts",
@@ -552,11 +559,11 @@ int cmd_up(struct setup *s)
 	struct tunnel t = { 0 }, old;
 	int err;
 
-	err = record_open(s, false) ?: key_open(s) ?: find_local(s, &t.local);
+	err = record_open(s, false) ?: fit_check_kind(s) ?: key_open(s) ?: find_local(s, &t.local);
 	if (err)
 		return err;
 	tunnel_from_options(s->opt, &t);
-	err = bond_find_functions(s, &t) ?: check_device(s, &t);
+	err = bond_find_functions(s, &t) ?: fit_check(s, &t);
 	if (err)
 		return err;
 	hold_signals();

@@ -94,12 +94,15 @@ static void check_policy(struct verify *vf, enum ipsec_roce_dir dir)
 {
 	const struct policy_view *p = &vf->view.protect[SIDE(dir)];
 	const char *name = dir == IPSEC_ROCE_OUT ? "policy out" : "policy in", *why;
+	struct ipsec_roce_link on = { .size = sizeof(on) };
 
 	if (!view_policy_good(vf->t, &vf->view, dir, &why))
 		check(vf, RESULT_FAULT, name, "%s", why);
 	else if (p->is_shadowed)
 		check(vf, RESULT_FAULT, name,
-		      "another offloaded policy covers the same traffic and may go first");
+		      "another offloaded policy (on %s, priority %u) covers the same traffic and may go first: delete it",
+		      ipsec_roce_link_by_index(vf->s->h, p->shadow.ifindex, &on) ? "?" : on.name,
+		      p->shadow.priority);
 	else
 		check(vf, RESULT_OK, name, "offloaded to %s, reqid %u (0x%08x)", vf->t->dev,
 		      p->policy.reqid, p->policy.reqid);
@@ -142,6 +145,18 @@ void check_roce_fence(struct verify *vf, const struct func_view *func, const cha
 		      FAIL_CLOSED_FLAG " is off: the device itself keeps nothing shut");
 }
 
+/* Then what leaves through it leaves through the tunnel's device: probes, too. */
+static bool is_above(struct verify *vf, const struct ipsec_roce_link *link)
+{
+	struct ipsec_roce_link below;
+
+	if (!owner_is_stacked(link) || owner_below(vf->s, link, &below) ||
+	    below.ifindex != vf->view.link.ifindex)
+		return false;
+	snprintf(vf->probe_dev, sizeof(vf->probe_dev), "%s", link->name);
+	return true;
+}
+
 static void check_route(struct verify *vf)
 {
 	struct ipsec_roce_route route = { .size = sizeof(route) };
@@ -159,7 +174,10 @@ static void check_route(struct verify *vf)
 		check(vf, RESULT_FAULT, "route", "%s", ipsec_roce_message(s->h));
 	else if (vf->view.has_link && route.ifindex == vf->view.link.ifindex)
 		check(vf, RESULT_OK, "route", "%s is reached through %s", peer, vf->t->dev);
-	else if (!ipsec_roce_link_by_index(s->h, route.ifindex, &other))
+	else if (!ipsec_roce_link_by_index(s->h, route.ifindex, &other) && is_above(vf, &other))
+		check(vf, RESULT_OK, "route", "%s is reached through %s, which lies on %s", peer,
+		      other.name, vf->t->dev);
+	else if (other.ifindex)
 		check(vf, RESULT_FAULT, "route", "%s is reached through %s, not %s", peer,
 		      other.name, vf->t->dev);
 	else
@@ -177,8 +195,8 @@ static void check_rdma(struct verify *vf)
 		check(vf, RESULT_NOTE, "RDMA", "%s port %u has no RoCEv2 GID for the local address",
 		      rdma.name, rdma.port);
 	else
-		check(vf, RESULT_OK, "RDMA", "%s port %u, GID index %d", rdma.name, rdma.port,
-		      rdma.gid_index);
+		check(vf, RESULT_OK, "RDMA", "%s port %u, GID index %d (-d %s -g %d)", rdma.name,
+		      rdma.port, rdma.gid_index, rdma.name, rdma.gid_index);
 }
 
 /* ---- what moves ---- */
@@ -329,6 +347,13 @@ static int probe_rounds(struct verify *vf, struct probe *p, const struct moment 
 
 	do {
 		err = probe_run(p);
+		/* Linux 6.12 seals it, 7.3 drops it: an SA's device has to be the route's. */
+		if (err == -EHOSTUNREACH && *vf->probe_dev) {
+			check(vf, RESULT_NOTE, "probe",
+			      "this kernel seals no host traffic of %s on %s: RoCE alone passes",
+			      p->dev, vf->t->dev);
+			return err;
+		}
 		if (err) {
 			check(vf, RESULT_FAULT, "probe", "nothing could be sent through %s: %s",
 			      vf->t->dev, err == -EPERM ? "a policy blocks it" : strerror(-err));
@@ -345,7 +370,7 @@ static int probe_rounds(struct verify *vf, struct probe *p, const struct moment 
 static int check_probe(struct verify *vf)
 {
 	const struct tunnel *t = vf->t;
-	struct probe p = { .dev = t->dev, .local = &t->local, .peer = &t->peer,
+	struct probe p = { .dev = *vf->probe_dev ? vf->probe_dev : t->dev, .local = &t->local, .peer = &t->peer,
 			   .proto = t->proto, .is_spread = t->is_bond };
 	struct moment before, after;
 	int err, faults = vf->faults;
@@ -355,13 +380,37 @@ static int check_probe(struct verify *vf)
 		return err;
 	err = probe_rounds(vf, &p, &before, &after);
 	if (err)
-		return vf->faults > faults ? 0 : err;
+		return vf->faults > faults || *vf->probe_dev ? 0 : err;
 	check_out_moved(vf, &p, &before, &after);
 	check_in_moved(vf, &p, &before, &after);
 	if (t->is_bond)
 		check_ports_moved(vf, &p, &before, &after);
 	check_drops(vf, &before, &after);
 	return 0;
+}
+
+/* What puts the most of it back. Of what is not missing but wrong, each check says what to do. */
+static void find_next(struct verify *vf)
+{
+	const struct tunnel *t = vf->t;
+	const struct view *v = &vf->view;
+	char peer[IPSEC_ROCE_ADDR_TEXT];
+	const char *why, *up = "";
+	bool is_live = view_is_live(t, v);
+
+	if (!vf->faults || !v->has_link)
+		return;
+	if (!v->link.is_up)
+		up = "bring the device up, then, on both hosts: ";
+	else if (!is_live)
+		up = "on both hosts: ";
+	else if (view_policy_good(t, v, IPSEC_ROCE_OUT, &why) &&
+		 view_policy_good(t, v, IPSEC_ROCE_IN, &why) &&
+		 (!t->has_host_fence || (v->host_fence[0].is_there && v->host_fence[1].is_there)))
+		return;
+	snprintf(vf->next, sizeof(vf->next),
+		 "%sroce-ipsec-setup up --dev %s --peer %s --key-file FILE%s", up, t->dev,
+		 ipsec_roce_addr_text(&t->peer, peer), is_live ? "" : " --generation next");
 }
 
 static int on_tunnel(struct setup *s, const struct tunnel *recorded, void *arg)
@@ -389,6 +438,10 @@ static int on_tunnel(struct setup *s, const struct tunnel *recorded, void *arg)
 		check_roce_fence(vf, &vf->view.func[0], "fence RoCE");
 	check_route(vf);
 	check_rdma(vf);
+	err = check_around(vf);
+	if (err)
+		return err;
+	find_next(vf);
 	return s->opt->no_probe || !vf->view.has_link ? 0 : check_probe(vf);
 }
 
@@ -402,19 +455,36 @@ static void conclude(struct verify *vf)
 			    vf->faults == 1 ? "" : "s");
 		else
 			say("sealed");
+		if (*vf->next)
+			say("next: %s", vf->next);
 		return;
 	}
 	o = json_object_new_object();
 	json_object_object_add(o, "sealed", json_object_new_boolean(!vf->faults));
 	json_object_object_add(o, "checks", vf->checks);
+	if (*vf->next)
+		json_object_object_add(o, "next", json_object_new_string(vf->next));
 	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY));
 	json_object_put(o);
+}
+
+/* No tunnel: why traffic may be in clear, or dropped, all the same. */
+static int check_none(struct verify *vf)
+{
+	const struct options *opt = vf->s->opt;
+	char peer[IPSEC_ROCE_ADDR_TEXT];
+
+	ipsec_roce_addr_text(&opt->peer, peer);
+	check(vf, RESULT_FAULT, "tunnel", "nothing is up towards %s on %s", peer, opt->dev);
+	snprintf(vf->next, sizeof(vf->next),
+		 "on both hosts: roce-ipsec-setup up --dev %s --peer %s --key-file FILE", opt->dev,
+		 peer);
+	return check_around(vf);
 }
 
 int cmd_verify(struct setup *s)
 {
 	struct verify vf = { .s = s };
-	char peer[IPSEC_ROCE_ADDR_TEXT];
 	int err;
 
 	if (s->opt->has_json)
@@ -425,8 +495,11 @@ int cmd_verify(struct setup *s)
 		return err;
 	}
 	if (!vf.t)
-		check(&vf, RESULT_FAULT, "tunnel", "nothing is up towards %s on %s",
-		      ipsec_roce_addr_text(&s->opt->peer, peer), s->opt->dev);
+		err = check_none(&vf);
+	if (err) {
+		json_object_put(vf.checks);
+		return err;
+	}
 	conclude(&vf);
 	return vf.faults ? EXIT_FAULT : EXIT_DONE;
 }

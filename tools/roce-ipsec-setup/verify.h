@@ -23,6 +23,8 @@ struct verify {
 	struct view view;
 	struct json_object *checks;	/* NULL: text */
 	int faults;
+	char probe_dev[16];	/* lies on the tunnel's device, and has the route; "": the device itself */
+	char next[256];		/* the command that puts back what is missing; "": nothing is */
 };
 
 #define DROP_COUNT	14	/* names in /proc/net/xfrm_stat that mean a fault */
@@ -45,6 +47,9 @@ struct moment {
 void check(struct verify *vf, enum result result, const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 void check_roce_fence(struct verify *vf, const struct func_view *func, const char *name);
+
+/* ---- verify_around.c ---- */
+int check_around(struct verify *vf);
 
 /* ---- verify_bond.c ---- */
 void check_bond(struct verify *vf);

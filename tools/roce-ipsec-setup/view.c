@@ -67,6 +67,15 @@ static bool prefix_covers(const struct ipsec_roce_addr *net, unsigned int bits,
 	return !(bits % 8) || !((a[bits / 8] ^ b[bits / 8]) >> (8 - bits % 8));
 }
 
+bool view_policy_covers(const struct ipsec_roce_policy *p, const struct ipsec_roce_addr *local,
+			const struct ipsec_roce_addr *peer)
+{
+	bool is_out = p->dir == IPSEC_ROCE_OUT;
+
+	return prefix_covers(&p->src, p->src_bits, is_out ? local : peer) &&
+	       prefix_covers(&p->dst, p->dst_bits, is_out ? peer : local);
+}
+
 static bool is_exact(const struct ipsec_roce_policy *p, const struct ipsec_roce_addr *src,
 		     const struct ipsec_roce_addr *dst)
 {
@@ -97,10 +106,10 @@ static int on_policy(const struct ipsec_roce_policy *p, void *arg)
 		w->v->host_fence[side].is_there = true;
 		w->v->host_fence[side].policy = *p;
 	} else if (p->kind != IPSEC_ROCE_POLICY_FENCE && p->ifindex &&
-		   prefix_covers(&p->src, p->src_bits, src) &&
-		   prefix_covers(&p->dst, p->dst_bits, dst) &&
+		   view_policy_covers(p, &w->t->local, &w->t->peer) &&
 		   (!p->proto || !w->t->proto || p->proto == w->t->proto)) {
 		w->v->protect[side].is_shadowed = true;
+		w->v->protect[side].shadow = *p;
 	}
 	return 0;
 }

@@ -40,7 +40,9 @@ static void up_takes_its_options(void **state)
 	(void)state;
 	assert_int_equal(parse("up --dev vf0 --peer 10.0.0.2 --local 10.0.0.1 --key-file k "
 			       "--generation 5 --replay-window 256 --key-bits 256 --proto udp "
-			       "--spi-in 0x1000 --spi-out 4097 --priority 7 --ports 1", &opt), 0);
+			       "--spi-in 0x1000 --spi-out 4097 --priority 7 --ports 1 "
+			       "--closed-until-protected", &opt), 0);
+	assert_true(opt.starts_closed);
 	assert_int_equal(opt.command, CMD_UP);
 	assert_string_equal(opt.dev, "vf0");
 	assert_string_equal(opt.key_file, "k");

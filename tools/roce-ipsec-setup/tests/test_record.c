@@ -27,10 +27,10 @@ static struct tunnel tunnel(void)
 {
 	struct tunnel t = {
 		.dev = "vf0", .proto = 17, .priority = 3, .replay_window = 128, .key_bits = 256,
-		.soft_packets = INT64_MAX, .has_host_fence = true, .is_bond = true,
+		.soft_packets = INT64_MAX, .has_host_fence = true, .starts_closed = true, .is_bond = true,
 		.did_esp = true, .pairs = 2, .reqid_in = UINT32_MAX, .other_is_next = true,
 		.func_count = 2,
-		.func = { { .dev = "vf0", .did_clsact = true },
+		.func = { { .dev = "vf0", .did_clsact = true, .did_closed = true },
 			  { .dev = "vf1", .did_open = true } },
 		.now = { .number = 4, .fp = { 1, 2, 0xff }, .count = { 1, 2 },
 			 .spi = { { UINT32_MAX }, { 256, 257 } }, .has_in = true, .has_out = true },
@@ -54,6 +54,7 @@ static void record_reads_back_the_same(void **state)
 	again = record_text(&back);
 	assert_string_equal(text, again);
 	assert_int_equal(back.soft_packets, INT64_MAX);
+	assert_true(back.starts_closed && back.func[0].did_closed && !back.func[1].did_closed);
 	assert_memory_equal(back.now.fp, t.now.fp, sizeof(t.now.fp));
 	free(text);
 	free(again);
