@@ -8,7 +8,8 @@ import json
 
 import pytest
 
-from kit import (Moved, end, local_ip, ping, poll, queue_pairs, set_mtu, traffic, unprotect)
+from kit import (IP_BATCH, Moved, Protection, each, end, ethtool, ip_lines, local_ip, ping, poll,
+                 queue_pairs, set_mtu, traffic, unprotect)
 from lab import perftest
 
 pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
@@ -99,6 +100,11 @@ def test_status_tells_people_and_programs_the_same(lab, tunnel):
     assert local_ip(lab.b, tunnel.six) in text and local_ip(lab.b, tunnel.six) in flat
     assert lab.a.env["NETDEV"] in text and lab.a.env["NETDEV"] in flat
     assert "packet" in flat
+    # What to type behind the -d and -g of an RDMA program.
+    here = end(lab.a, tunnel.six)
+    assert f"(-d {here.dev} -g {here.gidx})" in text
+    (told,) = data["tunnels"]
+    assert (told["rdma"]["dev"], told["rdma"]["gid_index"]) == (here.dev, here.gidx)
 
 
 def test_the_key_is_never_shown(lab, tunnel):
@@ -164,6 +170,67 @@ def test_a_rekey_in_steps_loses_no_message(lab, wire, programs, tunnel):
         assert a.ask("done")["bad"] == "0"
     report = wire.check_sealed_roce(at_least=50)
     assert report.esp and len({f.spi for f in wire.frames(0, "a") if f.kind == "esp"}) == 4
+
+
+# ---- what devices hold closed ----------------------------------------------------------------------
+
+def test_finding_flush_what_a_flush_leaves_closed_is_named_and_opened(lab, wire, tunnel):
+    """By hand and flushed, as vendors' scripts do: nothing of ours was up, and nothing went through."""
+    Protection(lab, wire, tunnel.six).up()
+    each(lab, ip_lines("xfrm state flush", "xfrm policy flush"), argv=IP_BATCH)
+    dev, peer = lab.a.env["NETDEV"], local_ip(lab.b, tunnel.six)
+    opens = f"roce-ipsec-setup down --dev {dev} --all"
+    status, found, down = lab.a.run(
+        f"roce-ipsec-setup status; echo ---; roce-ipsec-setup verify --dev {dev} --peer {peer} "
+        f"--no-probe; echo rc $?; echo ---; roce-ipsec-setup down --dev {dev} --peer {peer}"
+    ).stdout.split("---\n")
+    assert f"{dev} is closed" in status and "what 2 policies protected" in status, status
+    assert opens in status and f"{dev} ipsec-fail-closed off" in status, status
+    assert f"rc {FAULT}" in found and opens in found, found
+    # Towards whom the device drops, nobody can tell: one peer's word does not open it.
+    assert opens in down and "nothing to do" not in down, down
+    assert ethtool(lab.a)["ipsec_fences"] == 2
+    for host in lab.hosts.values():
+        assert "opened" in host.run(f"roce-ipsec-setup down --dev {host.env['NETDEV']} --all").stdout
+    ping(lab.a, tunnel.six)
+    assert lab.a.run("roce-ipsec-setup status").stdout == "nothing is up\n"
+
+
+def test_finding_R11_up_has_its_device_closed_until_protected_and_down_takes_it_back(lab, tunnel):
+    dev = lab.a.env["NETDEV"]
+    tunnel.run(lab.a, "up", "--key-file", KEY, "--closed-until-protected")
+    flags = f"ethtool --show-priv-flags {dev} | grep until"
+    assert lab.a.run(flags).stdout.strip().endswith(": on")
+    assert "is closed" not in lab.a.run("roce-ipsec-setup status").stdout
+    # As it is when its driver comes back.
+    text = lab.a.run("ip xfrm policy flush; roce-ipsec-setup status").stdout
+    assert "drops all IP out and in" in text and f"{dev} ipsec-closed-until-protected off" in text
+    assert tunnel.run(lab.a, "verify", "--no-probe", check=False).rc == FAULT
+    tunnel.run(lab.a, "down")
+    assert lab.a.run(flags).stdout.strip().endswith(": off")
+    assert lab.a.run("roce-ipsec-setup status").stdout == "nothing is up\n"
+
+
+def test_finding_setup_on_a_vlan_the_function_below_is_named(lab, tunnel):
+    """What it said was a devlink command; what works is the function, and it is taken."""
+    dev = lab.a.env["NETDEV"]
+    up = f"roce-ipsec-setup up --key-file {KEY} --peer"
+    lab.a.run(IP_BATCH, input=ip_lines(
+        f"link add link {dev} name v100 type vlan id 100", f"link add link {dev} name mv0 type macvlan",
+        "addr add 192.168.77.1/24 dev v100", "addr add 192.168.78.1/24 dev mv0", "link set v100 up",
+        "link set mv0 up"))
+    try:
+        for above, net in (("v100", 77), ("mv0", 78)):
+            done = lab.a.run(f"{up} 192.168.{net}.2 --dev {above}", check=False)
+            assert done.rc == 1, done.output
+            assert f"use --dev {dev} --local 192.168.{net}.1" in done.stderr
+        lab.a.run(f"{up} 192.168.77.2 --dev {dev} --local 192.168.77.1")
+        done = lab.a.run(f"roce-ipsec-setup verify --dev {dev} --peer 192.168.77.2 --no-probe",
+                         check=False)
+        assert done.rc == 0 and f"through v100, which lies on {dev}" in done.stdout, done.output
+    finally:
+        tunnel.down()
+        lab.a.run(IP_BATCH, input=ip_lines("link del v100", "link del mv0"), check=False)
 
 
 # ---- verify finds what is wrong ------------------------------------------------------------------

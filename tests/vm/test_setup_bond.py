@@ -64,7 +64,7 @@ def tunnel(clean, wire):
 
 
 def status(host):
-    (tunnel,) = json.loads(tool(host, "status", "--json").stdout)
+    (tunnel,) = json.loads(tool(host, "status", "--json").stdout)["tunnels"]
     return tunnel
 
 
@@ -132,9 +132,10 @@ def test_down_puts_all_back_and_may_be_repeated(clean):
     host.run("ethtool -K bond0 esp-hw-offload off")
     before = traces(host)
     assert "esp-hw-offload: off" in before and "clsact" not in before
-    tool(host, "up", "--key-file", KEY)
+    tool(host, "up", "--key-file", KEY, "--closed-until-protected")
     between = traces(host)
     assert "esp-hw-offload: on" in between and between.count("clsact") == 2
+    assert between.count("ipsec-closed-until-protected: on") == 2
     for _ in range(2):
         tool(host, "down")
         assert traces(host) == before

@@ -27,7 +27,7 @@ dev=$1 peer=$2 beside=$3 first=$4 step=$5 how=$6
 shift 6
 devs="$dev $*"
 tool() {{ verb=$1; shift; roce-ipsec-setup $verb --dev $dev --peer $peer "$@"; }}
-up="roce-ipsec-setup up --dev $dev --peer $peer --key-file {KEY} --generation next"
+up="roce-ipsec-setup up --dev $dev --peer $peer --key-file {KEY} --generation next --closed-until-protected"
 rekey="roce-ipsec-setup rekey --dev $dev --peer $peer --key-file {KEY} --generation next"
 down="roce-ipsec-setup down --dev $dev --peer $peer"
 failing() {{
@@ -53,7 +53,7 @@ snap() {{
 bad() {{
 	echo "BAD at $n: $*: $(tr '\\n' ' ' < /tmp/said)"
 	diff /tmp/base /tmp/now
-	for d in $devs; do ethtool --set-priv-flags $d ipsec-fail-closed on; done
+	for d in $devs; do ethtool --set-priv-flags $d ipsec-fail-closed on ipsec-closed-until-protected off; done
 }}
 for d in $devs; do ethtool -K $d hw-tc-offload off; done
 roce-ipsec-setup up --dev $dev --peer $beside --key-file {KEY} --generation next || exit 9
