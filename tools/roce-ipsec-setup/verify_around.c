@@ -36,11 +36,23 @@ static const char *dir_text(int side)
 	return side ? "policy in" : "policy out";
 }
 
+/*
+ * The kernel puts an offloaded policy at the head of its list (xfrm_policy_insert_list() of 6.12
+ * and 7.3), and skips prefixes where it found one there. A software policy of better priority
+ * that comes later is put at the head in turn, if its addresses are exact as well.
+ */
 static void check_software(struct verify *vf, const struct policy_view *p, int side)
 {
-	if (vf->t)
+	unsigned int all = p->policy.src.family == AF_INET ? 32 : 128;
+	bool is_exact = p->policy.src_bits == all && p->policy.dst_bits == all;
+
+	if (vf->t && is_exact && p->policy.priority < vf->t->priority)
+		check(vf, RESULT_FAULT, dir_text(side),
+		      "a software policy (priority %u) covers the same traffic: it never protects RoCE, and host traffic may ask it first; delete it (ip xfrm policy)",
+		      p->policy.priority);
+	else if (vf->t)
 		check(vf, RESULT_NOTE, dir_text(side),
-		      "a software policy (priority %u) covers the same traffic: it never protects RoCE, and the offloaded one goes first whatever the priorities",
+		      "a software policy (priority %u) covers the same traffic: it never protects RoCE, and the offloaded one goes first",
 		      p->policy.priority);
 	else
 		check(vf, RESULT_FAULT, dir_text(side),

@@ -86,8 +86,9 @@ static bool is_exact(const struct ipsec_roce_policy *p, const struct ipsec_roce_
 }
 
 /*
- * The kernel puts offloaded policies before all others, so only an offloaded
- * one can go before ours; which of two, only the order of their arrival tells.
+ * The kernel puts offloaded policies before all others that it has, so an offloaded one
+ * can go before ours; which of two, only the order of their arrival tells. What software
+ * policies can do is looked at by `verify` (check_software()).
  */
 static int on_policy(const struct ipsec_roce_policy *p, void *arg)
 {
