@@ -193,7 +193,7 @@ static int on_hold(struct setup *s, const struct hold *hold, const char *down_de
 	return 0;
 }
 
-static int on_hold_to_open(struct setup *s, const struct hold *hold, const char *down_dev, void *arg)
+static int open_hold(struct setup *s, const struct hold *hold, const char *down_dev, void *arg)
 {
 	struct ipsec_roce_link link = { .size = sizeof(link) };
 	struct tunnel t = { .func_count = 1 };
@@ -223,7 +223,7 @@ static int down_holds(struct setup *s, int *count)
 	int err = 0;
 
 	if (s->opt->has_all)
-		err = hold_each(s, s->opt->dev, on_hold_to_open, count);
+		err = hold_each(s, s->opt->dev, open_hold, count);
 	return err ?: hold_each(s, s->opt->dev, on_hold, count);
 }
 

@@ -12,7 +12,6 @@
 /* ---- policies ---- */
 
 struct around {
-	struct verify *vf;
 	const struct ipsec_roce_addr *local, *peer;
 	struct policy_view *found;	/* [SIDES]: software; [SIDES]: on whichever device */
 };
@@ -94,7 +93,7 @@ static bool find_ends(struct verify *vf, const struct ipsec_roce_link *link,
 static int check_policies(struct verify *vf, const struct ipsec_roce_link *link)
 {
 	struct policy_view found[2 * SIDES] = { 0 };
-	struct around w = { .vf = vf, .found = found };
+	struct around w = { .found = found };
 	struct ipsec_roce_addr local;
 	int err;
 
