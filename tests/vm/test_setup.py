@@ -54,6 +54,11 @@ def tunnel(request, lab, wire):
     unprotect(lab)
 
 
+def family(number):
+    """For a test that says the same in both."""
+    return pytest.mark.parametrize("tunnel", [number], ids=[f"ipv{number}"], indirect=True)
+
+
 def installed(host):
     return host.run("ip xfrm state list nokeys; ip xfrm policy").stdout.strip()
 
@@ -174,6 +179,7 @@ def test_a_rekey_in_steps_loses_no_message(lab, wire, programs, tunnel):
 
 # ---- what devices hold closed ----------------------------------------------------------------------
 
+@family(6)
 def test_finding_flush_what_a_flush_leaves_closed_is_named_and_opened(lab, wire, tunnel):
     """By hand and flushed, as vendors' scripts do: nothing of ours was up, and nothing went through."""
     Protection(lab, wire, tunnel.six).up()
@@ -196,6 +202,7 @@ def test_finding_flush_what_a_flush_leaves_closed_is_named_and_opened(lab, wire,
     assert lab.a.run("roce-ipsec-setup status").stdout == "nothing is up\n"
 
 
+@family(4)
 def test_finding_R11_up_has_its_device_closed_until_protected_and_down_takes_it_back(lab, tunnel):
     dev = lab.a.env["NETDEV"]
     tunnel.run(lab.a, "up", "--key-file", KEY, "--closed-until-protected")
@@ -211,6 +218,7 @@ def test_finding_R11_up_has_its_device_closed_until_protected_and_down_takes_it_
     assert lab.a.run("roce-ipsec-setup status").stdout == "nothing is up\n"
 
 
+@family(4)
 def test_finding_setup_on_a_vlan_the_function_below_is_named(lab, tunnel):
     """What it said was a devlink command; what works is the function, and it is taken."""
     dev = lab.a.env["NETDEV"]
