@@ -611,6 +611,83 @@ static void verify_names_what_blocks_and_how_to_open_it(void **state)
 	assert_told(said, "roce-ipsec-setup down --dev eth2 --all");
 }
 
+/* Of a tunnel on eth2 whose policies are there, or not. Returns the faults. */
+static int around(struct tunnel *t, bool has_policies)
+{
+	struct setup s = *shared;
+	struct options opt = { .dev = t->dev, .peer = t->peer };
+	struct verify vf = { .s = &s, .t = t };
+
+	s.opt = &opt;
+	*said = 0;
+	vf.view.has_link = true;
+	vf.view.link = device[ETH2].link;
+	for (int side = 0; side < SIDES; side++) {
+		vf.view.protect[side].is_there = has_policies;
+		vf.view.protect[side].policy.ifindex = ETH2;
+		vf.view.protect[side].policy.reqid = side ? t->reqid_in : t->now.spi[0][0];
+	}
+	assert_int_equal(check_around(&vf), 0);
+	return vf.faults;
+}
+
+static void fences_of_other_traffic_are_no_fault_of_a_tunnel_that_stands(void **state)
+{
+	struct tunnel t = tunnel("10.0.0.9");
+
+	(void)state;
+	host_reset();
+	t.starts_closed = false;
+	assert_int_equal(around(&t, true), 0);
+	assert_string_equal(said, "");
+	device[ETH2].fences = 2;
+	assert_int_equal(around(&t, true), 0);
+	assert_told(said, "note   closed           eth2 drops what 2 policies protected, gone since, of other traffic than this tunnel's");
+	assert_int_equal(around(&t, false), 1);
+	assert_untold(said, "of other traffic");
+}
+
+static void software_policy_that_goes_before_the_offloaded_one_is_a_fault(void **state)
+{
+	struct tunnel t = tunnel("10.0.0.9");
+	struct ipsec_roce_policy *p;
+
+	(void)state;
+	host_reset();
+	t.starts_closed = false;
+	p = policy_put(IPSEC_ROCE_OUT, "10.0.2.1", 0);
+	assert_int_equal(around(&t, true), 0);
+	assert_told(said, "note   policy out       a software policy (priority 7) covers the same traffic");
+	t.priority = 8;
+	assert_int_equal(around(&t, true), 1);
+	assert_told(said, "host traffic may ask it first");
+	/* The kernel skips prefixes where it has found an offloaded policy. */
+	p->src_bits = 24;
+	assert_int_equal(around(&t, true), 0);
+}
+
+static void flag_that_somebody_switched_off_is_noted(void **state)
+{
+	struct tunnel t = tunnel("10.0.0.9");
+
+	(void)state;
+	host_reset();
+	assert_int_equal(around(&t, true), 0);
+	assert_told(said, "eth2: ipsec-closed-until-protected is off, which `up` had switched on");
+}
+
+static void tunnel_for_another_functions_address_is_a_fault(void **state)
+{
+	struct tunnel t = tunnel("10.0.0.9");
+
+	(void)state;
+	host_reset();
+	t.starts_closed = false;
+	t.local = addr("10.0.1.1");
+	assert_int_equal(around(&t, true), 1);
+	assert_told(said, "10.0.1.1 is an address of eth1: policies on eth2 do nothing for it");
+}
+
 static void status_says_that_software_policies_never_protect_roce(void **state)
 {
 	struct options json = { .has_json = true };
@@ -648,6 +725,10 @@ int main(void)
 		cmocka_unit_test(verify_says_that_software_policies_never_protect_roce),
 		cmocka_unit_test(verify_says_that_a_pf_policy_does_nothing_for_its_vf),
 		cmocka_unit_test(verify_names_what_blocks_and_how_to_open_it),
+		cmocka_unit_test(fences_of_other_traffic_are_no_fault_of_a_tunnel_that_stands),
+		cmocka_unit_test(software_policy_that_goes_before_the_offloaded_one_is_a_fault),
+		cmocka_unit_test(flag_that_somebody_switched_off_is_noted),
+		cmocka_unit_test(tunnel_for_another_functions_address_is_a_fault),
 		cmocka_unit_test(status_says_that_software_policies_never_protect_roce),
 	};
 	char dir[] = "/tmp/roce-ipsec-setup-test.XXXXXX";
