@@ -14,7 +14,7 @@
 
 static struct sk_buff *frame_plain(struct iroce_func *f, const struct iroce_frame *frame)
 {
-	unsigned int len = frame->hdr_len + frame->payload_len + frame->tail_len;
+	unsigned int len = iroce_frame_len(frame);
 	struct sk_buff *skb;
 	unsigned int i;
 	u8 *p;

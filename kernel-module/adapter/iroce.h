@@ -266,6 +266,12 @@ struct iroce_frame {
 	struct kvec payload[IROCE_FRAME_PIECES];
 };
 
+/* As cleartext. */
+static inline unsigned int iroce_frame_len(const struct iroce_frame *frame)
+{
+	return frame->hdr_len + frame->payload_len + frame->tail_len;
+}
+
 /*
  * iroce_frame_build - make the skb of one RoCE packet
  * @sa: NULL for cleartext, else the SA that seals it

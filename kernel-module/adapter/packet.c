@@ -203,6 +203,7 @@ void iroce_packet_send_ack(struct iroce_qp *iqp, u32 psn, __be32 aeth)
 		return;
 	}
 	iroce_count(flow->func, IROCE_STAT_sent_pkts);
+	iroce_stat_add(flow->func->stats, IROCE_STAT_sent_bytes, iroce_frame_len(&frame));
 	iroce_eswitch_xmit(flow->func, skb);
 }
 

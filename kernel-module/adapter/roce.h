@@ -645,6 +645,11 @@ int iroce_gid_del(const struct ib_gid_attr *attr, void **context);
 /* Is @addr an address of the device, on that VLAN (IROCE_NO_VLAN: on none)? RCU read side. */
 bool iroce_gid_is_ours(struct iroce_roce *roce, const struct in6_addr *addr, u16 vlan);
 
+/* ---- pma.c ----------------------------------------------------------------------- */
+int iroce_process_mad(struct ib_device *ibdev, int flags, u32 port_num, const struct ib_wc *in_wc,
+		      const struct ib_grh *in_grh, const struct ib_mad *in, struct ib_mad *out,
+		      size_t *out_size, u16 *out_pkey_index);
+
 /* ---- hwstats.c ----------------------------------------------------------------- */
 struct rdma_hw_stats *iroce_hwstats_alloc(struct ib_device *ibdev, u32 port_num);
 int iroce_hwstats_get(struct ib_device *ibdev, struct rdma_hw_stats *stats, u32 port_num,

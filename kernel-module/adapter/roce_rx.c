@@ -150,6 +150,7 @@ static enum iroce_stat deliver(struct iroce_rx_pkt *pkt)
 	if (drop != NO_DROP)
 		goto unlock;
 	iroce_count(pkt->func, IROCE_STAT_rcvd_pkts);
+	iroce_stat_add(pkt->func->stats, IROCE_STAT_rcvd_bytes, pkt->skb->len);
 	if (iroce_qp_is_ud(qp))
 		iroce_ud_rx(pkt);
 	else if (pkt->roce.flags & IROCE_OPF_RESPONSE)

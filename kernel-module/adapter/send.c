@@ -185,16 +185,20 @@ static int build(struct iroce_qp *iqp, struct iroce_flow *flow, struct sk_buff_h
 		 u32 from)
 {
 	struct iroce_batch *batch = &iqp->batch;
-	struct sk_buff *skb;
-	u32 i;
+	struct sk_buff *skb = NULL;
+	u32 i, bytes = 0;
 
 	for (i = from; i < batch->n; i++) {
 		skb = iroce_packet_build(iqp, flow, &iqp->frame, batch, i);
 		if (IS_ERR(skb))
-			return i > from ? i - from : PTR_ERR(skb);
+			break;
+		bytes += iroce_frame_len(&iqp->frame);
 		own_frame(iqp->flight, skb);
 		__skb_queue_tail(frames, skb);
 	}
+	if (i == from)
+		return PTR_ERR(skb);
+	iroce_stat_add(flow->func->stats, IROCE_STAT_sent_bytes, bytes);
 	return i - from;
 }
 

@@ -53,10 +53,15 @@
 	X(ipsec_tx_drop_no_mem)						\
 	X(ipsec_tx_drop_malformed)
 
-/* RoCE: rdma_rxe's names (drivers/infiniband/sw/rxe/rxe_hw_counters.c), then ours. */
+/*
+ * RoCE: rdma_rxe's names (drivers/infiniband/sw/rxe/rxe_hw_counters.c; the bytes are of
+ * 7.3's), then ours.
+ */
 #define IROCE_ROCE_STATS(X)						\
 	X(sent_pkts)							\
 	X(rcvd_pkts)							\
+	X(sent_bytes)			/* Ethernet header to ICRC, as before sealing */ \
+	X(rcvd_bytes)			/* the same, opened */		\
 	X(duplicate_request)						\
 	X(out_of_seq_request)						\
 	X(rcvd_rnr_err)							\

@@ -117,6 +117,7 @@ static const struct ib_device_ops roce_ops = {
 	.get_hw_stats = iroce_hwstats_get,
 	.get_link_layer = get_link_layer,
 	.modify_device = modify_device,
+	.process_mad = iroce_process_mad,
 
 	INIT_RDMA_OBJ_SIZE(ib_ah, iroce_ah, rvt.ibah),
 	INIT_RDMA_OBJ_SIZE(ib_cq, iroce_cq, rvt.ibcq),
