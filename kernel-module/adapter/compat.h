@@ -97,6 +97,13 @@ static inline int iroce_compat_set_mac_address(struct net_device *dev,
 #endif
 }
 
+/* 6.19: rings are counted by an operation of their own. In struct ethtool_ops. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#define IROCE_COMPAT_RX_RING_COUNT(fn)
+#else
+#define IROCE_COMPAT_RX_RING_COUNT(fn) .get_rx_ring_count = fn,
+#endif
+
 /* 6.15: some drivers have their own lock around what RTNL alone guarded. RTNL. */
 static inline void iroce_compat_update_features(struct net_device *dev)
 {

@@ -2,11 +2,15 @@
 /*
  * ethtool for a function: who it is, its link, all its counters, and the switch
  * that opens the adapter for cleartext of flows that a vanished policy protected.
+ *
+ * Rings, channels, coalescing and pause frames are as they are: shown, since tools ask
+ * every NIC, and a change is refused. Where the call has no extack the log has the reason.
  */
 #include <linux/ethtool.h>
 #include <linux/pci.h>
 #include <linux/rtnetlink.h>
 
+#include "compat.h"
 #include "platform.h"
 
 /* Told where the cable knows none (virtio): RDMA and bonds want a number. */
@@ -129,7 +133,94 @@ static int set_priv_flags(struct net_device *netdev, u32 flags)
 	return 0;
 }
 
+/* ---- what is fixed ---------------------------------------------------- */
+
+/* In: frames that wait in one queue for what the switch delivers. Out: in one to the cable. */
+static void get_ringparam(struct net_device *netdev, struct ethtool_ringparam *out,
+			  struct kernel_ethtool_ringparam *more, struct netlink_ext_ack *extack)
+{
+	out->rx_max_pending = IROCE_RXQ_LIMIT;
+	out->rx_pending = IROCE_RXQ_LIMIT;
+	out->tx_max_pending = IROCE_UPLINK_LIMIT;
+	out->tx_pending = IROCE_UPLINK_LIMIT;
+}
+
+static int set_ringparam(struct net_device *netdev, struct ethtool_ringparam *ring,
+			 struct kernel_ethtool_ringparam *more, struct netlink_ext_ack *extack)
+{
+	NL_SET_ERR_MSG(extack, "iroce: queues in software, their length is fixed");
+	return -EOPNOTSUPP;
+}
+
+static u32 get_rx_ring_count(struct net_device *netdev)
+{
+	return iroce_func(netdev)->host->n_queues;
+}
+
+static void get_channels(struct net_device *netdev, struct ethtool_channels *out)
+{
+	out->max_combined = get_rx_ring_count(netdev);
+	out->combined_count = get_rx_ring_count(netdev);
+}
+
+static int set_channels(struct net_device *netdev, struct ethtool_channels *channels)
+{
+	netdev_err(netdev, "channels: as many as there were CPUs at probe, at most %u, and fixed\n",
+		   IROCE_MAX_QUEUES);
+	return -EOPNOTSUPP;
+}
+
+static int get_coalesce(struct net_device *netdev, struct ethtool_coalesce *out,
+			struct kernel_ethtool_coalesce *more, struct netlink_ext_ack *extack)
+{
+	/* All zero: nothing is put off. */
+	return 0;
+}
+
+static int set_coalesce(struct net_device *netdev, struct ethtool_coalesce *in,
+			struct kernel_ethtool_coalesce *more, struct netlink_ext_ack *extack)
+{
+	if (!in->rx_coalesce_usecs && !in->tx_coalesce_usecs)
+		return 0;
+	NL_SET_ERR_MSG(extack, "iroce: no interrupts that could be put off, 0 only");
+	return -EOPNOTSUPP;
+}
+
+/* A function neither sends pause frames nor heeds them; its cable's driver may. */
+static void get_pauseparam(struct net_device *netdev, struct ethtool_pauseparam *out)
+{
+	out->autoneg = AUTONEG_DISABLE;
+	out->rx_pause = 0;
+	out->tx_pause = 0;
+}
+
+static int set_pauseparam(struct net_device *netdev, struct ethtool_pauseparam *in)
+{
+	if (!in->autoneg && !in->rx_pause && !in->tx_pause)
+		return 0;
+	netdev_err(netdev, "pause frames: a function has none, see the cable's\n");
+	return -EOPNOTSUPP;
+}
+
+/* No rules, and no room for one: tc filters are what a function offloads. */
+static int get_rxnfc(struct net_device *netdev, struct ethtool_rxnfc *out, u32 *rules)
+{
+	switch (out->cmd) {
+	case ETHTOOL_GRXRINGS:
+		out->data = get_rx_ring_count(netdev);
+		return 0;
+	case ETHTOOL_GRXCLSRLCNT:
+	case ETHTOOL_GRXCLSRLALL:
+		out->rule_cnt = 0;
+		out->data = 0;
+		return 0;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
 const struct ethtool_ops iroce_ethtool_ops = {
+	.supported_coalesce_params = ETHTOOL_COALESCE_USECS,
 	.get_drvinfo = get_drvinfo,
 	.get_link = ethtool_op_get_link,
 	.get_link_ksettings = get_link_ksettings,
@@ -139,4 +230,14 @@ const struct ethtool_ops iroce_ethtool_ops = {
 	.get_priv_flags = get_priv_flags,
 	.set_priv_flags = set_priv_flags,
 	.get_ts_info = ethtool_op_get_ts_info,
+	.get_ringparam = get_ringparam,
+	.set_ringparam = set_ringparam,
+	.get_channels = get_channels,
+	.set_channels = set_channels,
+	.get_coalesce = get_coalesce,
+	.set_coalesce = set_coalesce,
+	.get_pauseparam = get_pauseparam,
+	.set_pauseparam = set_pauseparam,
+	.get_rxnfc = get_rxnfc,
+	IROCE_COMPAT_RX_RING_COUNT(get_rx_ring_count)
 };

@@ -15,8 +15,6 @@
 #include "compat.h"
 #include "platform.h"
 
-#define RXQ_LIMIT	8192	/* frames waiting in one receive queue */
-
 /* ---- receive ---------------------------------------------------------- */
 
 void iroce_netdev_input(struct iroce_func *f, struct sk_buff *skb)
@@ -46,7 +44,7 @@ void iroce_netdev_queue(struct iroce_func *f, struct sk_buff *skb)
 
 	q = &host->queues[reciprocal_scale(iroce_eswitch_flow_hash(skb), host->n_queues)];
 	spin_lock(&q->frames.lock);
-	is_queued = q->is_open && skb_queue_len(&q->frames) < RXQ_LIMIT;
+	is_queued = q->is_open && skb_queue_len(&q->frames) < IROCE_RXQ_LIMIT;
 	if (is_queued)
 		__skb_queue_tail(&q->frames, skb);
 	spin_unlock(&q->frames.lock);

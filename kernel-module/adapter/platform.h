@@ -82,6 +82,8 @@ struct iroce_uplink_stats {
 	u64 v[IROCE_UPLINK_STAT_MAX];
 };
 
+#define IROCE_UPLINK_LIMIT	4096	/* frames waiting in one of a port's queues to the cable */
+
 int iroce_port_module_init(void);
 void iroce_port_module_exit(void);
 
@@ -164,6 +166,8 @@ void iroce_eswitch_update_carrier(struct iroce_func *f);
 u32 iroce_eswitch_flow_hash(const struct sk_buff *skb);
 
 /* ---- netdev.c --------------------------------------------------------- */
+
+#define IROCE_RXQ_LIMIT	8192	/* frames waiting in one receive queue */
 
 /* One receive queue for what other functions (or this one) send to us. */
 struct iroce_rxq {

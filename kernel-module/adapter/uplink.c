@@ -16,7 +16,6 @@
 #include "compat.h"
 #include "uplink.h"
 
-#define TX_LIMIT	4096	/* frames waiting in one queue */
 #define TX_BUDGET	1024	/* frames one sender sends for all, before the timer goes on */
 #define TX_WAIT_MIN	(50 * NSEC_PER_USEC)	/* a ring of 256 lasts longer */
 #define TX_WAIT_MAX	NSEC_PER_MSEC
@@ -177,7 +176,7 @@ void iroce_port_xmit(struct iroce_port *port, struct iroce_func *f, struct sk_bu
 			run_queue(q);
 		q = next;
 		spin_lock(&q->frames.lock);
-		if (likely(skb_queue_len(&q->frames) < TX_LIMIT)) {
+		if (likely(skb_queue_len(&q->frames) < IROCE_UPLINK_LIMIT)) {
 			__skb_queue_tail(&q->frames, skb);
 			skb = NULL;
 		}

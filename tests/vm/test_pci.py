@@ -292,6 +292,16 @@ def test_ethtool_knows_the_standard_things(host):
     features = host.run(f"ethtool -k {dev}").stdout
     assert re.search(r"esp-hw-offload: on", features)
     host.run(f"ethtool {dev}")
+    # What every NIC is asked for: told, and not to be changed.
+    told = host.run(f"for q in g l c a n; do ethtool -$q {dev} || exit; done").stdout
+    for line in (r"RX:\s+8192", r"TX:\s+4096", r"Combined:\s+\d", r"rx-usecs:\s+0",
+                 r"RX:\s+off", r"\d+ RX rings available", "Total 0 rules"):
+        assert re.search(line, told), f"{line}: {told}"
+    said = host.run(f"dmesg -C; for q in '-G {dev} rx 100' '-C {dev} rx-usecs 5' '-A {dev} rx on'; do "
+                    "ethtool $q 2>&1 && echo TAKEN; done; dmesg", check=False).stdout
+    assert "TAKEN" not in said
+    for reason in ("their length is fixed", "0 only", "a function has none"):
+        assert reason in said, f"{reason}: {said}"
 
 
 # ---- nothing stays behind ------------------------------------------------------------------------
