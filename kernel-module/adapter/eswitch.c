@@ -16,6 +16,10 @@
  * lists. Promiscuous is no tap: known unicast of others is never shown. Frames
  * from the cable that carry a local source address are let in: VRRP needs it.
  *
+ * VLANs. A tag says nothing to the switch, unless the PF has put a VF into a port VLAN
+ * (VST; vlan.c): then the switch tags what the VF sends, and gives it frames of that VLAN
+ * alone, without their tag. Addresses are looked up without the VLAN, as on mlx5.
+ *
  * Whose address is it? A unicast address belongs to the function that had it first,
  * one that the PF gave to a VF to that VF, and one that a function is born with to that
  * function, up or not. A VF that the PF does not trust gets neither of these nor, of its
@@ -413,11 +417,6 @@ void iroce_eswitch_set_starts_closed(struct iroce_func *f, bool is_closed)
 		f->port->eswitch->pf_starts_closed = is_closed;
 }
 
-struct iroce_vf *iroce_eswitch_vf(const struct iroce_func *f)
-{
-	return f->vf == IROCE_PF ? NULL : &f->port->eswitch->vfs[f->vf];
-}
-
 void iroce_eswitch_update_carrier(struct iroce_func *f)
 {
 	const struct iroce_vf *vf = iroce_eswitch_vf(f);
@@ -509,7 +508,8 @@ typedef void (*deliver_fn)(struct iroce_func *f, struct sk_buff *skb);
 static void deliver_uplink(struct iroce_func *f, struct sk_buff *skb)
 {
 	skb->dev = f->netdev;
-	iroce_netdev_input(f, skb);
+	if (iroce_vlan_pop(f, skb))
+		iroce_netdev_input(f, skb);
 }
 
 static void deliver_local(struct iroce_func *f, struct sk_buff *skb)
@@ -527,7 +527,8 @@ static void deliver_local(struct iroce_func *f, struct sk_buff *skb)
 		return;
 	}
 	skb->dev = f->netdev;
-	iroce_netdev_queue(f, skb);
+	if (iroce_vlan_pop(f, skb))
+		iroce_netdev_queue(f, skb);
 }
 
 /*
@@ -538,6 +539,8 @@ struct fan {
 	struct sk_buff *skb;
 	struct iroce_func *last;
 	deliver_fn deliver;
+	bool is_known;		/* of a unicast frame: somebody here has the address */
+	bool is_counted;	/* did not want it, and has counted that */
 };
 
 static void fan_copy(struct fan *fan)
@@ -557,6 +560,13 @@ static void fan_add(struct fan *fan, struct iroce_func *f)
 
 	if (vf && READ_ONCE(vf->link_state) == IFLA_VF_LINK_STATE_DISABLE)
 		return;
+	if (unlikely(!iroce_vlan_takes(f, fan->skb))) {
+		if (fan->is_known) {
+			iroce_count(f, IROCE_STAT_rx_drop_port_vlan);
+			fan->is_counted = true;
+		}
+		return;
+	}
 	if (fan->last)
 		fan_copy(fan);
 	fan->last = f;
@@ -569,7 +579,6 @@ static void find_receivers(struct iroce_eswitch *esw, struct fan *fan,
 	const u8 *dest = eth_hdr(fan->skb)->h_dest;
 	bool is_multicast = is_multicast_ether_addr(dest);
 	bool is_all = is_broadcast_ether_addr(dest);
-	bool is_known = false;
 	struct iroce_host *host;
 	struct addr_entry *e;
 
@@ -577,13 +586,13 @@ static void find_receivers(struct iroce_eswitch *esw, struct fan *fan,
 		if (!ether_addr_equal(e->addr, dest) || READ_ONCE(e->is_refused))
 			continue;
 		if (!is_multicast) {
-			is_known = true;
+			fan->is_known = true;
 			fan_add(fan, e->f);
 		} else if (e->f != from && !is_all && !READ_ONCE(e->f->host->is_allmulti)) {
 			fan_add(fan, e->f);	/* the others get it below */
 		}
 	}
-	if (is_known)
+	if (fan->is_known)
 		return;
 
 	list_for_each_entry_rcu(host, &esw->funcs, node) {
@@ -647,7 +656,8 @@ void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb)
 	if (fan.last) {
 		fan.deliver(fan.last, skb);
 	} else {
-		this_cpu_inc(iroce_port_stats(port)->v[IROCE_uplink_rx_drop_unknown]);
+		if (!fan.is_counted)
+			this_cpu_inc(iroce_port_stats(port)->v[IROCE_uplink_rx_drop_unknown]);
 		kfree_skb(skb);
 	}
 	rcu_read_unlock();
@@ -657,6 +667,7 @@ void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb)
 static bool accept(struct iroce_func *f, struct sk_buff *skb)
 {
 	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	u16 vlan = iroce_vlan_of(f);
 	enum iroce_stat why;
 
 	why = IROCE_STAT_tx_drop_link_down;
@@ -672,15 +683,24 @@ static bool accept(struct iroce_func *f, struct sk_buff *skb)
 			goto count;
 	}
 	why = IROCE_STAT_tx_drop_oversize;
-	if (skb->len > ETH_HLEN + VLAN_HLEN + iroce_port_max_mtu(f->port))
+	if (skb->len > ETH_HLEN + (vlan ? 0 : VLAN_HLEN) + iroce_port_max_mtu(f->port))
 		goto drop;
 	skb_reset_mac_header(skb);
+	why = IROCE_STAT_tx_drop_port_vlan;
+	if (vlan && eth_type_vlan(eth_hdr(skb)->h_proto))
+		goto drop;
 	why = IROCE_STAT_tx_drop_spoofed;
 	if (vf && READ_ONCE(vf->is_spoofchk) && !is_own_source(f, eth_hdr(skb)->h_source))
 		goto drop;
 	if (iroce_tc_drops(f, skb, IROCE_TC_EGRESS)) {
 		why = IROCE_STAT_tc_drop_egress;
 		goto drop;
+	}
+	if (vlan) {
+		why = IROCE_STAT_tx_drop_no_mem;
+		skb = vlan_insert_tag_set_proto(skb, htons(ETH_P_8021Q), vlan);
+		if (!skb)
+			goto count;
 	}
 	/* A secpath says "opened here": it must not cross to another function. */
 	skb_ext_reset(skb);
@@ -708,7 +728,8 @@ static bool switch_frame(struct iroce_func *f, struct sk_buff *skb)
 		return true;
 	if (!fan.last) {
 		/* The receiver is gone since, or the PF disabled its link. */
-		iroce_count(f, IROCE_STAT_tx_drop_link_down);
+		if (!fan.is_counted)
+			iroce_count(f, IROCE_STAT_tx_drop_link_down);
 		kfree_skb(skb);
 		return false;
 	}
@@ -720,19 +741,35 @@ static bool switch_frame(struct iroce_func *f, struct sk_buff *skb)
 	return false;
 }
 
-void iroce_eswitch_xmit_list(struct iroce_func *f, struct sk_buff_head *frames)
+void iroce_eswitch_forward(struct iroce_func *f, struct sk_buff_head *frames)
 {
 	struct sk_buff_head uplink;
 	struct sk_buff *skb;
 
 	__skb_queue_head_init(&uplink);
-	local_bh_disable();
-	rcu_read_lock();
 	while ((skb = __skb_dequeue(frames)))
-		if (accept(f, skb) && switch_frame(f, skb))
+		if (switch_frame(f, skb))
 			__skb_queue_tail(&uplink, skb);
 	if (!skb_queue_empty(&uplink))
 		iroce_port_xmit(f->port, f, &uplink);
+}
+
+void iroce_eswitch_xmit_list(struct iroce_func *f, struct sk_buff_head *frames)
+{
+	bool is_shaped = READ_ONCE(f->host->shaper.is_on);
+	struct sk_buff_head rest;	/* what waits, or goes to the uplink */
+	struct sk_buff *skb;
+
+	__skb_queue_head_init(&rest);
+	local_bh_disable();
+	rcu_read_lock();
+	while ((skb = __skb_dequeue(frames)))
+		if (accept(f, skb) && (unlikely(is_shaped) || switch_frame(f, skb)))
+			__skb_queue_tail(&rest, skb);
+	if (unlikely(is_shaped))
+		iroce_shaper_xmit(f, &rest);
+	else if (!skb_queue_empty(&rest))
+		iroce_port_xmit(f->port, f, &rest);
 	rcu_read_unlock();
 	local_bh_enable();
 }

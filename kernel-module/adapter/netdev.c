@@ -33,6 +33,10 @@ void iroce_netdev_receive(struct iroce_func *f, struct sk_buff *skb)
 
 	dev_sw_netstats_rx_add(netdev, skb->len);
 	skb->protocol = eth_type_trans(skb, netdev);
+	if (skb->pkt_type == PACKET_MULTICAST)
+		iroce_count(f, IROCE_STAT_rx_multicast);
+	else if (skb->pkt_type == PACKET_BROADCAST)
+		iroce_count(f, IROCE_STAT_rx_broadcast);
 	gro_cells_receive(&f->host->gro, skb);
 }
 
@@ -119,6 +123,7 @@ static int ndo_open(struct net_device *netdev)
 	if (err)
 		return err;
 	open_queues(f->host);
+	iroce_shaper_start(f);
 	netif_tx_start_all_queues(netdev);
 	iroce_eswitch_update_carrier(f);
 	return 0;
@@ -131,6 +136,7 @@ static int ndo_stop(struct net_device *netdev)
 	netif_tx_stop_all_queues(netdev);
 	netif_carrier_off(netdev);
 	iroce_eswitch_detach(f);
+	iroce_shaper_stop(f);
 	close_queues(f->host);
 	return 0;
 }
@@ -181,22 +187,31 @@ static void ndo_get_stats64(struct net_device *netdev, struct rtnl_link_stats64 
 {
 	static const enum iroce_stat rx[] = {
 		IROCE_STAT_ipsec_rx_drop_pkts, IROCE_STAT_rx_drop_no_mem,
-		IROCE_STAT_rx_drop_queue, IROCE_STAT_tc_drop_ingress,
+		IROCE_STAT_rx_drop_queue, IROCE_STAT_rx_drop_port_vlan,
+		IROCE_STAT_tc_drop_ingress,
 	};
 	static const enum iroce_stat tx[] = {
 		IROCE_STAT_ipsec_tx_drop_pkts, IROCE_STAT_tx_drop_link_down,
 		IROCE_STAT_tx_drop_runt, IROCE_STAT_tx_drop_spoofed,
-		IROCE_STAT_tx_drop_oversize, IROCE_STAT_tx_drop_uplink,
+		IROCE_STAT_tx_drop_oversize, IROCE_STAT_tx_drop_port_vlan,
+		IROCE_STAT_tx_drop_rate, IROCE_STAT_tx_drop_uplink,
 		IROCE_STAT_tx_drop_no_mem, IROCE_STAT_tc_drop_egress,
 	};
 	struct iroce_func *f = iroce_func(netdev);
 	unsigned int i;
 
 	dev_fetch_sw_netstats(out, netdev->tstats);
+	out->multicast = iroce_stat_sum(f->stats, IROCE_STAT_rx_multicast);
 	for (i = 0; i < ARRAY_SIZE(rx); i++)
 		out->rx_dropped += iroce_stat_sum(f->stats, rx[i]);
 	for (i = 0; i < ARRAY_SIZE(tx); i++)
 		out->tx_dropped += iroce_stat_sum(f->stats, tx[i]);
+}
+
+/* Its counters go next, and what they say of a VF is its PF's to see. RTNL. */
+static void ndo_uninit(struct net_device *netdev)
+{
+	iroce_vf_keep_stats(iroce_func(netdev));
 }
 
 static int ndo_set_features(struct net_device *netdev, netdev_features_t features)
@@ -223,113 +238,7 @@ static int ndo_get_phys_port_name(struct net_device *netdev, char *name, size_t 
 	return 0;
 }
 
-/* ---- a PF's say over its VFs: ip link set PF vf N ... ----------------- */
-
-static struct iroce_vf *find_vf(const struct iroce_func *pf, int vf)
-{
-	if (pf->vf != IROCE_PF || vf < 0 || vf >= pci_num_vf(pf->pdev))
-		return NULL;
-	return &pf->port->eswitch->vfs[vf];
-}
-
-static int ndo_get_vf_config(struct net_device *netdev, int index, struct ifla_vf_info *out)
-{
-	const struct iroce_vf *vf = find_vf(iroce_func(netdev), index);
-
-	if (!vf)
-		return -EINVAL;
-	out->vf = index;
-	ether_addr_copy(out->mac, vf->mac);
-	out->spoofchk = vf->is_spoofchk;
-	out->trusted = vf->is_trusted;
-	out->linkstate = vf->link_state;
-	return 0;
-}
-
-/* VF @index if its driver is bound and its netdev in use. RTNL keeps it. */
-static struct iroce_func *find_vf_func(const struct iroce_func *pf, unsigned int index)
-{
-	struct iroce_host *host;
-
-	ASSERT_RTNL();
-	list_for_each_entry(host, &pf->port->eswitch->all, all_node)
-		if (host->func->vf == index &&
-		    host->func->netdev->reg_state == NETREG_REGISTERED)
-			return host->func;
-	return NULL;
-}
-
-/* A VF in use takes the address at once, another when its driver binds. */
-static int ndo_set_vf_mac(struct net_device *netdev, int index, u8 *mac)
-{
-	struct iroce_vf *vf = find_vf(iroce_func(netdev), index);
-	struct iroce_func *f;
-	struct sockaddr_storage ss = { .ss_family = netdev->type };
-	u8 old[ETH_ALEN];
-	int err;
-
-	if (!vf || is_multicast_ether_addr(mac))
-		return -EINVAL;
-	ether_addr_copy(old, vf->mac);
-	ether_addr_copy(vf->mac, mac);
-	iroce_eswitch_judge(iroce_func(netdev)->port->eswitch);
-	f = is_zero_ether_addr(mac) ? NULL : find_vf_func(iroce_func(netdev), index);
-	if (!f)
-		return 0;
-	memcpy(((struct sockaddr *)&ss)->sa_data, mac, ETH_ALEN);
-	err = iroce_compat_set_mac_address(f->netdev, &ss);
-	if (err)
-		ether_addr_copy(vf->mac, old);
-	iroce_eswitch_resync(f);
-	return err;
-}
-
-static int ndo_set_vf_spoofchk(struct net_device *netdev, int index, bool is_on)
-{
-	struct iroce_vf *vf = find_vf(iroce_func(netdev), index);
-
-	if (!vf)
-		return -EINVAL;
-	WRITE_ONCE(vf->is_spoofchk, is_on);
-	return 0;
-}
-
-static int ndo_set_vf_trust(struct net_device *netdev, int index, bool is_on)
-{
-	struct iroce_vf *vf = find_vf(iroce_func(netdev), index);
-	struct iroce_func *f;
-
-	if (!vf)
-		return -EINVAL;
-	WRITE_ONCE(vf->is_trusted, is_on);
-	f = find_vf_func(iroce_func(netdev), index);
-	/* Promiscuous mode and, under an address of the PF's, others are for the trusted. */
-	if (f)
-		iroce_eswitch_resync(f);
-	return 0;
-}
-
-static int ndo_set_vf_link_state(struct net_device *netdev, int index, int state)
-{
-	struct iroce_vf *vf = find_vf(iroce_func(netdev), index);
-	struct iroce_func *f;
-
-	if (!vf)
-		return -EINVAL;
-	switch (state) {
-	case IFLA_VF_LINK_STATE_AUTO:
-	case IFLA_VF_LINK_STATE_ENABLE:
-	case IFLA_VF_LINK_STATE_DISABLE:
-		break;
-	default:
-		return -EINVAL;
-	}
-	WRITE_ONCE(vf->link_state, state);
-	f = find_vf_func(iroce_func(netdev), index);
-	if (f)
-		iroce_eswitch_update_carrier(f);
-	return 0;
-}
+/* ---- ops -------------------------------------------------------------- */
 
 static const struct net_device_ops netdev_ops = {
 	.ndo_open = ndo_open,
@@ -343,11 +252,8 @@ static const struct net_device_ops netdev_ops = {
 	.ndo_set_features = ndo_set_features,
 	.ndo_setup_tc = iroce_tc_setup,
 	.ndo_get_phys_port_name = ndo_get_phys_port_name,
-	.ndo_get_vf_config = ndo_get_vf_config,
-	.ndo_set_vf_mac = ndo_set_vf_mac,
-	.ndo_set_vf_spoofchk = ndo_set_vf_spoofchk,
-	.ndo_set_vf_trust = ndo_set_vf_trust,
-	.ndo_set_vf_link_state = ndo_set_vf_link_state,
+	.ndo_uninit = ndo_uninit,
+	IROCE_VF_NDOS
 };
 
 bool iroce_is_func(const struct net_device *netdev)
@@ -359,12 +265,9 @@ bool iroce_is_func(const struct net_device *netdev)
 
 static void set_address(struct iroce_func *f)
 {
-	const struct iroce_vf *vf = iroce_eswitch_vf(f);
 	u8 mac[ETH_ALEN];
 
-	iroce_port_func_mac(f->port, f->vf, mac);
-	if (vf && is_valid_ether_addr(vf->mac))
-		ether_addr_copy(mac, vf->mac);
+	iroce_vf_address(f->port, f->vf, mac);
 	eth_hw_addr_set(f->netdev, mac);
 }
 
@@ -449,6 +352,7 @@ struct net_device *iroce_netdev_create(struct iroce_port *port, struct pci_dev *
 	f->host->func = f;
 	INIT_LIST_HEAD(&f->host->node);
 	INIT_LIST_HEAD(&f->host->tc_blocks);
+	iroce_shaper_init(f);
 	set_properties(f);
 
 	err = gro_cells_init(&f->host->gro, netdev);

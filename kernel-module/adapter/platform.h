@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Private to the platform half of iroce.ko: main, pci, func, port, eswitch,
- * netdev, ethtool, tc. What the other halves may use is in iroce.h.
+ * Private to the platform half of iroce.ko: main, pci, func, port, eswitch, vlan,
+ * shaper, netdev, vf, ethtool, tc. What the other halves may use is in iroce.h.
  *
  *	adapter --- one PCI host bridge (pci.c)
  *	  port 0..3 --- PF 0..3, a cable (port.c), a switch (eswitch.c)
@@ -110,8 +110,12 @@ struct iroce_vf {
 	u8 mac[ETH_ALEN];	/* zero: the VF's own choice */
 	bool is_spoofchk;
 	bool is_trusted;
+	bool may_query_rss;
 	u8 link_state;		/* IFLA_VF_LINK_STATE_* */
+	u16 vlan_tci;		/* port VLAN: PCP and VID, of 802.1Q; 0: none */
+	u32 max_tx_rate;	/* Mbit/s; 0: any */
 	bool starts_closed;	/* the VF's own wish: ipsec-closed-until-protected */
+	struct ifla_vf_stats gone;	/* of the times its driver was bound before; RTNL */
 };
 
 /*
@@ -159,11 +163,78 @@ void iroce_eswitch_reset_vfs(struct iroce_eswitch *esw);
 /* RTNL: whom the PF trusts, or gives which address, has changed. */
 void iroce_eswitch_judge(struct iroce_eswitch *esw);
 /* NULL for a PF. */
-struct iroce_vf *iroce_eswitch_vf(const struct iroce_func *f);
+static inline struct iroce_vf *iroce_eswitch_vf(const struct iroce_func *f)
+{
+	return f->vf == IROCE_PF ? NULL : &f->port->eswitch->vfs[f->vf];
+}
+
 /* RTNL: carrier of @f as port and PF want it. */
 void iroce_eswitch_update_carrier(struct iroce_func *f);
 /* Hash that keeps a flow (addresses, ports or SPI) in one queue. */
 u32 iroce_eswitch_flow_hash(const struct sk_buff *skb);
+
+/* Frames that accept() has seen: to functions, to the cable. BH disabled, RCU. Consumes them. */
+void iroce_eswitch_forward(struct iroce_func *f, struct sk_buff_head *frames);
+
+/* ---- shaper.c --------------------------------------------------------- */
+
+/*
+ * struct iroce_shaper - where frames of a VF wait whose PF gave it a rate
+ * @frames: in their order; its lock guards all the rest
+ * @is_on: they go this way: there is a rate, or frames that waited for one. Read without the lock
+ * @is_sending: somebody hands frames on; others only append
+ * @rate: Mbit/s; 0: what still waits goes at once
+ * @bytes: of @frames
+ * @free_at: ns, when what was sent before is over at this rate
+ */
+struct iroce_shaper {
+	struct sk_buff_head frames;
+	bool is_on;
+	bool is_sending;
+	u32 rate;
+	u64 bytes;
+	u64 free_at;
+	struct hrtimer timer;
+	struct iroce_func *func;
+};
+
+void iroce_shaper_init(struct iroce_func *f);
+/* RTNL: from ndo_open, and from ndo_stop when nobody sends any more. */
+void iroce_shaper_start(struct iroce_func *f);
+void iroce_shaper_stop(struct iroce_func *f);
+/* RTNL. Of a function that is up. */
+void iroce_shaper_set_rate(struct iroce_func *f, u32 rate);
+/* Consumes @frames: now, or when the rate allows. BH disabled, RCU. */
+void iroce_shaper_xmit(struct iroce_func *f, struct sk_buff_head *frames);
+
+/* ---- vlan.c ----------------------------------------------------------- */
+
+bool iroce_vlan_is(const struct sk_buff *skb, u16 tci);
+bool iroce_vlan_pop_tag(struct iroce_func *f, struct sk_buff *skb, u16 tci);
+
+/* The tag of the port VLAN of a VF (VST); 0 for others. Any context. */
+static inline u16 iroce_vlan_of(const struct iroce_func *f)
+{
+	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+
+	return vf ? READ_ONCE(vf->vlan_tci) : 0;
+}
+
+/* @skb, at its Ethernet header, is for a function in the port VLAN of @f, or in none. */
+static inline bool iroce_vlan_takes(const struct iroce_func *f, const struct sk_buff *skb)
+{
+	u16 tci = iroce_vlan_of(f);
+
+	return likely(!tci) || iroce_vlan_is(skb, tci);
+}
+
+/* Takes the tag off a frame that goes to @f; false if the frame was dropped. */
+static inline bool iroce_vlan_pop(struct iroce_func *f, struct sk_buff *skb)
+{
+	u16 tci = iroce_vlan_of(f);
+
+	return likely(!tci) || iroce_vlan_pop_tag(f, skb, tci);
+}
 
 /* ---- netdev.c --------------------------------------------------------- */
 
@@ -191,6 +262,7 @@ struct iroce_host {
 	unsigned int n_queues;
 	struct iroce_rxq *queues;
 	struct gro_cells gro;
+	struct iroce_shaper shaper;
 	struct iroce_tc_table *tc[2];	/* by enum iroce_tc_dir */
 	struct list_head tc_blocks;	/* flow_block_cb; RTNL */
 };
@@ -203,6 +275,38 @@ void iroce_netdev_destroy(struct net_device *netdev);
 void iroce_netdev_queue(struct iroce_func *f, struct sk_buff *skb);
 /* The fence, then iroce_rx(). Softirq, RCU read side. */
 void iroce_netdev_input(struct iroce_func *f, struct sk_buff *skb);
+
+/* ---- vf.c ------------------------------------------------------------- */
+
+int iroce_vf_get_config(struct net_device *pf, int index, struct ifla_vf_info *out);
+int iroce_vf_get_stats(struct net_device *pf, int index, struct ifla_vf_stats *out);
+int iroce_vf_get_guid(struct net_device *pf, int index, struct ifla_vf_guid *node,
+		      struct ifla_vf_guid *port);
+int iroce_vf_set_mac(struct net_device *pf, int index, u8 *mac);
+int iroce_vf_set_vlan(struct net_device *pf, int index, u16 vid, u8 qos, __be16 proto);
+int iroce_vf_set_rate(struct net_device *pf, int index, int min, int max);
+int iroce_vf_set_spoofchk(struct net_device *pf, int index, bool is_on);
+int iroce_vf_set_rss_query_en(struct net_device *pf, int index, bool is_on);
+int iroce_vf_set_trust(struct net_device *pf, int index, bool is_on);
+int iroce_vf_set_link_state(struct net_device *pf, int index, int state);
+
+/* Of struct net_device_ops. */
+#define IROCE_VF_NDOS							\
+	.ndo_get_vf_config = iroce_vf_get_config,			\
+	.ndo_get_vf_stats = iroce_vf_get_stats,				\
+	.ndo_get_vf_guid = iroce_vf_get_guid,				\
+	.ndo_set_vf_mac = iroce_vf_set_mac,				\
+	.ndo_set_vf_vlan = iroce_vf_set_vlan,				\
+	.ndo_set_vf_rate = iroce_vf_set_rate,				\
+	.ndo_set_vf_spoofchk = iroce_vf_set_spoofchk,			\
+	.ndo_set_vf_rss_query_en = iroce_vf_set_rss_query_en,		\
+	.ndo_set_vf_trust = iroce_vf_set_trust,				\
+	.ndo_set_vf_link_state = iroce_vf_set_link_state,
+
+/* RTNL: the netdev of @f goes, and its counters with it. */
+void iroce_vf_keep_stats(struct iroce_func *f);
+/* With which address a function begins: its PF's choice for it, or what it is born with. */
+void iroce_vf_address(const struct iroce_port *port, unsigned int vf, u8 *mac);
 
 /* ---- ethtool.c, tc.c -------------------------------------------------- */
 

@@ -95,11 +95,16 @@
 /* Port and switch, per function. */
 #define IROCE_PORT_STATS(X)						\
 	X(rx_drop_no_mem)						\
+	X(rx_multicast)							\
+	X(rx_broadcast)							\
 	X(rx_drop_queue)		/* local delivery: receive queue is full */ \
+	X(rx_drop_port_vlan)		/* for a VF that is in another port VLAN */ \
 	X(tx_drop_link_down)						\
 	X(tx_drop_runt)							\
 	X(tx_drop_spoofed)						\
 	X(tx_drop_oversize)						\
+	X(tx_drop_port_vlan)		/* tagged by a VF whose tag is the PF's to choose */ \
+	X(tx_drop_rate)			/* queue of a VF with a rate is full */ \
 	X(tx_drop_uplink)		/* queue to the cable is full */ \
 	X(tc_drop_egress)						\
 	X(tc_drop_ingress)

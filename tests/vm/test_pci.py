@@ -7,10 +7,11 @@
 
 import json
 import re
+import time
 
 import pytest
 
-from kit import poll
+from kit import IP_BATCH, Moved, Protection, each, ip_lines, ping, poll, queue_pairs, unprotect
 from lab import adapter, frames
 
 pytestmark = pytest.mark.lab(scenario="bare")
@@ -281,6 +282,135 @@ def test_finding_R4_nobody_sends_from_any_context(host):
              "rmmod netconsole", check=False)
     log = host.run("dmesg | tail -n 20").stdout
     assert f"{dev} doesn't support polling" in log, log
+
+
+# ---- what a PF decides about its VFs -------------------------------------------------------------
+
+def vf_list(host, port):
+    return json.loads(host.run(f"ip -j -s -d link show {port}").stdout)[0]["vfinfo_list"]
+
+
+@pytest.mark.dealt
+def test_finding_CNI_what_plugins_set_of_a_vf_is_taken_shown_and_kept(host):
+    """SR-IOV CNI, libvirt and networkd stop at the first "Operation not supported"."""
+    pf = adapter.load(host)[0]
+    port = ready(host, pf).netdev
+    pci = adapter.make_vfs(host, pf, 1)[0]
+    vf = f"link set {port} vf 0"
+    fresh = vf_list(host, port)[0]
+    # What SR-IOV CNI sets, in its order, with its defaults; and how it puts them back.
+    host.run(IP_BATCH, input=ip_lines(
+        f"{vf} vlan 0", f"{vf} vlan 0 qos 0", f"{vf} mac 02:55:00:00:00:07",
+        f"{vf} min_tx_rate 0 max_tx_rate 0", f"{vf} rate 0", f"{vf} spoofchk on", f"{vf} trust off",
+        f"{vf} state auto", f"{vf} vlan 0 qos 0", f"{vf} mac 00:00:00:00:00:00", f"{vf} query_rss off"))
+    assert vf_list(host, port)[0] == {**fresh, "stats": vf_list(host, port)[0]["stats"]}
+    refused = ("min_tx_rate 10 max_tx_rate 100", "vlan 4095", "vlan 9 proto 802.1ad", "vlan 0 qos 3")
+    done = host.run("dmesg -C; " + "; ".join(f"ip {vf} {what} 2>&1 && echo TAKEN" for what in refused) +
+                    "; dmesg", check=False).stdout
+    assert "TAKEN" not in done and done.count("vf 0 vlan: ") == 3 and done.count("vf 0 min_tx_rate: ") == 1
+    host.run(IP_BATCH, input=ip_lines(
+        f"{vf} vlan 100 qos 3", f"{vf} max_tx_rate 50", f"{vf} query_rss on",
+        f"{vf} mac 02:55:00:00:00:08"))
+
+    def said():
+        one = vf_list(host, port)[0]
+        return {name: one[name] for name in one if name not in ("stats", "link_state")}
+
+    before = said()
+    assert before["vlan_list"][0]["vlan"] == 100 and before["vlan_list"][0]["qos"] == 3
+    assert before["rate"] == {"max_tx": 50, "min_tx": 0} and before["query_rss_en"]
+    host.run(f"cd /sys/bus/pci/drivers/iroce && echo {pci} > unbind && echo {pci} > bind")
+    bound = ready(host, pci)
+    after = said()
+    # The core refuses `node_guid` for Ethernet; the GUID follows the address that the PF gave.
+    guid = host.run(f"cat /sys/class/infiniband/{bound.rdmadev}/node_guid").stdout.strip()
+    assert guid == "0055:00ff:fe00:0008" and after["node guid"] == "00:55:00:ff:fe:00:00:08"
+    assert after == {**before, "node guid": after["node guid"], "port guid": after["node guid"]}
+    host.run(f"echo 0 > /sys/bus/pci/devices/{pf}/sriov_numvfs", timeout=60)
+    adapter.make_vfs(host, pf, 1)
+    assert vf_list(host, port)[0] == fresh
+
+
+@pytest.mark.dealt
+@pytest.mark.lab(scenario="vf")
+def test_finding_CNI_a_port_vlan_and_a_rate_are_the_switchs_to_keep(lab, wire, programs):
+    """RoCE, sealed, and host traffic of a VF; and what its PF, and monitoring, see of it."""
+    a, dev = lab.a, lab.a.env["NETDEV"]
+    port = {host.name: host.run(f"ls /sys/class/net/{host.env['NETDEV']}/device/physfn/net").stdout.strip()
+            for host in lab.hosts.values()}
+    macs = {host.name: host.run(f"cat /sys/class/net/{host.env['NETDEV']}/address").stdout.strip()
+            for host in lab.hosts.values()}
+    data = "/sys/class/infiniband/{}/ports/1/counters/port_{}_data"
+    packet = b"\x45" + b"\0" * 59
+
+    def set_vfs(*what):
+        each(lab, lambda host: ip_lines(*(f"link set {port[host.name]} vf 0 {w}" for w in what)),
+             argv=IP_BATCH)
+
+    def counted(host):
+        names = [data.format(host.env["RDMADEV"], way) for way in ("xmit", "rcv")]
+        return [int(line) for line in host.run(["cat", *names]).stdout.split()]
+
+    Protection(lab, wire).up()
+    set_vfs("vlan 100 qos 3")
+    try:
+        wire.forget()
+        moved = Moved(a)
+        ping(a)
+        with queue_pairs(lab, programs) as (left, right):
+            begin, seen = [counted(lab.a), counted(lab.b)], vf_list(a, port["a"])[0]["stats"]
+            left.ask(f"write 16 4096 {right.target()}")
+            # Both ends count the same, whatever sealing makes of it, in units of four bytes.
+            (sent, got), (sent_b, got_b) = [[now - then for now, then in zip(counted(host), old)]
+                                            for host, old in zip(lab.hosts.values(), begin)]
+            assert sent * 4 > 16 * 4096 and abs(sent - got_b) <= 1 and abs(sent_b - got) <= 1
+            stats = vf_list(a, port["a"])[0]["stats"]
+            assert stats["tx"]["tx_bytes"] - seen["tx"]["tx_bytes"] >= 16 * 4096
+            assert stats["rx"]["packets"] > seen["rx"]["packets"]
+            carried = [f for f in wire.frames(0)
+                       if f.src_mac in (frames.mac_bytes(mac) for mac in macs.values())]
+            wire.check_sealed_roce(16)
+            assert not [f.describe() for f in carried if f.vlans != (100,) or f.raw[14] >> 5 != 3]
+            # A rate: 512 kB at 4 Mbit/s need a second.
+            a.run(f"ip link set {port['a']} vf 0 max_tx_rate 4")
+            begin = time.monotonic()
+            left.ask(f"write 8 65536 {right.target()}")
+            took = time.monotonic() - begin
+            assert took >= 0.95, took
+        assert not moved["tx_drop_rate"] and not moved["rx_drop_port_vlan"]
+        # Another VLAN's, nobody's and the VF's own tag.
+        a.run(f"ip link add link {dev} name own type vlan id 5 && ip link set own up")
+        for vlan in (200, None):
+            lab.inject("a", 0, frames.ip_frame(macs["a"], "02:00:00:00:00:21", packet, vlan))
+        moved.wait("rx_drop_port_vlan", 2)
+        moved.wait("tx_drop_port_vlan", 1)
+        assert not [f.describe() for f in wire.frames(0, "a") if len(f.vlans) == 2]
+        assert vf_list(a, port["a"])[0]["stats"]["rx"]["dropped"] >= 2
+    finally:
+        a.run("ip link del own", check=False)
+        set_vfs("max_tx_rate 0", "vlan 0")
+        unprotect(lab)
+    ping(a)
+    assert [f for f in wire.frames(0, "a") if not f.vlans]
+
+
+@pytest.mark.dealt
+@pytest.mark.lab(scenario="bond-plain")
+def test_finding_CNI_a_bond_of_vfs_in_a_port_vlan_is_tagged_at_each_port(lab, wire, programs):
+    def vlan(number):
+        each(lab, lambda host: "".join(
+            f"ip link set $(ls /sys/class/net/{host.env[port]}/device/physfn/net) vf 0 vlan {number}\n"
+            for port in ("PORT", "PORT1")))
+
+    vlan(100)
+    try:
+        wire.forget()
+        with queue_pairs(lab, programs) as (left, right):
+            left.ask(f"write 16 4096 {right.target()}")
+        roce = [f for f in wire.frames() if f.kind == "roce"]
+        assert len(roce) >= 64 and not [f.describe() for f in roce if f.vlans != (100,)]
+    finally:
+        vlan(0)
 
 
 def test_ethtool_knows_the_standard_things(host):
