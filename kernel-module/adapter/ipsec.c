@@ -218,11 +218,13 @@ int iroce_ipsec_init(struct iroce_func *f)
 	mutex_init(&ipsec->resize_lock);
 	INIT_WORK(&ipsec->resize_work, resize_work);
 	INIT_LIST_HEAD(&ipsec->pending);
-	iroce_acquire_setup(ipsec);
 
-	err = iroce_sad_setup(ipsec);
+	err = iroce_acquire_setup(ipsec);
 	if (err)
 		goto err_free;
+	err = iroce_sad_setup(ipsec);
+	if (err)
+		goto err_acquire;
 	err = iroce_spd_setup(ipsec);
 	if (err)
 		goto err_sad;
@@ -236,6 +238,8 @@ int iroce_ipsec_init(struct iroce_func *f)
 
 err_sad:
 	iroce_sad_teardown(ipsec);
+err_acquire:
+	iroce_acquire_teardown(ipsec);
 err_free:
 	mutex_destroy(&ipsec->resize_lock);
 	kfree(ipsec);
@@ -246,10 +250,10 @@ void iroce_ipsec_fini(struct iroce_func *f)
 {
 	struct iroce_ipsec *ipsec = f->ipsec;
 
-	iroce_acquire_teardown(ipsec);
 	cancel_work_sync(&ipsec->resize_work);
 	/* The tables have no RCU head of their own. */
 	synchronize_rcu();
+	iroce_acquire_teardown(ipsec);
 	iroce_spd_teardown(ipsec);
 	iroce_sad_teardown(ipsec);
 	f->ipsec = NULL;

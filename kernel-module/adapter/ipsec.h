@@ -20,6 +20,7 @@
 #include <linux/workqueue.h>
 #include <net/xfrm.h>
 
+#include "core/ask.h"
 #include "core/esp.h"
 #include "core/replay.h"
 #include "core/sad.h"
@@ -27,8 +28,6 @@
 #include "iroce.h"
 
 /* ---- ipsec.c ---------------------------------------------------------- */
-
-#define IROCE_ACQUIRE_MAX	16
 
 /*
  * struct iroce_ipsec - SAD, SPD and fences of a function
@@ -42,6 +41,7 @@
  * @has_told: the log has had its line about the first packet that a fence dropped
  * @net: whose fences these are, to compare with alone; RTNL
  * @resize_lock: one rehash at a time; sleeps
+ * @acquire_lock: @ask, what the key daemons are to be asked for (spinlock, BH disabled)
  */
 struct iroce_ipsec {
 	struct iroce_func *f;
@@ -61,8 +61,7 @@ struct iroce_ipsec {
 	struct work_struct resize_work;
 
 	spinlock_t acquire_lock;
-	unsigned int n_acquires;
-	struct iroce_flow_key acquires[IROCE_ACQUIRE_MAX];
+	struct iroce_ask *ask;
 	struct work_struct acquire_work;
 };
 
@@ -227,7 +226,6 @@ enum iroce_policy_kind {
  * @kind: SEAL, BLOCK or BYPASS
  * @reqid, @spi: the template: which SA; 0: any
  * @is_owned: between policy_add and policy_free; @is_pending: on ipsec->pending
- * @acquire_at: jiffies before which no further ACQUIRE is asked for
  */
 struct iroce_policy {
 	struct iroce_spd_node spd;
@@ -238,7 +236,6 @@ struct iroce_policy {
 	bool is_pending;
 	u32 reqid;
 	__be32 spi;
-	unsigned long acquire_at;
 	struct list_head link;
 	struct rcu_head rcu;
 };
@@ -268,10 +265,14 @@ void iroce_policy_free(struct xfrm_policy *xp);
 
 /* ---- ipsec_acquire.c -------------------------------------------------- */
 
-void iroce_acquire_setup(struct iroce_ipsec *ipsec);
+int iroce_acquire_setup(struct iroce_ipsec *ipsec);
+/* No packet finds @ipsec any more. */
 void iroce_acquire_teardown(struct iroce_ipsec *ipsec);
-/* Any context: asks the key daemons for an SA, at most once a second per policy. */
-void iroce_acquire(struct iroce_ipsec *ipsec, struct iroce_policy *policy,
+/*
+ * Any context but hard irq: asks the key daemons for an SA, at most once a second for a
+ * policy and pair of addresses. RCU read side, for @policy.
+ */
+void iroce_acquire(struct iroce_ipsec *ipsec, const struct iroce_policy *policy,
 		   const struct iroce_flow_key *key);
 
 /* ---- ipsec_pkt.c ------------------------------------------------------ */

@@ -5,15 +5,20 @@
  * RoCE never takes the stack's output path, so nothing there asks. The exported
  * way to an ACQUIRE is a route lookup whose flow matches the policy: xfrm finds no
  * state, makes a larval one (we see it as state_add with the ACQ flag) and tells
- * the daemons. That sleeps and takes locks, so it runs from a workqueue; at most
- * one request a second per policy, and a bounded queue per function.
+ * the daemons. That sleeps and takes locks, so it runs from a workqueue, oldest question
+ * first. core/ask.h bounds how many there are, and how often one is asked.
  */
 #include <linux/inetdevice.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
 #include <net/route.h>
+#include <linux/random.h>
+#include <linux/slab.h>
 
 #include "ipsec.h"
+
+/* Between two questions for one policy and pair of addresses. */
+#define ASK_INTERVAL	HZ
 
 static void acquire_v4(struct iroce_func *f, struct net *net, const struct iroce_flow_key *key)
 {
@@ -78,43 +83,54 @@ static void acquire_work(struct work_struct *work)
 {
 	struct iroce_ipsec *ipsec = container_of(work, struct iroce_ipsec, acquire_work);
 	struct iroce_flow_key key;
+	bool is_any;
 
 	for (;;) {
 		spin_lock_bh(&ipsec->acquire_lock);
-		if (!ipsec->n_acquires) {
-			spin_unlock_bh(&ipsec->acquire_lock);
-			return;
-		}
-		key = ipsec->acquires[--ipsec->n_acquires];
+		is_any = iroce_ask_next(ipsec->ask, &key);
 		spin_unlock_bh(&ipsec->acquire_lock);
-
+		if (!is_any)
+			return;
 		acquire(ipsec->f, &key);
+		cond_resched();
 	}
 }
 
-void iroce_acquire(struct iroce_ipsec *ipsec, struct iroce_policy *policy,
+void iroce_acquire(struct iroce_ipsec *ipsec, const struct iroce_policy *policy,
 		   const struct iroce_flow_key *key)
 {
-	unsigned long at = READ_ONCE(policy->acquire_at);
+	struct iroce_func *f = ipsec->f;
 
-	if (time_before(jiffies, at) || cmpxchg(&policy->acquire_at, at, jiffies + HZ) != at)
-		return;
 	spin_lock_bh(&ipsec->acquire_lock);
-	/* Full: another packet of the flow asks again. */
-	if (!READ_ONCE(ipsec->f->is_dying) && ipsec->n_acquires < IROCE_ACQUIRE_MAX) {
-		ipsec->acquires[ipsec->n_acquires++] = *key;
+	if (READ_ONCE(f->is_dying))
+		goto unlock;
+	switch (iroce_ask_note(ipsec->ask, policy, key, get_jiffies_64())) {
+	case IROCE_ASK_NEW:
 		queue_work(iroce_ipsec_wq, &ipsec->acquire_work);
+		break;
+	case IROCE_ASK_SOON:
+		break;
+	case IROCE_ASK_FULL:
+		iroce_count(f, IROCE_STAT_ipsec_acquire_refused);
+		break;
 	}
+unlock:
 	spin_unlock_bh(&ipsec->acquire_lock);
 }
 
-void iroce_acquire_setup(struct iroce_ipsec *ipsec)
+int iroce_acquire_setup(struct iroce_ipsec *ipsec)
 {
+	ipsec->ask = kvmalloc(sizeof(*ipsec->ask), GFP_KERNEL);
+	if (!ipsec->ask)
+		return -ENOMEM;
+	iroce_ask_init(ipsec->ask, ASK_INTERVAL, get_random_u32());
 	spin_lock_init(&ipsec->acquire_lock);
 	INIT_WORK(&ipsec->acquire_work, acquire_work);
+	return 0;
 }
 
 void iroce_acquire_teardown(struct iroce_ipsec *ipsec)
 {
 	cancel_work_sync(&ipsec->acquire_work);
+	kvfree(ipsec->ask);
 }

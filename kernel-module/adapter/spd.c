@@ -415,7 +415,6 @@ static void policy_fill(struct iroce_policy *policy, const struct xfrm_policy *x
 	policy->fence.sel = policy->spd.sel;
 	policy->fence.priority = xp->priority;
 	policy->dir = xp->xdo.dir == XFRM_DEV_OFFLOAD_IN ? IROCE_DIR_IN : IROCE_DIR_OUT;
-	policy->acquire_at = jiffies;
 
 	if (xp->action == XFRM_POLICY_BLOCK) {
 		policy->kind = IROCE_POLICY_BLOCK;

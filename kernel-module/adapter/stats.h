@@ -51,7 +51,8 @@
 	X(ipsec_tx_drop_expired)					\
 	X(ipsec_tx_drop_crypto)						\
 	X(ipsec_tx_drop_no_mem)						\
-	X(ipsec_tx_drop_malformed)
+	X(ipsec_tx_drop_malformed)					\
+	X(ipsec_acquire_refused)	/* no room to ask for an SA; the next packet asks again */
 
 /*
  * RoCE: rdma_rxe's names (drivers/infiniband/sw/rxe/rxe_hw_counters.c; the bytes are of

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # The objects of core, relative to kernel-module/: Kbuild includes this file, and so can
 # any module that wants core. Headers are included as "core/NAME.h".
-iroce-core-objs := core/roce.o core/icrc.o core/esp.o core/replay.o \
+iroce-core-objs := core/ask.o core/roce.o core/icrc.o core/esp.o core/replay.o \
 		   core/flow.o core/selector.o core/sad.o core/spd.o core/lag.o
 
 # Bonds: where an SA may live, and when it moves. Only the helper needs these.

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from kit import (Flow, Moved, Protection, end, local_ip, ping, poll, queue_pairs,
+from kit import (Flow, Moved, Protection, Vt, end, local_ip, ping, poll, queue_pairs,
                  restore_addresses, traffic, unprotect, wait_answer, xfrm_stat)
 from lab import perftest
 
@@ -229,6 +229,30 @@ def test_a_policy_without_an_sa_asks_for_one_and_sends_nothing(lab, wire, clean)
         monitor.stop()
     assert moved["ipsec_tx_drop_no_state"] >= 1
     wire.check_no_cleartext()
+
+
+def test_finding_R9_two_peers_of_one_policy_are_asked_for_at_once(lab, programs, clean):
+    """A queue pair that gives up after one try: who has to wait a second is never asked for."""
+    host, a = lab.a, local_ip(lab.a)
+    network = re.sub(r"\.\d+$", ".0/24", a)
+    peers = [re.sub(r"\.\d+$", f".{n}", a) for n in (201, 202, 203)]
+    dev = host.env["NETDEV"]
+    # Nobody has these addresses.
+    host.run("\n".join(f"ip neigh replace {peer} lladdr 02:00:00:00:00:99 dev {dev}" for peer in peers))
+    with host.spawn(["ip", "xfrm", "monitor", "acquire"]) as monitor:
+        host.run(f"ip xfrm policy add src {network} dst {network} proto udp dir out tmpl proto esp "
+                 f"reqid 77 mode transport offload packet dev {dev}")
+        sides = [Vt(host, programs) for _ in peers]
+        for side, peer in zip(sides, peers):
+            side.ask(f"connect qpn=99 psn=1 gid=::ffff:{peer} timeout=12 retry=0")
+        for side in sides:
+            side.begin("write 1 8 0 0")
+        poll(lambda: all(f"dst {peer}" in monitor.stdout for peer in peers), 5,
+             f"an ACQUIRE for each: {monitor.stdout}")
+        for side in sides:
+            side.close()
+        monitor.stop()
+    host.run("\n".join(f"ip neigh del {peer} dev {dev}" for peer in peers))
 
 
 def test_a_flow_is_resolved_again_when_its_policy_appears(lab, wire, programs, clean):
