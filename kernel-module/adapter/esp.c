@@ -281,20 +281,13 @@ static int sa_next_seq(struct iroce_sa *sa, u64 *seq)
 }
 
 /* May this packet use the SA? Takes its sequence number. */
-static int seal_admit(struct iroce_func *f, struct iroce_sa *sa, unsigned int plain_len,
-		      unsigned int frame_len, u64 *seq)
+static int seal_admit(struct iroce_sa *sa, unsigned int plain_len, u64 *seq)
 {
 	if (!iroce_sa_is_live(sa))
 		return -ESTALE;
-	if (sa_next_seq(sa, seq)) {
-		iroce_ipsec_tx_count_drop(f, frame_len, IROCE_STAT_ipsec_tx_drop_seq_overflow);
+	if (sa_next_seq(sa, seq))
 		return -EOVERFLOW;
-	}
-	if (!iroce_sa_charge(sa, plain_len)) {
-		iroce_ipsec_tx_count_drop(f, frame_len, IROCE_STAT_ipsec_tx_drop_expired);
-		return -EKEYEXPIRED;
-	}
-	return 0;
+	return iroce_sa_charge(sa, plain_len) ? 0 : -EKEYEXPIRED;
 }
 
 /* Room for the end of the plaintext: right behind it if that was copied, so that it merges. */
@@ -328,16 +321,12 @@ struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,
 	u64 seq;
 	int err;
 
-	if (len - s->l3 > IP_MAX_MTU) {
-		iroce_ipsec_tx_count_drop(f, len, IROCE_STAT_ipsec_tx_drop_malformed);
-		return ERR_PTR(-EIO);
-	}
+	if (len - s->l3 > IP_MAX_MTU)
+		return ERR_PTR(-EMSGSIZE);
 	skb = iroce_frame_alloc(f, len, s->l3);
-	if (!skb) {
-		iroce_ipsec_tx_count_drop(f, len, IROCE_STAT_ipsec_tx_drop_no_mem);
+	if (!skb)
 		return ERR_PTR(-ENOMEM);
-	}
-	err = seal_admit(f, sa, s->plain_len, len, &seq);
+	err = seal_admit(sa, s->plain_len, &seq);
 	if (err)
 		goto err_free;
 	body = seal_headers(skb, sa, s, seq);
@@ -347,7 +336,7 @@ struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,
 	end = iroce_esp_trailer_put(tail + s->tail_len, s->plain_len, s->hdr[s->proto_off]);
 	err = iroce_crypt_add(c, tail, end - tail);
 	if (err)
-		goto err_crypto;
+		goto err_free;
 
 	sg_set_buf(&c->dst[1], body, skb_tail_pointer(skb) - body);
 	sg_mark_end(&c->dst[1]);
@@ -356,8 +345,10 @@ struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,
 			s->plain_len + iroce_esp_trailer_len(s->plain_len),
 			body - IROCE_ESP_IV_LEN, true);
 	sg_unmark_end(&c->dst[1]);
-	if (err)
-		goto err_crypto;
+	if (err) {
+		err = -EIO;
+		goto err_free;
+	}
 
 	/*
 	 * Deleted meanwhile: nothing leaves that was sealed after the deletion (I1).
@@ -373,9 +364,6 @@ struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,
 	iroce_stat_add(f->stats, IROCE_STAT_ipsec_tx_bytes, len);
 	return skb;
 
-err_crypto:
-	iroce_ipsec_tx_count_drop(f, len, IROCE_STAT_ipsec_tx_drop_crypto);
-	err = -EIO;
 err_free:
 	kfree_skb(skb);
 	return ERR_PTR(err);

@@ -431,17 +431,21 @@ static int resolve_path(struct resolve *r)
 	return 0;
 }
 
-/* A new flow; NULL: no memory, no such GID any more, no route. RCU read side. */
+/*
+ * A new flow; ERR_PTR: -ENOMEM, and nothing is known of its protection; else no such GID any
+ * more, or no route. RCU read side.
+ */
 static struct iroce_flow *resolve(struct iroce_qp *iqp, const struct rdma_ah_attr *ah, u32 qpn)
 {
 	struct resolve r = { .iqp = iqp, .ah = ah, .grh = rdma_ah_read_grh(ah) };
 	struct iroce_flow *flow;
+	int err;
 
 	if (!(rdma_ah_get_ah_flags(ah) & IB_AH_GRH) || !r.grh->sgid_attr)
-		return NULL;
+		return ERR_PTR(-EINVAL);
 	flow = kzalloc(sizeof(*flow), GFP_ATOMIC);
 	if (!flow)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	r.flow = flow;
 	/* First of all: what changes from here on makes the flow stale. */
 	flow->gen = atomic_read_acquire(&iqp->roce->gen);
@@ -449,13 +453,15 @@ static struct iroce_flow *resolve(struct iroce_qp *iqp, const struct rdma_ah_att
 	memcpy(&r.saddr, r.grh->sgid_attr->gid.raw, sizeof(r.saddr));
 	memcpy(&r.daddr, r.grh->dgid.raw, sizeof(r.daddr));
 	flow->is_v6 = !ipv6_addr_v4mapped(&r.saddr);
+	err = -EAFNOSUPPORT;
 	if (flow->is_v6 == ipv6_addr_v4mapped(&r.daddr))
 		goto err_free;
 	r.sport = htons(rdma_get_udp_sport(r.grh->flow_label, iqp->qp->ibqp.qp_num, qpn));
 	/* Before the path: a closed flow is closed with or without a route. */
 	resolve_ipsec(&r);
 	if (flow->verdict != IROCE_CLOSED) {
-		if (resolve_path(&r))
+		err = resolve_path(&r);
+		if (err)
 			goto err_free;
 		put_template(&r);
 	}
@@ -463,7 +469,7 @@ static struct iroce_flow *resolve(struct iroce_qp *iqp, const struct rdma_ah_att
 
 err_free:
 	flow_put(flow);
-	return NULL;
+	return ERR_PTR(err);
 }
 
 /*
@@ -499,7 +505,7 @@ struct iroce_flow *iroce_flow_rc(struct iroce_qp *iqp)
 	flushes = READ_ONCE(iqp->n_flushes);
 	spin_unlock_irqrestore(&qp->s_lock, flags);
 	flow = resolve(iqp, &ah, qp->remote_qpn);
-	if (flow)
+	if (!IS_ERR(flow))
 		publish(iqp, &iqp->flow, flow, flushes);
 	rdma_destroy_ah_attr(&ah);
 	return flow;
@@ -534,12 +540,12 @@ struct iroce_flow *iroce_flow_ud(struct iroce_qp *iqp, const struct rdma_ah_attr
 		   flow_is_fresh(iqp->roce, flow)))
 		return flow;
 	flow = resolve(iqp, ah, qpn);
-	if (!flow)
-		return NULL;
+	if (IS_ERR(flow))
+		return flow;
 	flow->ah_key = kmemdup(&key, sizeof(key), GFP_ATOMIC);
 	if (!flow->ah_key) {
 		flow_put(flow);
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	}
 	publish(iqp, slot, flow, flushes);
 	return flow;

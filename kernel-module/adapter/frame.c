@@ -20,10 +20,8 @@ static struct sk_buff *frame_plain(struct iroce_func *f, const struct iroce_fram
 	u8 *p;
 
 	skb = iroce_frame_alloc(f, len, frame->l2_len);
-	if (!skb) {
-		iroce_count(f, IROCE_STAT_tx_drop_no_mem);
+	if (!skb)
 		return ERR_PTR(-ENOMEM);
-	}
 	p = skb->data;
 	memcpy(p, frame->hdr, frame->hdr_len);
 	p += frame->hdr_len;
@@ -89,13 +87,8 @@ struct sk_buff *iroce_frame_build(struct iroce_func *f, struct iroce_sa *sa,
 		return frame_plain(f, frame);
 
 	c = iroce_crypt_get();
-	if (frame_gather(c, frame, seal.plain_len)) {
-		iroce_ipsec_tx_count_drop(f, frame->hdr_len + frame->payload_len,
-					  IROCE_STAT_ipsec_tx_drop_malformed);
-		skb = ERR_PTR(-EIO);
-	} else {
-		skb = iroce_esp_seal(f, sa, c, &seal);
-	}
+	skb = frame_gather(c, frame, seal.plain_len) ? ERR_PTR(-EMSGSIZE) :
+						       iroce_esp_seal(f, sa, c, &seal);
 	iroce_crypt_put(c);
 	return skb;
 }

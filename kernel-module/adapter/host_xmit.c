@@ -40,12 +40,7 @@ static struct sk_buff *seal(struct iroce_func *f, struct iroce_sa *sa, struct sk
 	struct iroce_crypt *c = iroce_crypt_get();
 	struct sk_buff *out;
 
-	if (gather(c, skb, pkt->l4)) {
-		iroce_ipsec_tx_count_drop(f, skb->len, IROCE_STAT_ipsec_tx_drop_malformed);
-		out = ERR_PTR(-EIO);
-	} else {
-		out = iroce_esp_seal(f, sa, c, &s);
-	}
+	out = gather(c, skb, pkt->l4) ? ERR_PTR(-EMSGSIZE) : iroce_esp_seal(f, sa, c, &s);
 	iroce_crypt_put(c);
 	if (IS_ERR(out))
 		return out;
@@ -84,14 +79,9 @@ static void xmit_sealed(struct iroce_func *f, struct iroce_sa *sa, struct sk_buf
 		return;
 	}
 	out = seal(f, sa, skb, pkt);
-	if (out == ERR_PTR(-ESTALE)) {
-		/* Deleted in this very moment; the sender's next packet finds what is now. */
-		iroce_ipsec_tx_drop(f, skb, IROCE_STAT_ipsec_tx_drop_no_state);
-		return;
-	}
-	/* All other reasons are counted. */
+	/* An SA deleted in this very moment: the sender's next packet finds what is now. */
 	if (IS_ERR(out)) {
-		kfree_skb(skb);
+		iroce_ipsec_tx_drop(f, skb, iroce_ipsec_seal_drop(PTR_ERR(out)));
 		return;
 	}
 	consume_skb(skb);

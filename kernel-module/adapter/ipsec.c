@@ -68,20 +68,38 @@ void iroce_ipsec_rx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_s
 	kfree_skb(skb);
 }
 
-void iroce_ipsec_tx_count_drop(struct iroce_func *f, unsigned int len, enum iroce_stat why)
+void iroce_ipsec_tx_count_drops(struct iroce_func *f, u32 n, u32 bytes, enum iroce_stat why)
 {
 	if (unlikely(why == IROCE_STAT_ipsec_tx_drop_fenced))
 		iroce_ipsec_tell_fenced(f, "out");
-	iroce_count(f, why);
-	iroce_count(f, IROCE_STAT_ipsec_tx_drop_pkts);
-	iroce_stat_add(f->stats, IROCE_STAT_ipsec_tx_drop_bytes, len);
-	XFRM_INC_STATS(dev_net(f->netdev), mib_of(why));
+	iroce_stat_add(f->stats, why, n);
+	iroce_stat_add(f->stats, IROCE_STAT_ipsec_tx_drop_pkts, n);
+	iroce_stat_add(f->stats, IROCE_STAT_ipsec_tx_drop_bytes, bytes);
+	XFRM_ADD_STATS(dev_net(f->netdev), mib_of(why), n);
 }
 
 void iroce_ipsec_tx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_stat why)
 {
-	iroce_ipsec_tx_count_drop(f, skb->len, why);
+	iroce_ipsec_tx_count_drops(f, 1, skb->len, why);
 	kfree_skb(skb);
+}
+
+enum iroce_stat iroce_ipsec_seal_drop(int err)
+{
+	switch (err) {
+	case -ESTALE:
+		return IROCE_STAT_ipsec_tx_drop_no_state;
+	case -EOVERFLOW:
+		return IROCE_STAT_ipsec_tx_drop_seq_overflow;
+	case -EKEYEXPIRED:
+		return IROCE_STAT_ipsec_tx_drop_expired;
+	case -ENOMEM:
+		return IROCE_STAT_ipsec_tx_drop_no_mem;
+	case -EMSGSIZE:
+		return IROCE_STAT_ipsec_tx_drop_malformed;
+	default:
+		return IROCE_STAT_ipsec_tx_drop_crypto;
+	}
 }
 
 /* ---- what becomes of a flow ------------------------------------------- */

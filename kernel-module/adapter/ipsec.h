@@ -69,8 +69,6 @@ extern struct workqueue_struct *iroce_ipsec_wq;
 
 /* Counts @skb under @why and its family's totals, tells xfrm_stat, frees it. */
 void iroce_ipsec_rx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_stat why);
-/* The same for a packet that is not in an skb yet; @len: bytes it would have had. */
-void iroce_ipsec_tx_count_drop(struct iroce_func *f, unsigned int len, enum iroce_stat why);
 void iroce_ipsec_tx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_stat why);
 
 /* ---- xfrm.c ----------------------------------------------------------- */
@@ -357,7 +355,11 @@ struct iroce_seal {
 	u8 tail_len;
 };
 
-/* As iroce_frame_build(); BH disabled. */
+/*
+ * ERR_PTR, which the caller counts by iroce_ipsec_seal_drop(): -ESTALE the SA is dead,
+ * -EOVERFLOW its numbers are used up, -EKEYEXPIRED its lifetime is, -EMSGSIZE too large or in
+ * too many pieces, -ENOMEM, -EIO the cipher. BH disabled.
+ */
 struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,
 			       struct iroce_crypt *c, const struct iroce_seal *seal);
 

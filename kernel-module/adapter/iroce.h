@@ -186,6 +186,10 @@ bool iroce_ipsec_is_fail_closed(const struct iroce_func *f);
 void iroce_ipsec_set_starts_closed(struct iroce_func *f, bool is_closed);
 /* A packet was dropped as fenced: says so in the log, once until the fences change. Any context. */
 void iroce_ipsec_tell_fenced(struct iroce_func *f, const char *way);
+/* @n packets of @bytes together that never came into an skb; with the family's totals and xfrm_stat. */
+void iroce_ipsec_tx_count_drops(struct iroce_func *f, u32 n, u32 bytes, enum iroce_stat why);
+/* The reason behind an error of iroce_frame_build() with an SA. */
+enum iroce_stat iroce_ipsec_seal_drop(int err);
 /* Policies that are gone and whose traffic stays closed. */
 unsigned int iroce_ipsec_n_fences(const struct iroce_func *f);
 
@@ -277,10 +281,10 @@ static inline unsigned int iroce_frame_len(const struct iroce_frame *frame)
  * @sa: NULL for cleartext, else the SA that seals it
  *
  * One pass: plaintext is copied into the skb, or the AEAD reads @payload in
- * place and writes the skb: the copy is the encryption. Counts its own
- * drops. Returns the skb for iroce_eswitch_xmit*(), or ERR_PTR: -ENOMEM,
- * -ESTALE (SA dead: re-resolve), -EOVERFLOW (sequence used up), -EKEYEXPIRED,
- * -EIO. Synchronous: when it returns, @payload is no longer looked at.
+ * place and writes the skb: the copy is the encryption. Returns the skb for
+ * iroce_eswitch_xmit*(), or ERR_PTR, and the caller counts the drop: -ENOMEM,
+ * -ESTALE (SA dead: re-resolve), or what iroce_ipsec_seal_drop() knows.
+ * Synchronous: when it returns, @payload is no longer looked at.
  * Context: any but hard irq; keep BH disabled around a batch, SIMD likes it.
  */
 struct sk_buff *iroce_frame_build(struct iroce_func *f, struct iroce_sa *sa,

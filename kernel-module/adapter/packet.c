@@ -164,7 +164,7 @@ struct sk_buff *iroce_packet_build(struct iroce_qp *iqp, struct iroce_flow *flow
 		return finish(flow, frame, p);
 	ss = batch->ss;
 	if (put_payload(frame, &batch->ss, len))
-		return ERR_PTR(-EIO);
+		return ERR_PTR(-EFAULT);
 	skb = finish(flow, frame, p);
 	if (IS_ERR(skb))
 		batch->ss = ss;
@@ -189,7 +189,7 @@ void iroce_packet_send_ack(struct iroce_qp *iqp, u32 psn, __be32 aeth)
 
 	do {
 		flow = iroce_flow_rc(iqp);
-		if (!flow || flow->verdict == IROCE_CLOSED) {
+		if (IS_ERR(flow) || flow->verdict == IROCE_CLOSED) {
 			iroce_packet_drop(iqp, flow, 1, 0);
 			return;
 		}
@@ -198,8 +198,7 @@ void iroce_packet_send_ack(struct iroce_qp *iqp, u32 psn, __be32 aeth)
 		skb = finish(flow, &frame, p + sizeof(aeth));
 	} while (skb == ERR_PTR(-ESTALE) && --tries);
 	if (IS_ERR(skb)) {
-		iroce_count(flow->func, PTR_ERR(skb) == -ENOMEM ? IROCE_STAT_tx_drop_no_mem :
-								  IROCE_STAT_send_err);
+		iroce_packet_lost(flow, PTR_ERR(skb), 1, frame.hdr_len);
 		return;
 	}
 	iroce_count(flow->func, IROCE_STAT_sent_pkts);
@@ -207,23 +206,36 @@ void iroce_packet_send_ack(struct iroce_qp *iqp, u32 psn, __be32 aeth)
 	iroce_eswitch_xmit(flow->func, skb);
 }
 
-/* Counts @n packets that were not built because the flow is closed or missing. */
+static void count_drops(struct iroce_func *func, enum iroce_stat why, u32 n, u32 bytes)
+{
+	if (why < IROCE_STAT_ROCE_FIRST)
+		iroce_ipsec_tx_count_drops(func, n, bytes, why);
+	else
+		iroce_stat_add(func->stats, why, n);
+}
+
+/* Counts @n packets of @bytes together that were not built: the flow is closed, or there is none. */
 void iroce_packet_drop(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 n, u32 bytes)
 {
-	struct iroce_stats __percpu *stats;
-
-	if (!flow) {
+	if (flow == ERR_PTR(-ENOMEM))
+		iroce_stat_add(iqp->roce->stats, IROCE_STAT_tx_drop_no_mem, n);
+	else if (IS_ERR(flow))
 		iroce_stat_add(iqp->roce->stats, IROCE_STAT_tx_drop_no_route, n);
-		return;
-	}
-	if (unlikely(flow->why == IROCE_STAT_ipsec_tx_drop_fenced))
-		iroce_ipsec_tell_fenced(flow->func, "out");
-	stats = flow->func->stats;
-	iroce_stat_add(stats, flow->why, n);
-	if (flow->why < IROCE_STAT_ROCE_FIRST) {
-		iroce_stat_add(stats, IROCE_STAT_ipsec_tx_drop_pkts, n);
-		iroce_stat_add(stats, IROCE_STAT_ipsec_tx_drop_bytes, bytes);
-	}
+	else
+		count_drops(flow->func, flow->why, n, bytes);
+}
+
+/* Counts @n packets that are not sent, because building the first of them failed with @err. */
+void iroce_packet_lost(const struct iroce_flow *flow, int err, u32 n, u32 bytes)
+{
+	enum iroce_stat why = IROCE_STAT_send_err;
+
+	/* -EFAULT: the payload is not what it was, with or without a seal. */
+	if (flow->sa && err != -EFAULT)
+		why = iroce_ipsec_seal_drop(err);
+	else if (err == -ENOMEM)
+		why = IROCE_STAT_tx_drop_no_mem;
+	count_drops(flow->func, why, n, bytes);
 }
 
 void iroce_packet_drop_long(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 n, u32 len)

@@ -588,6 +588,7 @@ bool iroce_packet_icrc_ok(const struct iroce_rx_pkt *pkt);
 void iroce_packet_drop(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 n, u32 bytes);
 /* The same for packets with a payload of @len that the path of an open flow cannot carry. */
 void iroce_packet_drop_long(struct iroce_qp *iqp, const struct iroce_flow *flow, u32 n, u32 len);
+void iroce_packet_lost(const struct iroce_flow *flow, int err, u32 n, u32 bytes);
 /* Sends an ACK or NAK at once; softirq or BH disabled. @aeth as on the wire. */
 void iroce_packet_send_ack(struct iroce_qp *iqp, u32 psn, __be32 aeth);
 
@@ -614,6 +615,15 @@ void iroce_resp_reply(struct iroce_qp *iqp, u32 psn, u8 nak);
 bool iroce_resp_map(struct rvt_qp *qp, struct rvt_sge *sge, const struct iroce_reth *reth,
 		    int access);
 
+/* One more of a port's violations: from all CPUs, and it stays at its end (IBTA 14.2.5.6). */
+static inline void iroce_roce_violation(u16 *count)
+{
+	u16 old = READ_ONCE(*count);
+
+	while (old != U16_MAX && !try_cmpxchg(count, &old, old + 1))
+		;
+}
+
 /* ---- ud.c ---------------------------------------------------------------- */
 enum iroce_plan iroce_ud_plan(struct iroce_qp *iqp);
 void iroce_ud_done(struct iroce_qp *iqp);
@@ -621,7 +631,8 @@ void iroce_ud_rx(struct iroce_rx_pkt *pkt);
 
 /* ---- flow.c --------------------------------------------------------------- */
 /*
- * The flow of a connected QP, or of a UD QP to @ah; NULL: no way to send now.
+ * The flow of a connected QP, or of a UD QP to @ah; ERR_PTR: no way to send now, and with
+ * -ENOMEM nobody knows whether it is protected.
  * Under rcu_read_lock(), BH disabled; what is returned is good until its end. Takes s_lock.
  */
 struct iroce_flow *iroce_flow_rc(struct iroce_qp *iqp);

@@ -67,7 +67,7 @@ static enum iroce_stat parse(struct iroce_rx_pkt *pkt)
 	if (!iroce_packet_icrc_ok(pkt))
 		return IROCE_STAT_rx_drop_icrc;
 	if ((pkt->roce.pkey & PKEY_BASE) != PKEY_BASE) {
-		pkt->roce_dev->port.pkey_violations++;
+		iroce_roce_violation(&pkt->roce_dev->port.pkey_violations);
 		return IROCE_STAT_rx_drop_pkey;
 	}
 	set_addresses(pkt);
@@ -122,13 +122,18 @@ static bool is_protected(const struct iroce_rx_pkt *pkt)
 static enum iroce_stat check_seal(const struct iroce_rx_pkt *pkt)
 {
 	struct iroce_qp *iqp = pkt->iqp;
+	struct iroce_flow *flow;
 
 	if (pkt->sa)
 		return NO_DROP;
 	if (unlikely(pkt->roce_dev->bond) && is_protected(pkt))
 		return IROCE_STAT_rx_drop_unsealed;
-	if (!iroce_qp_is_ud(iqp->qp) && !rcu_access_pointer(iqp->flow))
-		iroce_flow_rc(iqp);
+	if (!iroce_qp_is_ud(iqp->qp) && !rcu_access_pointer(iqp->flow)) {
+		flow = iroce_flow_rc(iqp);
+		/* Nobody could be asked whether the QP is protected (I2, I5). */
+		if (flow == ERR_PTR(-ENOMEM))
+			return IROCE_STAT_rx_drop_no_mem;
+	}
 	return iroce_flow_takes_plain(iqp, &pkt->saddr) ? NO_DROP : IROCE_STAT_rx_drop_unsealed;
 }
 

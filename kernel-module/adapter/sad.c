@@ -189,6 +189,10 @@ bool iroce_sa_charge(struct iroce_sa *sa, unsigned int len)
 	return true;
 }
 
+/*
+ * A packet that meets some old and some new limits is judged by sa_limit_reached(), under the
+ * lock; at most it is itself dropped, or passes, by what was true a moment ago.
+ */
 void iroce_sa_set_limits(struct iroce_sa *sa, const struct xfrm_lifetime_cfg *lft)
 {
 	if (sa->soft_packets == lft->soft_packet_limit &&

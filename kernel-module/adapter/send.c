@@ -220,6 +220,11 @@ static void transmit(struct iroce_func *func, struct sk_buff_head *frames)
 	iroce_eswitch_xmit_list(func, frames);
 }
 
+static u32 bytes_left(const struct iroce_batch *batch, u32 sent)
+{
+	return batch->len - min(batch->len, sent * batch->pmtu);
+}
+
 /*
  * Sends the batch. What could not be sent is counted and lost as on a wire: RC
  * sends it again, UD may lose it.
@@ -239,8 +244,8 @@ static void execute(struct iroce_qp *iqp)
 	rcu_read_lock();
 	while (sent < batch->n) {
 		flow = batch_flow(iqp);
-		if (!flow || flow->verdict == IROCE_CLOSED) {
-			iroce_packet_drop(iqp, flow, batch->n - sent, batch->len);
+		if (IS_ERR(flow) || flow->verdict == IROCE_CLOSED) {
+			iroce_packet_drop(iqp, flow, batch->n - sent, bytes_left(batch, sent));
 			break;
 		}
 		if (unlikely(min(batch->len, batch->pmtu) > flow->payload_max)) {
@@ -259,8 +264,7 @@ static void execute(struct iroce_qp *iqp)
 				is_stale = true;
 				continue;
 			}
-			iroce_count(func, n == -ENOMEM ? IROCE_STAT_tx_drop_no_mem :
-							 IROCE_STAT_send_err);
+			iroce_packet_lost(flow, n, batch->n - sent, bytes_left(batch, sent));
 			break;
 		}
 		sent += n;

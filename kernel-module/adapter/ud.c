@@ -145,7 +145,7 @@ void iroce_ud_rx(struct iroce_rx_pkt *pkt)
 	u32 qkey = qp->ibqp.qp_num == IROCE_QPN_GSI ? IROCE_QKEY_GSI : qp->qkey;
 
 	if (be32_to_cpu(pkt->roce.deth->qkey) != qkey) {
-		pkt->roce_dev->port.qkey_violations++;
+		iroce_roce_violation(&pkt->roce_dev->port.qkey_violations);
 		iroce_roce_count(pkt->roce_dev, IROCE_STAT_rx_drop_qkey);
 		return;
 	}

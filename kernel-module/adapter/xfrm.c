@@ -492,10 +492,10 @@ static void update_stats(struct iroce_sa *sa, struct xfrm_state *x)
 	spin_lock_bh(&sa->lock);
 	x->curlft.packets = atomic64_read(&sa->packets);
 	x->curlft.bytes = atomic64_read(&sa->bytes);
-	if (sa->first_use && !READ_ONCE(x->curlft.use_time))
-		WRITE_ONCE(x->curlft.use_time, sa->first_use);
-	if (sa->last_use)
-		x->lastused = sa->last_use;
+	if (READ_ONCE(sa->first_use) && !READ_ONCE(x->curlft.use_time))
+		WRITE_ONCE(x->curlft.use_time, READ_ONCE(sa->first_use));
+	if (READ_ONCE(sa->last_use))
+		x->lastused = READ_ONCE(sa->last_use);
 	x->stats.replay = sa->n_replayed;
 	x->stats.replay_window = sa->n_stale;
 	x->stats.integrity_failed = sa->n_forged;

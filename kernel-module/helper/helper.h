@@ -86,6 +86,7 @@ struct ipsec_roce_port {
  * @wish: enum iroce_placement for SAs to come
  * @by_flow: SAs per port, see home.c
  * @homes, @n_homes: ports that were named for SAs to come
+ * @n_sas, @n_policies: on the lists, twins included
  * @n_walked: SAs that are not shared by all ports: each is asked when a port changes
  * @generation: counts SAs that came or went; not 0
  * @n_handovers: times that an SA moved to another port
@@ -113,6 +114,8 @@ struct ipsec_roce_bond {
 	DECLARE_HASHTABLE(by_flow, IPSEC_ROCE_SA_HASH_BITS);
 	struct list_head homes;
 	u32 n_homes;
+	u32 n_sas;
+	u32 n_policies;
 	u32 n_walked;
 	u32 generation;
 	u64 n_handovers;

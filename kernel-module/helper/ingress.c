@@ -353,8 +353,10 @@ struct guard {
 
 static LIST_HEAD(guards);
 
+/* Netfilter counts nowhere what it drops: these are in the device's own rx_dropped. */
 static unsigned int drop_all(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
+	dev_core_stats_rx_dropped_inc(skb->dev);
 	return NF_DROP;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The generic netlink family: reads and steers what xfrm knows nothing of. Bonds are
- * those of the asker's netns.
+ * those of the asker's netns. For its administrator alone, as xfrm's own requests are:
+ * each takes RTNL and the bond's lock, which a deletion may hold for a grace period.
  */
 #include <linux/rtnetlink.h>
 #include <net/genetlink.h>
@@ -61,8 +62,8 @@ static int put_bond(struct sk_buff *msg, const struct ipsec_roce_bond *bond)
 	u32 i;
 
 	if (put_name(msg, bond) || nla_put_u8(msg, IPSEC_ROCE_A_PLACEMENT, bond->wish) ||
-	    nla_put_u32(msg, IPSEC_ROCE_A_N_SAS, list_count_nodes((void *)&bond->sas)) ||
-	    nla_put_u32(msg, IPSEC_ROCE_A_N_POLICIES, list_count_nodes((void *)&bond->policies)) ||
+	    nla_put_u32(msg, IPSEC_ROCE_A_N_SAS, bond->n_sas) ||
+	    nla_put_u32(msg, IPSEC_ROCE_A_N_POLICIES, bond->n_policies) ||
 	    nla_put_u64_64bit(msg, IPSEC_ROCE_A_N_HANDOVERS, bond->n_handovers,
 			      IPSEC_ROCE_A_PAD))
 		return -EMSGSIZE;
@@ -482,14 +483,14 @@ static const struct nla_policy home_policy[] = {
 static const struct genl_split_ops ops[] = {
 	{
 		.cmd = IPSEC_ROCE_CMD_GET_BOND,
-		.flags = GENL_CMD_CAP_DO,
+		.flags = GENL_CMD_CAP_DO | GENL_UNS_ADMIN_PERM,
 		.policy = bond_policy,
 		.maxattr = ARRAY_SIZE(bond_policy) - 1,
 		.doit = get_bond,
 	},
 	{
 		.cmd = IPSEC_ROCE_CMD_GET_BOND,
-		.flags = GENL_CMD_CAP_DUMP,
+		.flags = GENL_CMD_CAP_DUMP | GENL_UNS_ADMIN_PERM,
 		.dumpit = dump_bonds,
 	},
 	{

@@ -185,6 +185,7 @@ static void free_work(struct work_struct *work)
 	mutex_lock(&bond->lock);
 	leave_all(policy);
 	list_del(&policy->link);
+	bond->n_policies--;
 	if (list_empty(&bond->policies))
 		wake_up_all(&bond->wait);
 	mutex_unlock(&bond->lock);
@@ -220,6 +221,7 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_policy *policy,
 		}
 	}
 	list_add_tail(&policy->link, &bond->policies);
+	bond->n_policies++;
 	return 0;
 }
 

@@ -345,6 +345,7 @@ static int init_repl(struct ipsec_roce_sa *sa, u8 home, struct netlink_ext_ack *
 static void sa_link(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 {
 	list_add_tail(&sa->link, &bond->sas);
+	bond->n_sas++;
 	bond->generation = bond->generation + 1 ?: 1;
 	if (sa->is_twin)
 		return;
@@ -365,6 +366,7 @@ static void sa_unlink(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 	}
 	ipsec_roce_ingress_forget(sa);
 	list_del(&sa->link);
+	bond->n_sas--;
 	bond->generation = bond->generation + 1 ?: 1;
 	if (list_empty(&bond->sas))
 		wake_up_all(&bond->wait);

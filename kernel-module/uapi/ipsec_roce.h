@@ -2,6 +2,7 @@
 /*
  * Generic netlink family "ipsec_roce": bonds whose IPsec offload the helper
  * replicates to their ports. SAs and policies themselves come and go through xfrm.
+ * All requests are for the administrator of the bond's network namespace (CAP_NET_ADMIN).
  *
  * GET_BOND	request: IFINDEX; dump: nothing. For each bond
  *	IFINDEX		u32	the bond

@@ -3,7 +3,7 @@
 
     hostile_nl.py KIND IFINDEX [UID]
 
-KIND: truncated, unknown, types, random, place (an honest SET_BOND, for who may not ask it).
+KIND: truncated, unknown, types, random; place, look (honest SET_BOND, GET_BOND, for who may not ask).
 UID: the user to be while asking.  Prints JSON: errno -> how often; 0 is a request that was taken.
 """
 
@@ -104,6 +104,11 @@ def place(ifindex):
     yield SET_BOND, ACK, attr(A_IFINDEX, struct.pack("=I", ifindex)) + attr(A_PLACEMENT, b"\1"), None
 
 
+def look(ifindex):
+    yield GET_BOND, ACK, attr(A_IFINDEX, struct.pack("=I", ifindex)), None
+    yield GET_BOND, ACK | DUMP, b"", None
+
+
 def main():
     kind, ifindex = sys.argv[1], int(sys.argv[2])
     if len(sys.argv) > 3:
@@ -119,7 +124,7 @@ def main():
         at += size + (-size % 4)
     seen = collections.Counter()
     attacks = {"truncated": truncated, "unknown": unknown, "types": types, "random": noise,
-               "place": place}
+               "place": place, "look": look}
     for cmd, flags, body, size in attacks[kind](ifindex):
         seen[ask(sock, family, cmd, flags, body, size)] += 1
     print(json.dumps(seen))
