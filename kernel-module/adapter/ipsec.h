@@ -75,6 +75,7 @@ void iroce_ipsec_tx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_s
 
 extern const struct xfrmdev_ops iroce_xfrmdev_ops;
 
+void iroce_xfrm_module_init(void);
 /* The state that a dead SA had closed to the stack gets its own type back. May sleep. */
 void iroce_state_reopen(struct iroce_sa *sa);
 /* As xdo_dev_state_add(); @first's SA is at another function of this adapter. */
@@ -126,6 +127,8 @@ void iroce_numbers_module_exit(void);
  * keys are in the tfms only. Freed from a workqueue: a tfm may sleep.
  *
  * @node: addresses, SPI, reqid, selector, life; in ipsec->sad while live
+ * @key_hash: stands for the key, to compare with alone
+ * @window: of x, packets
  * @is_dead: unlinked; set once, before any grace period is waited for
  * @has_limits: packet or byte lifetimes; without them none is compared
  * @soft_seq, @hard_seq: out: numbers at which an end of the SA's numbers is near, and there;
@@ -145,6 +148,8 @@ struct iroce_sa {
 	bool is_dead;
 	bool is_esn;
 	bool has_replay;
+	u32 window;
+	u64 key_hash;
 	bool has_limits;
 	bool is_soft_fired;
 	struct crypto_aead *fast;
@@ -166,8 +171,7 @@ struct iroce_sa {
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	struct xfrm_state *x;
-	const struct xfrm_type *type;	/* the state's own, while it has a closed one: xfrm.c */
-	struct xfrm_state *closed;	/* a reference: gets its own type back with our end */
+	struct xfrm_state *closed;	/* a reference: opened to the stack with our end, xfrm.c */
 	u64 n_replayed;		/* seen before */
 	u64 n_stale;		/* left of the window */
 	u64 n_forged;
@@ -187,9 +191,15 @@ void iroce_sad_teardown(struct iroce_ipsec *ipsec);
 struct iroce_sa *iroce_sa_alloc(void);
 /* One that nobody has seen, or that nobody sees any more; its ciphers are gone. */
 void iroce_sa_destroy(struct iroce_sa *sa);
-/* Publishes @sa; -EEXIST if (direction, daddr, SPI) is taken. */
-int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa);
-/* Atomic. After it no packet begins to use the SA. */
+/*
+ * Publishes @sa, or has it wait where (direction, daddr, SPI) is taken: see sad.c. An SA that
+ * waits for the one with its key has the numbers of that. -ESRCH: it is xfrm's copy of an SA
+ * (@is_copy) that is not here.
+ */
+int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa, bool is_copy);
+/* May two SAs use one set of numbers: is it the same SA? */
+bool iroce_sa_is_same(const struct iroce_sa *a, const struct iroce_sa *b);
+/* Atomic. After it no packet begins to use the SA, and the one that waited for it is live. */
 void iroce_sad_kill(struct iroce_ipsec *ipsec, struct iroce_sa *sa);
 /*
  * Accounts a packet of @len plaintext bytes and sets off xfrm's expire events.

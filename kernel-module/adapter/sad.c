@@ -7,6 +7,12 @@
  *	state_delete   kill: unlinked, dead    atomic, under x->lock
  *	state_free     put                     may sleep
  *	last put       an RCU grace period, then keys wiped by the tfm's destructor
+ *
+ * Twins. xfrm adds a second state with the identity of a first one before it looks whether
+ * there is one: a mistake that it takes back, an update of lifetimes, or the copy that
+ * XFRM_MSG_MIGRATE_STATE puts in the first one's place (Linux 7.3 still refuses to offload
+ * that). If the first one ends before xfrm has looked, the second is valid. So it waits,
+ * unseen by packets, and takes over when the first one is killed.
  */
 #include <linux/random.h>
 #include <linux/slab.h>
@@ -236,13 +242,51 @@ struct iroce_sa *iroce_sa_alloc(void)
 	return sa;
 }
 
-int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
+bool iroce_sa_is_same(const struct iroce_sa *a, const struct iroce_sa *b)
+{
+	return a->node.family == b->node.family && a->node.dir == b->node.dir &&
+	       a->node.spi == b->node.spi &&
+	       iroce_addr_equal(&a->node.daddr, &b->node.daddr) &&
+	       a->is_esn == b->is_esn && a->window == b->window && a->key_hash == b->key_hash;
+}
+
+/* @sa goes on with the numbers of @first: one key, one counter, one window. ipsec->lock. */
+static void use_numbers_of(struct iroce_sa *sa, struct iroce_sa *first)
+{
+	iroce_numbers_put(sa->num);
+	refcount_inc(&first->num->ref);
+	sa->num = first->num;
+	sa->has_replay = first->has_replay;
+}
+
+/*
+ * ipsec->lock. A copy whose original is not here is refused: xfrm copies the numbers after the
+ * device has got it, too late for any but those that are shared.
+ */
+static int insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa, bool is_copy)
+{
+	struct iroce_sad_node *node = &sa->node, *other;
+	bool is_same;
+
+	other = iroce_sad_find(&ipsec->sad, node->dir, node->family, &node->daddr, node->spi);
+	is_same = other && iroce_sa_is_same(sa, iroce_sa_of(other));
+	if (is_copy && !is_same)
+		return -ESRCH;
+	if (!other)
+		return iroce_sad_add(&ipsec->sad, node);
+	if (is_same)
+		use_numbers_of(sa, iroce_sa_of(other));
+	iroce_sad_wait(&ipsec->sad, node);
+	return 0;
+}
+
+int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa, bool is_copy)
 {
 	bool is_crowded;
 	int err;
 
 	spin_lock_bh(&ipsec->lock);
-	err = iroce_sad_add(&ipsec->sad, &sa->node);
+	err = insert(ipsec, sa, is_copy);
 	is_crowded = iroce_sad_wants_resize(&ipsec->sad);
 	spin_unlock_bh(&ipsec->lock);
 	if (is_crowded)
@@ -252,9 +296,25 @@ int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
 	return err;
 }
 
+/* What @sa has counted, its heir, which shares its numbers, has counted as well. ipsec->lock. */
+static void bequeath(const struct iroce_sa *sa, struct iroce_sa *heir)
+{
+	if (heir->num != sa->num)
+		return;
+	atomic64_set(&heir->packets, atomic64_read(&sa->packets));
+	atomic64_set(&heir->bytes, atomic64_read(&sa->bytes));
+	WRITE_ONCE(heir->first_use, READ_ONCE(sa->first_use));
+	WRITE_ONCE(heir->last_use, READ_ONCE(sa->last_use));
+}
+
 void iroce_sad_kill(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
 {
+	struct iroce_sad_node *heir;
+
 	spin_lock_bh(&ipsec->lock);
+	heir = iroce_sad_heir(&ipsec->sad, &sa->node);
+	if (heir)
+		bequeath(sa, iroce_sa_of(heir));
 	WRITE_ONCE(sa->is_dead, true);
 	iroce_sad_remove(&ipsec->sad, &sa->node);
 	spin_unlock_bh(&ipsec->lock);

@@ -6,21 +6,31 @@
  *
  * Contexts: state_add sleeps (netlink, under xfrm_cfg_mutex), except for larval
  * (ACQUIRE) states, which come from a packet. state_delete is atomic, under
- * x->lock (a state that was never inserted: without it). state_free may sleep.
+ * x->lock (a state that was never inserted: without it). state_free may sleep, and comes
+ * without state_delete for a copy that xfrm could not use (XFRM_MSG_MIGRATE_STATE).
  * update_stats is called under x->lock, under xfrm_state_lock, or under nothing but
  * a reference of x (netlink: get, notifications): beside itself and state_free.
  */
-#include <crypto/utils.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/netlink.h>
+#include <linux/random.h>
+#include <linux/siphash.h>
 #include <net/ipv6.h>
 
 #include "compat.h"
+#include "engine/ipsec_roce_engine.h"
 #include "ipsec.h"
 
 #define REPLAY_WINDOW_MIN	32
 #define SALT_BITS		32
+
+static siphash_key_t key_secret __read_mostly;
+
+void iroce_xfrm_module_init(void)
+{
+	get_random_bytes(&key_secret, sizeof(key_secret));
+}
 
 static struct iroce_sa *to_sa(const struct xfrm_state *x)
 {
@@ -185,79 +195,26 @@ static int validate_state(const struct net_device *dev, const struct xfrm_state 
 /* ---- closed to the stack ----------------------------------------------- */
 
 /*
- * The kernel has the key, too. What an SA of ours protects, and arrives on another netdev
- * or in fragments, the stack would open with a replay window of its own beside ours (I4).
- * A state has its ESP code in x->type: ours has a copy that opens nothing.
- */
-static int input_closed(struct xfrm_state *x, struct sk_buff *skb)
-{
-	/* xfrm counts XfrmInStateProtoError and drops. */
-	return -EPERM;
-}
-
-/* ESP over IPv4 and IPv6; not the SA's own, as readers of x->type may outlive the SA. */
-static struct {
-	const struct xfrm_type *orig;
-	struct xfrm_type type;
-} closed_types[2];
-static DEFINE_MUTEX(closed_lock);
-
-static void close_type(struct iroce_sa *sa, struct xfrm_state *x)
-{
-	unsigned int i = x->props.family == AF_INET6;
-
-	if (sa->node.dir != IROCE_DIR_IN || !x->type)
-		return;
-	/* Given to us anew before our last SA of it was gone. */
-	if (x->type == &closed_types[i].type) {
-		sa->type = closed_types[i].orig;
-		return;
-	}
-	sa->type = x->type;
-	/* A module that came anew: of what the old one had, no state is left. */
-	if (closed_types[i].orig != sa->type) {
-		closed_types[i].orig = sa->type;
-		closed_types[i].type = *sa->type;
-		closed_types[i].type.input = input_closed;
-	}
-	WRITE_ONCE(x->type, &closed_types[i].type);
-}
-
-/* The state is ours from here on. Process context. */
-static void take_state(struct iroce_sa *sa, struct xfrm_state *x)
-{
-	mutex_lock(&closed_lock);
-	close_type(sa, x);
-	x->xso.offload_handle = (unsigned long)sa;
-	mutex_unlock(&closed_lock);
-}
-
-/*
- * The state may outlive its SA, and its type is xfrm's again then. Not at once: whoever has
- * found it alive just now is about to call x->type->input.
+ * The stack opens nothing of ours: on another netdev, or in fragments, it would use a replay
+ * window of its own beside ours (I4). The state may outlive its SA, and is xfrm's again then.
+ * Not at once: whoever has found it alive just now is about to call x->type->input.
  */
 static void leave_state(struct iroce_sa *sa, struct xfrm_state *x)
 {
-	if (!sa->type)
+	if (!ipsec_roce_state_is_closed(x))
 		return;
 	if (refcount_inc_not_zero(&x->refcnt))
 		sa->closed = x;
 	else
-		WRITE_ONCE(x->type, sa->type);	/* nobody else has it: xfrm is about to free it */
+		ipsec_roce_state_reopen(x);	/* nobody else has it: xfrm is about to free it */
 }
 
 void iroce_state_reopen(struct iroce_sa *sa)
 {
-	struct xfrm_state *x = sa->closed;
-
-	if (!x)
+	if (!sa->closed)
 		return;
-	mutex_lock(&closed_lock);
-	/* Not if it has been given to us again, or to another of our functions. */
-	if (!READ_ONCE(x->xso.offload_handle))
-		WRITE_ONCE(x->type, sa->type);
-	mutex_unlock(&closed_lock);
-	xfrm_state_put(x);
+	ipsec_roce_state_reopen(sa->closed);
+	xfrm_state_put(sa->closed);
 }
 
 /* ---- from xfrm to the SA ---------------------------------------------- */
@@ -286,18 +243,6 @@ static int sa_set_replay(struct iroce_sa *sa, const struct xfrm_state *x)
 	return 0;
 }
 
-/* Two states of one SA, so that they may use one set of numbers. Both are validated. */
-static bool is_same_sa(const struct xfrm_state *x, const struct xfrm_state *y)
-{
-	return x->props.family == y->props.family && x->xso.dir == y->xso.dir &&
-	       x->id.spi == y->id.spi &&
-	       xfrm_addr_equal(&x->id.daddr, &y->id.daddr, x->props.family) &&
-	       !((x->props.flags ^ y->props.flags) & XFRM_STATE_ESN) &&
-	       window_of(x) == window_of(y) && x->aead->alg_key_len == y->aead->alg_key_len &&
-	       !crypto_memneq(x->aead->alg_key, y->aead->alg_key,
-			      DIV_ROUND_UP(x->aead->alg_key_len, BITS_PER_BYTE));
-}
-
 static void sa_fill(struct iroce_sa *sa, struct xfrm_state *x)
 {
 	const struct xfrm_selector *sel = &x->sel;
@@ -323,6 +268,9 @@ static void sa_fill(struct iroce_sa *sa, struct xfrm_state *x)
 	};
 	sa->x = x;
 	sa->is_esn = x->props.flags & XFRM_STATE_ESN;
+	sa->window = window_of(x);
+	sa->key_hash = siphash(x->aead->alg_key,
+			       DIV_ROUND_UP(x->aead->alg_key_len, BITS_PER_BYTE), &key_secret);
 	sa->hard_seq = sa->is_esn ? U64_MAX : U32_MAX;
 	sa->soft_seq = sa->hard_seq / 4 * 3;
 	atomic64_set(&sa->packets, x->curlft.packets);
@@ -346,7 +294,7 @@ static int sa_set_numbers(struct iroce_sa *sa, const struct xfrm_state *x,
 		return -EINVAL;
 	}
 	other = to_sa(first);
-	if (!other || !is_same_sa(x, first)) {
+	if (!other || !iroce_sa_is_same(sa, other)) {
 		NL_SET_ERR_MSG_MOD(extack, "Only one and the same SA can share its numbers");
 		return -EINVAL;
 	}
@@ -355,6 +303,15 @@ static int sa_set_numbers(struct iroce_sa *sa, const struct xfrm_state *x,
 	sa->num = other->num;
 	sa->has_replay = other->has_replay;
 	return 0;
+}
+
+/*
+ * A copy that xfrm has made of a state, to put it in that one's place. All others become valid
+ * after this, except for the helper's shadows, which have a real_dev.
+ */
+static bool is_copy(const struct xfrm_state *x)
+{
+	return x->km.state == XFRM_STATE_VALID && !x->xso.real_dev;
 }
 
 static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_state *first,
@@ -371,8 +328,13 @@ static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_s
 	if (x->xso.flags & XFRM_DEV_OFFLOAD_FLAG_ACQ)
 		return 0;
 
-	/* An older kernel's own bonding calls its port while the state still names the bond as real_dev. */
-	if (!iroce_is_func(dev)) {
+	/*
+	 * Stock bonding hands its own state to the active port, and the same one to the next: with
+	 * what xfrm last knew of its numbers, so nonces and windows would go back (I3, I4). A state
+	 * of ours, or a shadow of the helper's, names the function itself. Before 6.16 bonding calls
+	 * its port while the state still names the bond as real_dev, too.
+	 */
+	if (!iroce_is_func(dev) || x->xso.dev != dev) {
 		NL_SET_ERR_MSG_MOD(extack, "Bonds need ipsec_roce.ko to offload: modprobe ipsec_roce");
 		return -EINVAL;
 	}
@@ -391,17 +353,16 @@ static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_s
 	if (err)
 		goto err_free;
 
-	/*
-	 * xfrm adds a second state with the same identity before it looks whether
-	 * there is one: a mistake, which it takes back, or an update of the first
-	 * one's lifetimes. Such a twin is never found and never used.
-	 */
-	err = iroce_sad_insert(iroce_func(dev)->ipsec, sa);
-	if (err && err != -EEXIST) {
+	err = iroce_sad_insert(iroce_func(dev)->ipsec, sa, !first && is_copy(x));
+	if (err == -ESRCH)
+		NL_SET_ERR_MSG_MOD(extack, "A state that is offloaded here can be migrated with the same destination, and others not");
+	else if (err)
 		NL_SET_ERR_MSG_MOD(extack, "The SA database refuses this selector");
+	if (err)
 		goto err_key;
-	}
-	take_state(sa, x);
+	if (sa->node.dir == IROCE_DIR_IN)
+		ipsec_roce_state_close(x);
+	x->xso.offload_handle = (unsigned long)sa;
 	return 0;
 
 err_key:
@@ -421,37 +382,6 @@ int iroce_state_add_shared(struct net_device *dev, struct xfrm_state *x,
 			   const struct xfrm_state *first, struct netlink_ext_ack *extack)
 {
 	return add(dev, x, first, extack);
-}
-
-static void state_delete(struct net_device *dev, struct xfrm_state *x)
-{
-	struct iroce_sa *sa = to_sa(x);
-
-	if (sa)
-		iroce_sad_kill(iroce_func(dev)->ipsec, sa);
-}
-
-static void state_free(struct net_device *dev, struct xfrm_state *x)
-{
-	struct iroce_sa *sa;
-
-	/*
-	 * Who reads the handle later finds none, who did before is in an RCU section: see
-	 * iroce_sa_put(). An older kernel's garbage collector and its NETDEV_DOWN flush may both be here
-	 * with the same state (7.x has xfrm_state_gc_mutex): one of them gets the SA.
-	 */
-	sa = (struct iroce_sa *)xchg(&x->xso.offload_handle, 0);
-	if (!sa)
-		return;
-	spin_lock_bh(&sa->lock);
-	WRITE_ONCE(sa->x, NULL);
-	spin_unlock_bh(&sa->lock);
-	/* Nobody queues it from here on; xfrm frees x when we return. */
-	cancel_delayed_work_sync(&sa->expire_work);
-	leave_state(sa, x);
-	iroce_sa_put(sa);
-	if (x->xso.dir == XFRM_DEV_OFFLOAD_OUT)
-		iroce_rdma_sa_gone(iroce_func(dev));
 }
 
 /* ---- from the SA to xfrm ---------------------------------------------- */
@@ -504,6 +434,46 @@ static void update_stats(struct iroce_sa *sa, struct xfrm_state *x)
 	iroce_sa_set_limits(sa, &x->lft);
 	spin_unlock_bh(&sa->lock);
 }
+
+/* ---- the end of a state ------------------------------------------------ */
+
+/* Whoever has the state still, finds in it the last that can be said of its numbers. */
+static void state_delete(struct net_device *dev, struct xfrm_state *x)
+{
+	struct iroce_sa *sa = to_sa(x);
+
+	if (!sa)
+		return;
+	iroce_sad_kill(iroce_func(dev)->ipsec, sa);
+	update_stats(sa, x);
+}
+
+static void state_free(struct net_device *dev, struct xfrm_state *x)
+{
+	struct iroce_sa *sa;
+
+	/*
+	 * Who reads the handle later finds none, who did before is in an RCU section: see
+	 * iroce_sa_put(). An older kernel's garbage collector and its NETDEV_DOWN flush may both be here
+	 * with the same state (7.x has xfrm_state_gc_mutex): one of them gets the SA.
+	 */
+	sa = (struct iroce_sa *)xchg(&x->xso.offload_handle, 0);
+	if (!sa)
+		return;
+	if (!READ_ONCE(sa->is_dead))
+		iroce_sad_kill(iroce_func(dev)->ipsec, sa);
+	spin_lock_bh(&sa->lock);
+	WRITE_ONCE(sa->x, NULL);
+	spin_unlock_bh(&sa->lock);
+	/* Nobody queues it from here on; xfrm frees x when we return. */
+	cancel_delayed_work_sync(&sa->expire_work);
+	leave_state(sa, x);
+	iroce_sa_put(sa);
+	if (x->xso.dir == XFRM_DEV_OFFLOAD_OUT)
+		iroce_rdma_sa_gone(iroce_func(dev));
+}
+
+/* ---- asked by xfrm ------------------------------------------------------ */
 
 static void state_update_stats(struct xfrm_state *x)
 {

@@ -132,35 +132,93 @@ static void count_change(struct iroce_sad *sad)
 	smp_store_release(&sad->n_changes, sad->n_changes + 1);
 }
 
+static void list_append(struct iroce_sad_list *list, struct iroce_sad_node *node)
+{
+	node->all_next = NULL;
+	node->all_prev = list->newest;
+	if (list->newest)
+		list->newest->all_next = node;
+	else
+		list->oldest = node;
+	list->newest = node;
+}
+
+static void list_remove(struct iroce_sad_list *list, struct iroce_sad_node *node)
+{
+	if (node->all_prev)
+		node->all_prev->all_next = node->all_next;
+	else
+		list->oldest = node->all_next;
+	if (node->all_next)
+		node->all_next->all_prev = node->all_prev;
+	else
+		list->newest = node->all_prev;
+}
+
+static void publish_node(struct iroce_sad *sad, struct iroce_sad_node *node)
+{
+	node->life = IROCE_SA_VALID;
+	node->is_linked = true;
+	node->is_waiting = false;
+	list_append(&sad->all, node);
+	WRITE_ONCE(sad->n_nodes, sad->n_nodes + 1);
+	table_link(sad, sad->table, node);
+	count_change(sad);
+}
+
 int iroce_sad_add(struct iroce_sad *sad, struct iroce_sad_node *node)
 {
 	if (!is_node_valid(node))
 		return -EINVAL;
 	if (table_find(sad, sad->table, node->dir, node->family, &node->daddr, node->spi))
 		return -EEXIST;
-
-	node->life = IROCE_SA_VALID;
-	node->is_linked = true;
-	node->all_next = NULL;
-	node->all_prev = sad->newest;
-	if (sad->newest)
-		sad->newest->all_next = node;
-	else
-		sad->oldest = node;
-	sad->newest = node;
-	WRITE_ONCE(sad->n_nodes, sad->n_nodes + 1);
-	table_link(sad, sad->table, node);
-	count_change(sad);
+	publish_node(sad, node);
 	return 0;
+}
+
+void iroce_sad_wait(struct iroce_sad *sad, struct iroce_sad_node *node)
+{
+	node->life = IROCE_SA_VALID;
+	node->is_waiting = true;
+	list_append(&sad->waiting, node);
+}
+
+static void stop_waiting(struct iroce_sad *sad, struct iroce_sad_node *node)
+{
+	list_remove(&sad->waiting, node);
+	node->is_waiting = false;
+}
+
+struct iroce_sad_node *iroce_sad_heir(const struct iroce_sad *sad,
+				      const struct iroce_sad_node *node)
+{
+	struct iroce_sad_node *n;
+
+	if (node->is_waiting || !node->is_linked)
+		return NULL;
+	for (n = sad->waiting.oldest; n; n = n->all_next)
+		if (n->spi == node->spi && n->dir == node->dir && n->family == node->family &&
+		    iroce_addr_equal(&n->daddr, &node->daddr))
+			return n;
+	return NULL;
 }
 
 struct iroce_sad_node *iroce_sad_remove(struct iroce_sad *sad, struct iroce_sad_node *node)
 {
+	struct iroce_sad_node *heir = iroce_sad_heir(sad, node);
 	struct iroce_sad_table *t = sad->table;
 	struct iroce_sad_node **pp;
 
+	if (node->is_waiting) {
+		stop_waiting(sad, node);
+		return node;
+	}
 	if (!node->is_linked)
 		return NULL;
+	if (heir) {
+		stop_waiting(sad, heir);
+		publish_node(sad, heir);
+	}
 
 	count_change(sad);
 	/* The node keeps its own links: a reader that stands on it walks on. */
@@ -173,14 +231,7 @@ struct iroce_sad_node *iroce_sad_remove(struct iroce_sad *sad, struct iroce_sad_
 		iroce_publish(*pp, node->out_next[t->ver]);
 	}
 
-	if (node->all_prev)
-		node->all_prev->all_next = node->all_next;
-	else
-		sad->oldest = node->all_next;
-	if (node->all_next)
-		node->all_next->all_prev = node->all_prev;
-	else
-		sad->newest = node->all_prev;
+	list_remove(&sad->all, node);
 	node->is_linked = false;
 	WRITE_ONCE(sad->n_nodes, sad->n_nodes - 1);
 	return node;
@@ -272,7 +323,7 @@ int iroce_sad_rehash(struct iroce_sad *sad, void *mem, u32 n_buckets, void **old
 		return -EBUSY;
 
 	t = table_init(mem, n_buckets, !sad->table->ver);
-	for (n = sad->oldest; n; n = n->all_next)
+	for (n = sad->all.oldest; n; n = n->all_next)
 		table_link(sad, t, n);
 	sad->retired = sad->table;
 	*old = sad->table;

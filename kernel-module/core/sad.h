@@ -46,8 +46,15 @@ struct iroce_sad_node {
 	/* One link per table version: a rehash never touches what old readers walk. */
 	struct iroce_sad_node *spi_next[2];
 	struct iroce_sad_node *out_next[2];
-	struct iroce_sad_node *all_prev; /* writers only, oldest first */
+	struct iroce_sad_node *all_prev; /* writers only, oldest first; of all, or of the waiting */
 	struct iroce_sad_node *all_next;
+	bool is_waiting;
+};
+
+/* Oldest first; writers only. */
+struct iroce_sad_list {
+	struct iroce_sad_node *oldest;
+	struct iroce_sad_node *newest;
 };
 
 struct iroce_sad_table;
@@ -55,9 +62,9 @@ struct iroce_sad_table;
 struct iroce_sad {
 	struct iroce_sad_table *table;
 	struct iroce_sad_table *retired; /* may have readers until iroce_sad_rehash_done() */
-	struct iroce_sad_node *oldest;
-	struct iroce_sad_node *newest;
-	u32 n_nodes;
+	struct iroce_sad_list all; /* whom readers find */
+	struct iroce_sad_list waiting; /* whose identity another one has, see iroce_sad_wait() */
+	u32 n_nodes; /* of @all */
 	u32 n_changes; /* lets an outbound search notice that it ran beside one */
 	u32 seed;
 };
@@ -99,7 +106,25 @@ static inline void *iroce_sad_fini(struct iroce_sad *sad)
 int __must_check iroce_sad_add(struct iroce_sad *sad, struct iroce_sad_node *node);
 
 /**
- * iroce_sad_remove - unlink an SA
+ * iroce_sad_wait - keep an SA that iroce_sad_add() refused with -EEXIST
+ *
+ * Readers do not find it until the SA that has its identity is removed: then the one that has
+ * waited longest takes over.
+ */
+void iroce_sad_wait(struct iroce_sad *sad, struct iroce_sad_node *node);
+
+/**
+ * iroce_sad_heir - who takes over if @node is removed
+ *
+ * Return: an SA that waits, or NULL: none does, or @node itself waits or is in no database.
+ */
+struct iroce_sad_node *iroce_sad_heir(const struct iroce_sad *sad,
+				      const struct iroce_sad_node *node);
+
+/**
+ * iroce_sad_remove - unlink an SA, or one that waits
+ *
+ * Its heir is published first: one of the two is found at any time (I7).
  *
  * Return: @node, now the caller's, to be freed after a grace period; NULL if it was not linked,
  * so that two paths that both want it dead free it once.
@@ -159,7 +184,7 @@ struct iroce_sad_node *iroce_sad_find_out(const struct iroce_sad *sad,
 /* Iterate over all SAs, oldest first; writers only. Fetch the next before removing one. */
 static inline struct iroce_sad_node *iroce_sad_first(const struct iroce_sad *sad)
 {
-	return sad->oldest;
+	return sad->all.oldest;
 }
 
 static inline struct iroce_sad_node *iroce_sad_next(const struct iroce_sad_node *node)

@@ -6,7 +6,9 @@
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/netlink.h>
+#include <linux/rcupdate.h>
 #include <linux/rwsem.h>
+#include <net/xfrm.h>
 
 #include "ipsec_roce_engine.h"
 
@@ -66,21 +68,54 @@ int ipsec_roce_engine_state_add(struct net_device *dev, struct xfrm_state *x,
 }
 EXPORT_SYMBOL_GPL(ipsec_roce_engine_state_add);
 
-static const struct xfrmdev_ops *helper_ops;	/* compared alone */
+static const struct ipsec_roce_helper __rcu *helper;
 
-void ipsec_roce_engine_set_helper(const struct xfrmdev_ops *ops)
+void ipsec_roce_engine_set_helper(const struct ipsec_roce_helper *new)
 {
-	WRITE_ONCE(helper_ops, ops);
+	rcu_assign_pointer(helper, new);
 }
 EXPORT_SYMBOL_GPL(ipsec_roce_engine_set_helper);
 
+/* RCU read side. */
+static const struct ipsec_roce_helper *helper_of(const struct net_device *dev)
+{
+	const struct ipsec_roce_helper *h = rcu_dereference(helper);
+
+	return h && READ_ONCE(dev->xfrmdev_ops) == h->ops ? h : NULL;
+}
+
 bool ipsec_roce_engine_is_helped(const struct net_device *dev)
 {
-	const struct xfrmdev_ops *ops = READ_ONCE(helper_ops);
-
-	return ops && READ_ONCE(dev->xfrmdev_ops) == ops;
+	return helper_of(dev);
 }
 EXPORT_SYMBOL_GPL(ipsec_roce_engine_is_helped);
+
+void ipsec_roce_engine_missed(struct xfrm_state *x, struct sk_buff *skb)
+{
+	const struct ipsec_roce_helper *h;
+	const struct net_device *dev;
+
+	rcu_read_lock();
+	dev = READ_ONCE(x->xso.dev);
+	h = dev ? helper_of(dev) : NULL;
+	if (h)
+		h->missed(x, skb);
+	rcu_read_unlock();
+}
+
+static int __init engine_init(void)
+{
+	return 0;
+}
+
+static void __exit engine_exit(void)
+{
+	/* Packets that were about to be refused by a closed state, see closed.c. */
+	synchronize_rcu();
+}
+
+module_init(engine_init);
+module_exit(engine_exit);
 
 MODULE_DESCRIPTION("Which network devices share the sequence numbers of IPsec SAs");
 MODULE_AUTHOR("roce-ipsec");

@@ -20,7 +20,9 @@
 struct module;
 struct net_device;
 struct netlink_ext_ack;
+struct sk_buff;
 struct xfrm_state;
+struct xfrm_type;
 struct xfrmdev_ops;
 
 /*
@@ -52,11 +54,33 @@ void ipsec_roce_engine_unregister(struct ipsec_roce_engine *engine);
  * A driver that drops ESP of SAs that are not its own lets those through to the stack,
  * where the helper sees them; it has closed the stack's own way to open them.
  *
- * ipsec_roce_engine_set_helper: the ops of the helper's bonds; NULL: there are none
- * ipsec_roce_engine_is_helped: is @dev such a bond? RCU read side, or @dev otherwise kept.
+ * @ops: of the helper's bonds
+ * @missed: the stack has met a packet of @x, a closed state of such a bond. RCU read side.
  */
-void ipsec_roce_engine_set_helper(const struct xfrmdev_ops *ops);
+struct ipsec_roce_helper {
+	const struct xfrmdev_ops *ops;
+	void (*missed)(struct xfrm_state *x, struct sk_buff *skb);
+};
+
+/* NULL: there is none any more, once a grace period has passed. */
+void ipsec_roce_engine_set_helper(const struct ipsec_roce_helper *helper);
+/* Is @dev a bond of the helper? RCU read side. */
 bool ipsec_roce_engine_is_helped(const struct net_device *dev);
+/* Tells the helper, if @x is its. Softirq. */
+void ipsec_roce_engine_missed(struct xfrm_state *x, struct sk_buff *skb);
+
+/*
+ * Inbound states whose packets nobody but a device may open: see closed.c.
+ *
+ * ipsec_roce_state_close: process context, @x is in no database yet. Closed twice is closed.
+ * ipsec_roce_state_reopen: any context. Whoever has found @x alive just now is about to call
+ *	x->type->input: a grace period after @x was deleted, or when nobody else has it.
+ * ipsec_roce_state_type: @x's own type, closed or not
+ */
+void ipsec_roce_state_close(struct xfrm_state *x);
+void ipsec_roce_state_reopen(struct xfrm_state *x);
+bool ipsec_roce_state_is_closed(const struct xfrm_state *x);
+const struct xfrm_type *ipsec_roce_state_type(const struct xfrm_state *x);
 
 /* NULL: nobody speaks for @dev. Sleeps. */
 const void *ipsec_roce_engine_of(const struct net_device *dev);

@@ -159,7 +159,6 @@ struct ipsec_roce_shadow {
  * @id: of @x, which readers under RCU alone must not look at
  * @key: hash of the key
  * @armed_at: port that it was handed to last, or IROCE_REPL_NO_PORT
- * @type: what x->type was before ingress.c closed it
  * @encap: UDP port that it comes to, or 0
  * @missed: frames that came to a port's stack unopened, by port
  * @seen_port: the last of these ports
@@ -184,7 +183,6 @@ struct ipsec_roce_sa {
 	u64 first_start;		/* what xfrm said was used already */
 	struct iroce_repl_sa repl;
 
-	const struct xfrm_type *type;
 	__be16 encap;
 
 	struct list_head seen_link;
@@ -322,10 +320,10 @@ u32 ipsec_roce_flow_hash(const struct xfrm_state *x);
 
 /* ---- ingress.c -------------------------------------------------------- */
 
-/* Lets nobody but its ports open what @sa protects. bond.lock. */
-void ipsec_roce_ingress_close(struct ipsec_roce_sa *sa);
+/* The stack has met a packet of a state of ours, which is closed to it. RCU read side. */
+void ipsec_roce_ingress_missed(struct xfrm_state *x, struct sk_buff *skb);
 /*
- * Takes that back and frees @sa, once nobody looks at it any more; its state, which is
+ * Opens @sa's state to the stack again and frees @sa, once nobody looks at it any more; its state, which is
  * deleted, stays until then. Process context.
  */
 void ipsec_roce_ingress_reopen(struct ipsec_roce_sa *sa);

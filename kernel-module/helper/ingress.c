@@ -32,6 +32,7 @@
 #include <linux/udp.h>
 #include <net/ipv6.h>
 
+#include "engine/ipsec_roce_engine.h"
 #include "helper.h"
 
 #define SEEN_INTERVAL	max(HZ / 50, 1)
@@ -154,55 +155,22 @@ static const struct ipsec_roce_port *port_of(const struct ipsec_roce_bond *bond,
 	return NULL;
 }
 
-/* Instead of esp_input(). GRO runs before netfilter sees the frame: then it is a port's. */
-static int closed(struct xfrm_state *x, struct sk_buff *skb)
+void ipsec_roce_ingress_missed(struct xfrm_state *x, struct sk_buff *skb)
 {
+	struct ipsec_roce_sa *sa = ipsec_roce_sa_of(x);
 	const struct ipsec_roce_port *port;
-	struct ipsec_roce_sa *sa;
 
-	rcu_read_lock();
-	sa = ipsec_roce_sa_of(x);
-	port = sa && !sa->is_twin ? port_of(sa->bond, skb->dev) : NULL;
+	/* GRO runs before netfilter sees the frame: then it is a port's. */
+	port = sa && !READ_ONCE(sa->is_twin) ? port_of(sa->bond, skb->dev) : NULL;
 	if (port)
 		miss(sa, port);
-	rcu_read_unlock();
-	/* xfrm counts XfrmInStateProtoError and drops. */
-	return -EPERM;
-}
-
-/*
- * ESP over IPv4 and IPv6, closed. Not the SA's own: xfrm may still read x->type while, on
- * another CPU, state_free is done with the SA.
- */
-static struct {
-	const struct xfrm_type *orig;
-	struct xfrm_type type;
-} closed_types[2];
-static DEFINE_MUTEX(closed_lock);
-
-void ipsec_roce_ingress_close(struct ipsec_roce_sa *sa)
-{
-	u32 i = sa->id.family == AF_INET6;
-
-	if (sa->dir != IROCE_DIR_IN)
-		return;
-	sa->type = sa->x->type;
-	mutex_lock(&closed_lock);
-	/* A module that came anew: of what the old one had, no state is left. */
-	if (closed_types[i].orig != sa->type) {
-		closed_types[i].orig = sa->type;
-		closed_types[i].type = *sa->type;
-		closed_types[i].type.input = closed;
-	}
-	mutex_unlock(&closed_lock);
-	WRITE_ONCE(sa->x->type, &closed_types[i].type);
 }
 
 static void reopen_rcu(struct rcu_head *rcu)
 {
 	struct ipsec_roce_sa *sa = container_of(rcu, struct ipsec_roce_sa, rcu);
 
-	WRITE_ONCE(sa->x->type, sa->type);
+	ipsec_roce_state_reopen(sa->x);
 	xfrm_state_put(sa->x);
 	kfree(sa);
 }
@@ -213,13 +181,15 @@ static void reopen_rcu(struct rcu_head *rcu)
  */
 void ipsec_roce_ingress_reopen(struct ipsec_roce_sa *sa)
 {
-	if (sa->type && refcount_inc_not_zero(&sa->x->refcnt)) {
+	bool is_closed = ipsec_roce_state_is_closed(sa->x);
+
+	if (is_closed && refcount_inc_not_zero(&sa->x->refcnt)) {
 		call_rcu(&sa->rcu, reopen_rcu);
 		return;
 	}
 	/* Nobody else has it: xfrm is about to free it. */
-	if (sa->type)
-		WRITE_ONCE(sa->x->type, sa->type);
+	if (is_closed)
+		ipsec_roce_state_reopen(sa->x);
 	kfree_rcu(sa, rcu);
 }
 

@@ -123,6 +123,11 @@ static struct notifier_block notifier = {
 	.notifier_call = netdev_event,
 };
 
+static const struct ipsec_roce_helper helper = {
+	.ops = &ipsec_roce_xfrmdev_ops,
+	.missed = ipsec_roce_ingress_missed,
+};
+
 /* ---- life ------------------------------------------------------------- */
 
 static int __init ipsec_roce_init(void)
@@ -140,7 +145,7 @@ static int __init ipsec_roce_init(void)
 	err = register_netdevice_notifier(&notifier);
 	if (err)
 		goto err_nl;
-	ipsec_roce_engine_set_helper(&ipsec_roce_xfrmdev_ops);
+	ipsec_roce_engine_set_helper(&helper);
 	return 0;
 
 err_nl:

@@ -10,6 +10,7 @@
 #include <linux/siphash.h>
 #include <linux/slab.h>
 
+#include "engine/ipsec_roce_engine.h"
 #include "helper.h"
 #include "nl.h"
 
@@ -402,6 +403,13 @@ static int sa_install(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 	return 0;
 }
 
+/* Nobody but the ports opens what an inbound SA protects. */
+static void close_state(struct ipsec_roce_sa *sa)
+{
+	if (sa->dir == IROCE_DIR_IN)
+		ipsec_roce_state_close(sa->x);
+}
+
 static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 	       struct netlink_ext_ack *extack)
 {
@@ -426,7 +434,7 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 	sa_link(bond, sa);
 	if (sa->is_twin) {
 		/* The first one may end before xfrm finds out that there are two. */
-		ipsec_roce_ingress_close(sa);
+		close_state(sa);
 		return 0;
 	}
 	err = sa_install(bond, sa, extack);
@@ -437,7 +445,7 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 		sa_unlink(bond, sa);
 		return err;
 	}
-	ipsec_roce_ingress_close(sa);
+	close_state(sa);
 	ipsec_roce_home_use(bond, &sa->id);
 	queue_delayed_work(ipsec_roce_wq, &bond->poll, IPSEC_ROCE_POLL_INTERVAL);
 	return 0;

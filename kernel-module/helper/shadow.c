@@ -149,7 +149,7 @@ static void copy_values(struct xfrm_state *x, const struct ipsec_roce_sa *sa)
 	x->inner_mode_iaf = orig->inner_mode_iaf;
 	x->outer_mode = orig->outer_mode;
 	/* The original keeps them from going while we ask; x keeps them by itself then. */
-	x->type = sa->type ?: orig->type;
+	x->type = ipsec_roce_state_type(orig);
 	__module_get(x->type->owner);
 	x->type_offload = orig->type_offload;
 	__module_get(x->type_offload->owner);

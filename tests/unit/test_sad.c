@@ -192,6 +192,66 @@ static void removed_sa_is_found_no_more_and_removed_once(void **state)
 	sad_destroy(&sad);
 }
 
+/* R14: xfrm adds a second state before it looks whether the first one is still there. */
+static void finding_R14_an_sa_that_waits_takes_over_when_the_other_leaves(void **state)
+{
+	struct iroce_sad_node first, second, third, other;
+	struct iroce_sad sad;
+
+	(void)state;
+	sad_make(&sad, 1);
+	add_new(&sad, &other, IROCE_DIR_OUT, 9, 1);
+	add_new(&sad, &first, IROCE_DIR_OUT, 5, 1);
+	second = third = node(IROCE_DIR_OUT, 1, 2, 5, 1);
+	assert_int_equal(iroce_sad_add(&sad, &second), -EEXIST);
+	iroce_sad_wait(&sad, &second);
+	assert_int_equal(iroce_sad_add(&sad, &third), -EEXIST);
+	iroce_sad_wait(&sad, &third);
+	assert_int_equal(iroce_sad_count(&sad), 2);
+	assert_ptr_equal(find_out(&sad, 1, 2, 1, 5), &first);
+	assert_null(iroce_sad_heir(&sad, &other));
+	assert_null(iroce_sad_heir(&sad, &second));
+	assert_ptr_equal(iroce_sad_heir(&sad, &first), &second);
+
+	assert_ptr_equal(iroce_sad_remove(&sad, &first), &first);
+	assert_ptr_equal(find_out(&sad, 1, 2, 1, 5), &second);
+	assert_int_equal(iroce_sad_count(&sad), 2);
+	assert_null(iroce_sad_remove(&sad, &first));
+	assert_ptr_equal(iroce_sad_heir(&sad, &second), &third);
+	assert_null(iroce_sad_heir(&sad, &first));
+
+	assert_ptr_equal(iroce_sad_remove(&sad, &second), &second);
+	assert_ptr_equal(find_out(&sad, 1, 2, 1, 5), &third);
+	assert_ptr_equal(iroce_sad_remove(&sad, &third), &third);
+	assert_null(find_out(&sad, 1, 2, 1, 5));
+	assert_ptr_equal(find_out(&sad, 1, 2, 1, 9), &other);
+	assert_int_equal(iroce_sad_count(&sad), 1);
+	sad_destroy(&sad);
+}
+
+static void finding_R14_an_sa_that_waits_can_be_taken_back(void **state)
+{
+	struct iroce_sad_node first, second;
+	struct iroce_sad sad;
+
+	(void)state;
+	sad_make(&sad, 1);
+	add_new(&sad, &first, IROCE_DIR_IN, 5, 1);
+	second = node(IROCE_DIR_IN, 1, 2, 5, 1);
+	iroce_sad_wait(&sad, &second);
+	assert_ptr_equal(iroce_sad_remove(&sad, &second), &second);
+	assert_null(iroce_sad_remove(&sad, &second));
+	assert_ptr_equal(find_in(&sad, 2, 5), &first);
+	iroce_sad_wait(&sad, &second);
+	sad_resize(&sad, 4);
+	assert_ptr_equal(find_in(&sad, 2, 5), &first);
+	iroce_sad_remove(&sad, &first);
+	assert_ptr_equal(find_in(&sad, 2, 5), &second);
+	assert_ptr_equal(iroce_sad_first(&sad), &second);
+	assert_null(iroce_sad_next(&second));
+	sad_destroy(&sad);
+}
+
 static void reader_on_a_removed_sa_walks_on(void **state)
 {
 	struct iroce_sad_node n[3];
@@ -541,6 +601,8 @@ int main(void)
 		cmocka_unit_test(same_key_twice_is_refused_but_not_in_the_other_direction),
 		cmocka_unit_test(malformed_sas_are_refused),
 		cmocka_unit_test(removed_sa_is_found_no_more_and_removed_once),
+		cmocka_unit_test(finding_R14_an_sa_that_waits_takes_over_when_the_other_leaves),
+		cmocka_unit_test(finding_R14_an_sa_that_waits_can_be_taken_back),
 		cmocka_unit_test(reader_on_a_removed_sa_walks_on),
 		cmocka_unit_test(newest_valid_sa_is_chosen_and_a_dying_one_only_without_it),
 		cmocka_unit_test(template_asks_for_reqid_addresses_and_spi),
