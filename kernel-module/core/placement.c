@@ -23,7 +23,7 @@ static const char *const texts[IROCE_PLACE_N_REASONS] = {
 		"active-backup",
 	[IROCE_PLACE_HASH] = "this hash policy is not supported: use layer3+4",
 	[IROCE_PLACE_KEY_TWICE] =
-		"another port's SA has this key and nonces would repeat: use an own key per port",
+		"another SA has this key and nonces would repeat: use an own key for each",
 	[IROCE_PLACE_NOT_ONE_ENGINE] =
 		"the ports count sequence numbers separately, a shared SA would repeat nonces: "
 		"use per-port SAs, or ports of one adapter",

@@ -87,7 +87,7 @@ struct iroce_place_facts {
 	bool is_one_engine;
 	bool has_offload; /* every port can offload the SA */
 	bool has_home; /* outbound: the SA belongs to one named port (RFC 9611), own SPI and key */
-	bool is_key_taken; /* another outbound SA of this bond has this very key */
+	bool is_key_taken; /* another outbound SA has this very key */
 };
 
 /**

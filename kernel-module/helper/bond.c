@@ -200,11 +200,11 @@ static void hook(struct net_device *dev)
 	INIT_LIST_HEAD(&bond->sas);
 	INIT_LIST_HEAD(&bond->policies);
 	hash_init(bond->by_spi);
-	hash_init(bond->by_key);
 	hash_init(bond->by_flow);
 	INIT_LIST_HEAD(&bond->homes);
 	init_waitqueue_head(&bond->wait);
 	INIT_DELAYED_WORK(&bond->poll, ipsec_roce_sa_poll);
+	INIT_DELAYED_WORK(&bond->twin_work, ipsec_roce_twin_promote);
 	spin_lock_init(&bond->seen_lock);
 	INIT_LIST_HEAD(&bond->seen);
 	INIT_DELAYED_WORK(&bond->seen_work, ipsec_roce_ingress_seen);
@@ -252,6 +252,7 @@ static void unhook(struct ipsec_roce_bond *bond)
 		flush_states(dev);
 	cancel_delayed_work_sync(&bond->poll);
 	cancel_delayed_work_sync(&bond->seen_work);
+	cancel_delayed_work_sync(&bond->twin_work);
 	drop_ports(bond);
 	WRITE_ONCE(dev->xfrmdev_ops, bond->stock_ops);
 	if (dev->reg_state == NETREG_REGISTERED &&

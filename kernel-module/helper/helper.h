@@ -58,6 +58,7 @@
 #include "core/repl.h"
 
 #define IPSEC_ROCE_SA_HASH_BITS	10
+#define IPSEC_ROCE_USED_UNKNOWN	U64_MAX
 
 struct ipsec_roce_bond;
 
@@ -92,6 +93,7 @@ struct ipsec_roce_port {
  * @n_handovers: times that an SA moved to another port
  * @seen_lock: @seen, and sa->missed, seen_link, seen_port, is_unlinked
  * @seen: SAs whose frames came to a port that does not have them; @seen_work steps them
+ * @n_twins: SAs that wait for another one to leave; @twin_work looks whether it has
  * @wait: woken when the last SA or policy of the bond is gone
  */
 struct ipsec_roce_bond {
@@ -110,7 +112,6 @@ struct ipsec_roce_bond {
 	struct list_head sas;
 	struct list_head policies;
 	DECLARE_HASHTABLE(by_spi, IPSEC_ROCE_SA_HASH_BITS);
-	DECLARE_HASHTABLE(by_key, IPSEC_ROCE_SA_HASH_BITS);
 	DECLARE_HASHTABLE(by_flow, IPSEC_ROCE_SA_HASH_BITS);
 	struct list_head homes;
 	u32 n_homes;
@@ -119,8 +120,10 @@ struct ipsec_roce_bond {
 	u32 n_walked;
 	u32 generation;
 	u64 n_handovers;
+	u32 n_twins;
 	wait_queue_head_t wait;
 	struct delayed_work poll;
+	struct delayed_work twin_work;
 
 	spinlock_t seen_lock;
 	struct list_head seen;
@@ -154,10 +157,14 @@ struct ipsec_roce_shadow {
  * struct ipsec_roce_sa - a state of a bond
  * @x: good from state_add to state_free; bond.lock. Then ingress.c's
  * @is_twin: xfrm adds a second state with the identity of the first before it looks
- *	whether there is one: a mistake that it takes back, or an update of the
- *	first one's lifetimes. A twin is at no port.
+ *	whether there is one: a mistake that it takes back, an update of the first one's
+ *	lifetimes, or the copy that is to replace it (XFRM_MSG_MIGRATE_STATE). A twin is at
+ *	no port until the first one has left: see twin.c
  * @id: of @x, which readers under RCU alone must not look at
- * @key: hash of the key
+ * @key: hash of the key; @has_claim: it is claimed, see key.c
+ * @used: numbers up to it may have been used: sent, or the window's top. 0: none;
+ *	IPSEC_ROCE_USED_UNKNOWN: nobody can say how far
+ * @is_heir: its key was another SA's before; @is_lost: it could not take over, see twin.c
  * @armed_at: port that it was handed to last, or IROCE_REPL_NO_PORT
  * @encap: UDP port that it comes to, or 0
  * @missed: frames that came to a port's stack unopened, by port
@@ -170,16 +177,19 @@ struct ipsec_roce_shadow {
 struct ipsec_roce_sa {
 	struct list_head link;
 	struct hlist_node spi_link;
-	struct hlist_node key_link;
 	struct hlist_node flow_link;	/* per port only */
 	struct ipsec_roce_bond *bond;
 	struct xfrm_state *x;
 	struct ipsec_roce_sa_id id;
 	u64 key;
+	u64 used;
 	u8 placement;
 	u8 dir;
 	u8 armed_at;
 	bool is_twin;
+	bool is_heir;
+	bool is_lost;
+	bool has_claim;
 	u64 first_start;		/* what xfrm said was used already */
 	struct iroce_repl_sa repl;
 
@@ -280,7 +290,6 @@ static inline struct ipsec_roce_sa *ipsec_roce_sa_of(const struct xfrm_state *x)
 
 /* ---- sa.c ------------------------------------------------------------- */
 
-void ipsec_roce_sa_init(void);
 /* An inbound SA of this identity; NULL. RCU read side. */
 struct ipsec_roce_sa *ipsec_roce_sa_find_in(const struct ipsec_roce_bond *bond,
 					    const struct ipsec_roce_sa_id *id);
@@ -298,6 +307,35 @@ int ipsec_roce_state_add(struct net_device *dev, struct xfrm_state *x,
 			 struct netlink_ext_ack *extack);
 void ipsec_roce_state_delete(struct net_device *dev, struct xfrm_state *x);
 void ipsec_roce_state_free(struct net_device *dev, struct xfrm_state *x);
+
+/*
+ * Placed, at all ports, its key claimed; or an error, and nothing of it is anywhere. @used:
+ * numbers that its key has used before, at least. bond.lock.
+ */
+int ipsec_roce_sa_place(struct ipsec_roce_sa *sa, u64 used, struct netlink_ext_ack *extack);
+/* Deleted already: takes it from all ports, so that its key and identity are free. bond.lock. */
+void ipsec_roce_sa_retire(struct ipsec_roce_sa *sa);
+
+/* ---- twin.c ----------------------------------------------------------- */
+
+/* Twins take over from SAs that are deleted. Work item. */
+void ipsec_roce_twin_promote(struct work_struct *work);
+/* An SA was deleted: who waits for it? Atomic. */
+void ipsec_roce_twin_kick(struct ipsec_roce_bond *bond);
+
+/* ---- key.c ------------------------------------------------------------ */
+
+void ipsec_roce_key_init(void);
+void ipsec_roce_key_exit(void);
+/* Stands for the key; xfrm frees that before it calls state_free. */
+u64 ipsec_roce_key_hash(const struct xfrm_state *x);
+/*
+ * For an SA that sends behind number @start. -EBUSY: another SA has the key; -EKEYREJECTED: one
+ * that is gone has used it beyond @start. bond.lock.
+ */
+int ipsec_roce_key_claim(u64 hash, u64 start);
+/* Numbers up to @last have been used. bond.lock. */
+void ipsec_roce_key_release(u64 hash, u64 last);
 
 /* ---- home.c: bond.lock ------------------------------------------------ */
 

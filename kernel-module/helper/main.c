@@ -134,7 +134,7 @@ static int __init ipsec_roce_init(void)
 {
 	int err;
 
-	ipsec_roce_sa_init();
+	ipsec_roce_key_init();
 	ipsec_roce_wq = alloc_workqueue("ipsec_roce", WQ_UNBOUND, 0);
 	if (!ipsec_roce_wq)
 		return -ENOMEM;
@@ -165,6 +165,7 @@ static void __exit ipsec_roce_exit(void)
 	ipsec_roce_nl_exit();
 	ipsec_roce_shadow_exit();
 	destroy_workqueue(ipsec_roce_wq);
+	ipsec_roce_key_exit();
 	/* Callers that were on their way out of our ops, see bond.c, and kfree_rcu. */
 	synchronize_rcu();
 	synchronize_rcu_tasks();

@@ -6,8 +6,6 @@
  * ACTIVATE hands it to the driver, FENCE takes it back; all of them answer at once.
  */
 #include <linux/jhash.h>
-#include <linux/random.h>
-#include <linux/siphash.h>
 #include <linux/slab.h>
 
 #include "engine/ipsec_roce_engine.h"
@@ -18,13 +16,6 @@
 #define GAP_OUT		(1U << 16)
 /* A todo asks for two answers at most, and an answer for one todo. */
 #define EVENTS_MAX	8
-
-static siphash_key_t key_secret __read_mostly;
-
-void ipsec_roce_sa_init(void)
-{
-	get_random_bytes(&key_secret, sizeof(key_secret));
-}
 
 /* ---- the state machine ------------------------------------------------ */
 
@@ -47,14 +38,36 @@ static void push(struct queue *q, u8 type, u8 port)
 	push_event(q, &ev);
 }
 
+/*
+ * How far a port that has stopped may have come: packets on their way draw numbers still, and
+ * a driver that does not tell may have sent whatever it says. One that tells, and has sent
+ * nothing, leaves the key as it was.
+ */
+static void note_used(struct ipsec_roce_sa *sa, const struct ipsec_roce_shadow *shadow,
+		      const struct iroce_repl_event *answer)
+{
+	u64 last = answer->last;
+
+	if (answer->type != IROCE_REPL_STOPPED)
+		last = IPSEC_ROCE_USED_UNKNOWN;
+	else if (last <= shadow->start)
+		return;
+	else if (sa->dir == IROCE_DIR_OUT)
+		last = last > IPSEC_ROCE_USED_UNKNOWN - GAP_OUT ? IPSEC_ROCE_USED_UNKNOWN :
+								  last + GAP_OUT;
+	sa->used = max(sa->used, last);
+}
+
 static void do_remove(struct ipsec_roce_sa *sa, u8 port, struct queue *q)
 {
 	struct iroce_repl_event answer = { .type = IROCE_REPL_STOPPED, .port = port };
 	struct ipsec_roce_shadow *shadow = sa->shadow[port];
 
 	if (shadow) {
-		if (shadow->is_on)
+		if (shadow->is_on) {
 			ipsec_roce_shadow_stop(sa, shadow, &answer);
+			note_used(sa, shadow, &answer);
+		}
 		ipsec_roce_shadow_destroy(sa, shadow);
 	}
 	push_event(q, &answer);
@@ -66,6 +79,7 @@ static void do_fence(struct ipsec_roce_sa *sa, u8 port, struct queue *q)
 	struct iroce_repl_event answer;
 
 	ipsec_roce_shadow_stop(sa, shadow, &answer);
+	note_used(sa, shadow, &answer);
 	/* After GONE nothing of it is at the port. */
 	if (answer.type == IROCE_REPL_GONE)
 		ipsec_roce_shadow_destroy(sa, shadow);
@@ -231,13 +245,6 @@ static u32 spi_hash(const struct ipsec_roce_sa_id *id, u8 dir)
 	return jhash_1word((__force u32)id->spi, dir);
 }
 
-/* Stands for the key; xfrm frees that before it calls state_free. */
-static u64 key_hash(const struct xfrm_state *x)
-{
-	return siphash(x->aead->alg_key, DIV_ROUND_UP(x->aead->alg_key_len, BITS_PER_BYTE),
-		       &key_secret);
-}
-
 /* bond.lock, or RCU read side. */
 static struct ipsec_roce_sa *find_same(const struct ipsec_roce_bond *bond,
 				       const struct ipsec_roce_sa_id *id, u8 dir)
@@ -257,16 +264,6 @@ struct ipsec_roce_sa *ipsec_roce_sa_find_in(const struct ipsec_roce_bond *bond,
 					    const struct ipsec_roce_sa_id *id)
 {
 	return find_same(bond, id, IROCE_DIR_IN);
-}
-
-static bool is_key_taken(const struct ipsec_roce_bond *bond, u64 key)
-{
-	struct ipsec_roce_sa *sa;
-
-	hash_for_each_possible(bond->by_key, sa, key_link, key)
-		if (sa->key == key && sa->dir == IROCE_DIR_OUT && !READ_ONCE(sa->is_deleted))
-			return true;
-	return false;
 }
 
 static int validate(const struct xfrm_state *x, struct netlink_ext_ack *extack)
@@ -299,19 +296,59 @@ static bool needs_home(const struct iroce_place_facts *facts)
 	return facts->wish == IROCE_PLACE_PER_PORT;
 }
 
+/* xfrm frees a state when nobody has it any more, which a socket may delay: not what it sends with. */
+static void retire_key(struct ipsec_roce_bond *bond, u64 key)
+{
+	struct ipsec_roce_sa *sa;
+
+	list_for_each_entry(sa, &bond->sas, link)
+		if (sa->has_claim && sa->key == key && READ_ONCE(sa->is_deleted))
+			ipsec_roce_sa_retire(sa);
+}
+
+/* 0, or -EBUSY if another SA sends with the key. */
+static int claim_key(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa, u64 start,
+		     struct netlink_ext_ack *extack)
+{
+	int err;
+
+	if (sa->dir != IROCE_DIR_OUT)
+		return 0;
+	err = ipsec_roce_key_claim(sa->key, start);
+	if (err == -EBUSY) {
+		retire_key(bond, sa->key);
+		err = ipsec_roce_key_claim(sa->key, start);
+	}
+	if (err == -EKEYREJECTED)
+		NL_SET_ERR_MSG_MOD(extack, "An SA that is gone has used this key, nonces would repeat: use a fresh one");
+	sa->has_claim = !err;
+	return err;
+}
+
+static void release_key(struct ipsec_roce_sa *sa)
+{
+	if (sa->has_claim)
+		ipsec_roce_key_release(sa->key, sa->used);
+	sa->has_claim = false;
+}
+
 /* Where may it live? Refuses what would repeat a nonce or accept a packet twice. */
-static int place(const struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa, u8 *home,
+static int place(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa, u64 start, u8 *home,
 		 struct netlink_ext_ack *extack)
 {
 	struct iroce_place_facts facts = {};
 	enum iroce_place_reason reason;
 	enum iroce_placement placement;
+	int err;
 
+	err = claim_key(bond, sa, start, extack);
+	if (err && err != -EBUSY)
+		return err;
 	*home = ipsec_roce_home_named(bond, &sa->id);
 	ipsec_roce_bond_facts(bond, &facts);
 	facts.dir = sa->dir;
 	facts.has_home = *home != IROCE_REPL_NO_PORT || needs_home(&facts);
-	facts.is_key_taken = sa->dir == IROCE_DIR_OUT && is_key_taken(bond, sa->key);
+	facts.is_key_taken = err == -EBUSY;
 	reason = iroce_place(&facts, &placement);
 	if (reason) {
 		ipsec_roce_say(extack, iroce_place_text(reason));
@@ -323,7 +360,7 @@ static int place(const struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa, u
 	return 0;
 }
 
-static int init_repl(struct ipsec_roce_sa *sa, u8 home, struct netlink_ext_ack *extack)
+static int init_repl(struct ipsec_roce_sa *sa, u64 start, u8 home, struct netlink_ext_ack *extack)
 {
 	const struct iroce_repl_cfg cfg = {
 		.placement = sa->placement,
@@ -331,7 +368,7 @@ static int init_repl(struct ipsec_roce_sa *sa, u8 home, struct netlink_ext_ack *
 		.home = home,
 		.is_esn = sa->x->props.flags & XFRM_STATE_ESN,
 		.gap = sa->dir == IROCE_DIR_OUT ? GAP_OUT : 0,
-		.last = ipsec_roce_last(sa->x, sa->dir),
+		.last = start,
 	};
 	int err = iroce_repl_init(&sa->repl, &cfg);
 
@@ -343,26 +380,31 @@ static int init_repl(struct ipsec_roce_sa *sa, u8 home, struct netlink_ext_ack *
 
 /* ---- life ------------------------------------------------------------- */
 
+/* On the list, where all who are added or wait for it are. */
 static void sa_link(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 {
 	list_add_tail(&sa->link, &bond->sas);
 	bond->n_sas++;
+	bond->n_twins += sa->is_twin;
 	bond->generation = bond->generation + 1 ?: 1;
-	if (sa->is_twin)
-		return;
+}
+
+/* In the tables, by which it is found; the opposite is part of sa_unlink(). */
+static void sa_hash(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
+{
 	bond->n_walked += sa->placement != IROCE_PLACE_SHARED;
 	hash_add_rcu(bond->by_spi, &sa->spi_link, spi_hash(&sa->id, sa->dir));
-	hash_add(bond->by_key, &sa->key_link, sa->key);
 	if (sa->placement == IROCE_PLACE_PER_PORT)
 		hash_add(bond->by_flow, &sa->flow_link, ipsec_roce_flow_hash(sa->x));
 }
 
 static void sa_unlink(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 {
-	if (!sa->is_twin) {
+	if (sa->is_twin) {
+		bond->n_twins--;
+	} else {
 		bond->n_walked -= sa->placement != IROCE_PLACE_SHARED;
 		hash_del_rcu(&sa->spi_link);
-		hash_del(&sa->key_link);
 		hash_del(&sa->flow_link);
 	}
 	ipsec_roce_ingress_forget(sa);
@@ -384,6 +426,12 @@ static void sa_remove(struct ipsec_roce_sa *sa)
 		if (sa->repl.cell[ev.port] != IROCE_REPL_ABSENT)
 			ipsec_roce_sa_step(sa, &ev, NULL);
 	WARN_ON_ONCE(!iroce_repl_is_idle(&sa->repl));
+	release_key(sa);
+}
+
+void ipsec_roce_sa_retire(struct ipsec_roce_sa *sa)
+{
+	sa_remove(sa);
 }
 
 static int sa_install(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
@@ -410,45 +458,61 @@ static void close_state(struct ipsec_roce_sa *sa)
 		ipsec_roce_state_close(sa->x);
 }
 
+int ipsec_roce_sa_place(struct ipsec_roce_sa *sa, u64 used, struct netlink_ext_ack *extack)
+{
+	u64 start = max(ipsec_roce_last(sa->x, sa->dir), used);
+	struct ipsec_roce_bond *bond = sa->bond;
+	u8 home;
+	int err;
+
+	err = place(bond, sa, start, &home, extack) ?: init_repl(sa, start, home, extack);
+	if (err) {
+		release_key(sa);
+		return err;
+	}
+	bond->n_twins -= sa->is_twin;
+	WRITE_ONCE(sa->is_twin, false);
+	sa_hash(bond, sa);
+	err = sa_install(bond, sa, extack);
+	if (err)
+		return err;
+	ipsec_roce_home_use(bond, &sa->id);
+	queue_delayed_work(ipsec_roce_wq, &bond->poll, IPSEC_ROCE_POLL_INTERVAL);
+	return 0;
+}
+
 static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 	       struct netlink_ext_ack *extack)
 {
 	struct ipsec_roce_sa *same;
-	u8 home;
 	int err;
 
 	err = ipsec_roce_bond_check(bond, extack);
 	if (err)
 		return err;
 	same = find_same(bond, &sa->id, sa->dir);
-	sa->is_twin = same;
 	if (same && (same->x->mark.v != sa->x->mark.v || same->x->mark.m != sa->x->mark.m)) {
 		NL_SET_ERR_MSG_MOD(extack, "The bond has an SA with this SPI, and ports do not look at marks");
 		return -EEXIST;
 	}
-	if (!sa->is_twin) {
-		err = place(bond, sa, &home, extack) ?: init_repl(sa, home, extack);
-		if (err)
-			return err;
-	}
+	/* Not at a port yet, so it is one, in a way. */
+	sa->is_twin = true;
 	sa_link(bond, sa);
-	if (sa->is_twin) {
-		/* The first one may end before xfrm finds out that there are two. */
-		close_state(sa);
-		return 0;
+	if (!same) {
+		err = ipsec_roce_sa_place(sa, 0, extack);
+		if (err)
+			goto err_unlink;
 	}
-	err = sa_install(bond, sa, extack);
-	if (err) {
-		/* Our own doing: nobody need hear of it, or a key daemon make a new one. */
-		WRITE_ONCE(sa->is_deleted, true);
-		sa_remove(sa);
-		sa_unlink(bond, sa);
-		return err;
-	}
+	/* The first one may end before xfrm finds out that there are two. */
 	close_state(sa);
-	ipsec_roce_home_use(bond, &sa->id);
-	queue_delayed_work(ipsec_roce_wq, &bond->poll, IPSEC_ROCE_POLL_INTERVAL);
 	return 0;
+
+err_unlink:
+	/* Our own doing: nobody need hear of it, or a key daemon make a new one. */
+	WRITE_ONCE(sa->is_deleted, true);
+	sa_remove(sa);
+	sa_unlink(bond, sa);
+	return err;
 }
 
 int ipsec_roce_state_add(struct net_device *dev, struct xfrm_state *x,
@@ -481,7 +545,7 @@ int ipsec_roce_state_add(struct net_device *dev, struct xfrm_state *x,
 		.family = x->props.family,
 	};
 	sa->encap = x->encap ? x->encap->encap_dport : 0;
-	sa->key = key_hash(x);
+	sa->key = ipsec_roce_key_hash(x);
 	INIT_LIST_HEAD(&sa->seen_link);
 	sa->armed_at = IROCE_REPL_NO_PORT;
 	spin_lock_init(&sa->lock);
@@ -512,6 +576,7 @@ void ipsec_roce_state_delete(struct net_device *dev, struct xfrm_state *x)
 		if (sa->shadow[i])
 			ipsec_roce_shadow_delete(sa->shadow[i]);
 	spin_unlock_bh(&sa->lock);
+	ipsec_roce_twin_kick(sa->bond);
 }
 
 void ipsec_roce_state_free(struct net_device *dev, struct xfrm_state *x)

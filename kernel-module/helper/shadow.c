@@ -266,7 +266,8 @@ int ipsec_roce_shadow_start(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *
 	 * What xfrm was told with the state itself, its bitmap too, holds for the first port
 	 * alone: what has come since fills holes that a copy of it still shows (I4).
 	 */
-	if (sa->armed_at != IROCE_REPL_NO_PORT || start != ipsec_roce_last(x, sa->dir))
+	if (sa->is_heir || sa->armed_at != IROCE_REPL_NO_PORT ||
+	    start != ipsec_roce_last(x, sa->dir))
 		set_last(x, sa->dir, start);
 	shadow->start = start;
 	if (sa->placement == IROCE_PLACE_SHARED)

@@ -192,6 +192,42 @@ def test_a_second_sa_with_the_same_key_is_refused_and_says_why(lab, sealed):
     assert "nonces would repeat" in refusal(lab.a, twin)
 
 
+def test_finding_R16_a_key_that_has_sealed_is_not_taken_again(lab, wire, sealed):
+    """Also when its SA is long deleted; unless the new one begins behind where that ended."""
+    ping(lab.a, count=3)
+    used = sealed.out.state(lab.a)["oseq"]
+    sealed.out.delete_state(lab.a)
+    again = Flow(lab.a, lab.b, reqid=sealed.out.reqid)
+    again.key = sealed.out.key
+    assert "nonces would repeat" in refusal(lab.a, again)
+    # A script that runs once more: the same SPI, too.
+    assert "nonces would repeat" in refusal(lab.a, sealed.out)
+    again.more = f"replay-oseq {used + (1 << 16):#x}"
+    again.esn = False
+    lab.a.run(["sh", "-e"], input=again.state_command(lab.a))
+    # Never used, so it is free as soon as that is gone.
+    idle = Flow(lab.a, lab.b)
+    for _ in range(2):
+        idle.add_state(lab.a)
+        idle.delete_state(lab.a)
+
+
+def test_finding_R16_a_key_belongs_to_one_bond_alone(lab, sealed):
+    host, dev = lab.a, ports(lab.a)[1]
+    try:
+        host.run(f"ip link set {dev} nomaster; ip link add bond7 type bond mode active-backup; ip link set {dev} down; "
+                 f"ip link set {dev} master bond7; ip link set bond7 up")
+        poll(lambda: "esp-hw-offload: on" in host.run(
+            "ethtool -K bond7 esp-hw-offload on; ethtool -k bond7", check=False).stdout, 10)
+        twin = Flow(lab.a, lab.b)
+        twin.key = sealed.out.key
+        command = twin.state_command(host).replace("dev bond0", "dev bond7")
+        done = host.run(["sh", "-e"], input=command, check=False)
+        assert done.rc and "nonces would repeat" in done.output, done.output
+    finally:
+        host.run(f"ip link del bond7; ip link set {dev} down; ip link set {dev} master bond0")
+
+
 def test_adding_an_sa_twice_is_an_error_and_harms_nothing(lab, wire, sealed):
     assert "exists" in refusal(lab.a, sealed.out)
     tcp(lab)

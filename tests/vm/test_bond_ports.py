@@ -369,7 +369,7 @@ def test_what_would_repeat_a_nonce_is_refused_and_says_what_to_use(lab, wire, se
     assert "active-backup" in helper(lab.a, "place", bond, 3)["text"]
     twin = Flow(lab.a, lab.b, reqid=sealed.out[0].reqid)
     twin.key = sealed.out[0].key
-    assert "nonces would repeat: use an own key per port" in refusal(lab.a, twin)
+    assert "nonces would repeat: use an own key for each" in refusal(lab.a, twin)
 
 
 def test_numbers_that_run_low_ask_for_a_new_key(lab, bare):
