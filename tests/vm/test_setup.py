@@ -188,7 +188,7 @@ def test_finding_flush_what_a_flush_leaves_closed_is_named_and_opened(lab, wire,
     opens = f"roce-ipsec-setup down --dev {dev} --all"
     status, found, down = lab.a.run(
         f"roce-ipsec-setup status; echo ---; roce-ipsec-setup verify --dev {dev} --peer {peer} "
-        f"--no-probe; echo rc $?; echo ---; roce-ipsec-setup down --dev {dev} --peer {peer}"
+        f"--no-probe || echo rc $?; echo ---; roce-ipsec-setup down --dev {dev} --peer {peer}"
     ).stdout.split("---\n")
     assert f"{dev} is closed" in status and "what 2 policies protected" in status, status
     assert opens in status and f"{dev} ipsec-fail-closed off" in status, status
