@@ -61,7 +61,8 @@ static struct net *hold_net(const struct iroce_func *f)
 	struct net *net;
 
 	rcu_read_lock();
-	net = maybe_get_net(dev_net(f->netdev));
+	/* unregister_netdev() waits for who has seen it alive; after that it may have no netns. */
+	net = READ_ONCE(f->is_dying) ? NULL : maybe_get_net(dev_net(f->netdev));
 	rcu_read_unlock();
 	return net;
 }

@@ -183,7 +183,8 @@ static int replay_commit(struct iroce_sa *sa, u64 seq)
 	if (!sa->has_replay)
 		return 0;
 	spin_lock(&sa->num->lock);
-	err = iroce_replay_accept(&sa->num->replay, seq);
+	/* Under the lock: who reads the window of a dead SA has seen the last of it (I4). */
+	err = READ_ONCE(sa->is_dead) ? -ESTALE : iroce_replay_accept(&sa->num->replay, seq);
 	spin_unlock(&sa->num->lock);
 	if (err)
 		count_replay(sa, err);

@@ -296,11 +296,31 @@ int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa, bool is_cop
 	return err;
 }
 
+/* Of a heir with the same key and a window of its own: it takes nothing that @sa may have seen (I4). */
+static void bequeath_window(const struct iroce_sa *sa, struct iroce_sa *heir)
+{
+	struct iroce_replay *window = &heir->num->replay;
+	u64 top;
+
+	if (heir->key_hash != sa->key_hash || !sa->has_replay || !heir->has_replay)
+		return;
+	spin_lock(&sa->num->lock);
+	top = max(sa->num->replay.top, window->top);
+	spin_unlock(&sa->num->lock);
+	if (!heir->is_esn)
+		top = min_t(u64, top, U32_MAX);
+	/* Nobody finds the heir yet. One that cannot be set refuses everything. */
+	if (iroce_replay_init(window, window->bits, heir->is_esn, top))
+		window->bits = 0;
+}
+
 /* What @sa has counted, its heir, which shares its numbers, has counted as well. ipsec->lock. */
 static void bequeath(const struct iroce_sa *sa, struct iroce_sa *heir)
 {
-	if (heir->num != sa->num)
+	if (heir->num != sa->num) {
+		bequeath_window(sa, heir);
 		return;
+	}
 	atomic64_set(&heir->packets, atomic64_read(&sa->packets));
 	atomic64_set(&heir->bytes, atomic64_read(&sa->bytes));
 	WRITE_ONCE(heir->first_use, READ_ONCE(sa->first_use));
@@ -312,10 +332,11 @@ void iroce_sad_kill(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
 	struct iroce_sad_node *heir;
 
 	spin_lock_bh(&ipsec->lock);
+	/* Before its window is read: see replay_commit(). */
+	WRITE_ONCE(sa->is_dead, true);
 	heir = iroce_sad_heir(&ipsec->sad, &sa->node);
 	if (heir)
 		bequeath(sa, iroce_sa_of(heir));
-	WRITE_ONCE(sa->is_dead, true);
 	iroce_sad_remove(&ipsec->sad, &sa->node);
 	spin_unlock_bh(&ipsec->lock);
 	iroce_flow_changed(ipsec->f);

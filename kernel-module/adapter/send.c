@@ -359,7 +359,9 @@ int iroce_send_module_init(void)
 void iroce_send_module_exit(void)
 {
 	wait_event(flights_gone, !atomic_read(&n_flights));
+	/* The last of their destructors is out of its RCU section, then out of our text. */
 	synchronize_rcu();
+	synchronize_rcu_tasks();
 	destroy_workqueue(send_bh_wq);
 	destroy_workqueue(send_wq);
 }

@@ -322,6 +322,10 @@ void ipsec_roce_sa_retire(struct ipsec_roce_sa *sa);
 void ipsec_roce_twin_promote(struct work_struct *work);
 /* An SA was deleted: who waits for it? Atomic. */
 void ipsec_roce_twin_kick(struct ipsec_roce_bond *bond);
+/* Does a twin wait that goes on with the numbers of @sa? bond.lock. */
+bool ipsec_roce_twin_waits(const struct ipsec_roce_sa *sa);
+/* @sa is at no port any more, and about to be forgotten. bond.lock. */
+void ipsec_roce_twin_bequeath(const struct ipsec_roce_sa *sa);
 
 /* ---- key.c ------------------------------------------------------------ */
 

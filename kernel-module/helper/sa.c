@@ -498,6 +498,10 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 	/* Not at a port yet, so it is one, in a way. */
 	sa->is_twin = true;
 	sa_link(bond, sa);
+	/* Deleted before it could see that somebody waits: pairs with ipsec_roce_twin_kick()'s. */
+	smp_mb();
+	if (same && READ_ONCE(same->is_deleted))
+		queue_delayed_work(ipsec_roce_wq, &bond->twin_work, 0);
 	if (!same) {
 		err = ipsec_roce_sa_place(sa, 0, extack);
 		if (err)
@@ -598,6 +602,8 @@ void ipsec_roce_state_free(struct net_device *dev, struct xfrm_state *x)
 	}
 	WRITE_ONCE(x->xso.offload_handle, 0);
 	sa_remove(sa);
+	/* Freed before the work has looked: its twins go on behind it all the same. */
+	ipsec_roce_twin_bequeath(sa);
 	/* The last word to whoever waits for the list to be empty: bond may go after it. */
 	sa_unlink(bond, sa);
 	mutex_unlock(&bond->lock);

@@ -351,7 +351,8 @@ bool ipsec_roce_shadow_is_busy(const struct ipsec_roce_sa *sa,
 			       const struct ipsec_roce_shadow *shadow)
 {
 	return sa->dir == IROCE_DIR_IN && shadow->is_on && !shadow->is_quiet &&
-	       !find_first(sa, shadow) && !READ_ONCE(sa->is_deleted);
+	       !find_first(sa, shadow) &&
+	       (!READ_ONCE(sa->is_deleted) || ipsec_roce_twin_waits(sa));
 }
 
 void ipsec_roce_shadow_stop(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *shadow,

@@ -23,18 +23,46 @@ static bool is_same_id(const struct ipsec_roce_sa *a, const struct ipsec_roce_sa
 	       xfrm_addr_equal(&a->id.daddr, &b->id.daddr, a->id.family);
 }
 
-/* bond.lock. */
-static void inherit(struct ipsec_roce_sa *twin, const struct ipsec_roce_sa *sa, u64 *used)
+static bool is_heir_of(const struct ipsec_roce_sa *twin, const struct ipsec_roce_sa *sa)
 {
-	*used = max(*used, max(sa->used, sa->first_start));
+	return twin->is_twin && twin->key == sa->key && is_same_id(twin, sa);
+}
+
+/* bond.lock. */
+static void inherit(struct ipsec_roce_sa *twin, const struct ipsec_roce_sa *sa)
+{
+	twin->used = max(twin->used, max(sa->used, sa->first_start));
 	twin->is_heir = true;
 	spin_lock_bh(&twin->lock);
 	twin->gone = sa->gone;
 	spin_unlock_bh(&twin->lock);
 }
 
+bool ipsec_roce_twin_waits(const struct ipsec_roce_sa *sa)
+{
+	const struct ipsec_roce_sa *twin;
+
+	if (!sa->bond->n_twins)
+		return false;
+	list_for_each_entry(twin, &sa->bond->sas, link)
+		if (is_heir_of(twin, sa))
+			return true;
+	return false;
+}
+
+void ipsec_roce_twin_bequeath(const struct ipsec_roce_sa *sa)
+{
+	struct ipsec_roce_sa *twin;
+
+	if (sa->is_twin || !sa->bond->n_twins)
+		return;
+	list_for_each_entry(twin, &sa->bond->sas, link)
+		if (is_heir_of(twin, sa))
+			inherit(twin, sa);
+}
+
 /* The way is free, of all that had the twin's identity before it; bond.lock. */
-static bool clear_way(struct ipsec_roce_sa *twin, u64 *used)
+static bool clear_way(struct ipsec_roce_sa *twin)
 {
 	struct ipsec_roce_sa *sa;
 
@@ -46,7 +74,7 @@ static bool clear_way(struct ipsec_roce_sa *twin, u64 *used)
 			continue;
 		ipsec_roce_sa_retire(sa);
 		if (sa->key == twin->key)
-			inherit(twin, sa, used);
+			inherit(twin, sa);
 	}
 	return true;
 }
@@ -74,15 +102,19 @@ static bool give_up(struct ipsec_roce_sa *twin)
 
 static void promote(struct ipsec_roce_sa *twin)
 {
-	u64 used = 0;
-
-	if (READ_ONCE(twin->is_deleted) || !clear_way(twin, &used))
+	/* While we have a reference xfrm frees nothing of it: state_free comes after its window. */
+	if (READ_ONCE(twin->is_deleted) || !refcount_inc_not_zero(&twin->x->refcnt))
 		return;
+	if (!clear_way(twin))
+		goto put;
 	/* Without a window to go on with, an inbound SA could take a packet twice. */
-	twin->is_lost = used == IPSEC_ROCE_USED_UNKNOWN || ipsec_roce_sa_place(twin, used, NULL);
+	twin->is_lost = twin->used == IPSEC_ROCE_USED_UNKNOWN ||
+			ipsec_roce_sa_place(twin, twin->used, NULL);
 	if (twin->is_lost)
 		net_warn_ratelimited("ipsec_roce: %s: SPI 0x%08x could not take over from its twin: expired\n",
 				     twin->bond->dev->name, ntohl(twin->id.spi));
+put:
+	xfrm_state_put(twin->x);
 }
 
 void ipsec_roce_twin_promote(struct work_struct *work)
@@ -106,6 +138,8 @@ void ipsec_roce_twin_promote(struct work_struct *work)
 
 void ipsec_roce_twin_kick(struct ipsec_roce_bond *bond)
 {
+	/* Pairs with add()'s: either this sees the twin, or that the SA is deleted. */
+	smp_mb();
 	if (READ_ONCE(bond->n_twins))
 		queue_delayed_work(ipsec_roce_wq, &bond->twin_work, 0);
 }
