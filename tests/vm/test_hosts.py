@@ -32,3 +32,12 @@ def test_memory_is_watched_in_every_host(lab):
 @pytest.mark.lab(scenario="vf", cpus=2)
 def test_hosts_of_tests_that_ask_for_two_cpus_have_two(lab):
     assert {text.strip() for text in each(lab, "nproc").values()} == {"2"}
+
+
+# Storage over RDMA, and what else Debian has; iSER and SRP need drivers/scsi, which hosts did not have.
+USERS = "ib_iser ib_srp nvme_rdma rpcrdma rds_rdma ib_ipoib"
+
+
+@pytest.mark.dealt
+def test_finding_the_kernels_own_users_of_rdma_come_and_go_beside_the_adapter(lab):
+    lab.a.run(f"modprobe -a {USERS} && modprobe -r {USERS}", timeout=60)

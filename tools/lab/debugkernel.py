@@ -38,7 +38,7 @@ def ensure(img: Image, stock: Kernel, flavour: str, progress) -> Kernel:
     cache = make_dir(cache_root())
     name = f"debugkernel-{stock.role}-{flavour}"
     files = [(p.name, p) for p in (*_fragments(flavour), Path(__file__).resolve())]
-    key = digest_files(files, f"{img.key} {stock.key}".encode())
+    key = digest_files(files, f"{img.key} {stock.release}".encode())
     final = cache / f"{name}-{stock.release}-{key}"
     kernel = kernels.load(final)
     if kernel:

@@ -31,7 +31,7 @@ KEEP_OLD = 1
 # What a host never has hardware for.
 EXCLUDE = [f"/{top}lib/modules/*/kernel/{sub}/*" for top in ("", "usr/") for sub in (
     "sound", "drivers/gpu", "drivers/media", "drivers/net/wireless", "drivers/iio",
-    "drivers/staging", "drivers/scsi", "drivers/usb", "drivers/comedi", "drivers/isdn")]
+    "drivers/staging", "drivers/usb", "drivers/comedi", "drivers/isdn")]
 EXCLUDE += ["/usr/share/doc/*", "/usr/share/man/*", "/boot/System.map-*"]
 
 
