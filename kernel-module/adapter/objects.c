@@ -193,21 +193,36 @@ int iroce_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata)
 	return 0;
 }
 
-/* Moves what is not polled yet. Indexes come from user space. cq.lock; -EINVAL: too much. */
-static int move_completions(struct rvt_cq *cq, struct rvt_cq_wc *to, u32 cqe)
+#define MAX_LATE	65536	/* completions that may come while those before them are moved */
+
+/*
+ * struct move - completions that are not polled yet go to another ring
+ * @to, @cqe: that ring, and how many it takes
+ * @tail: of the old ring, what is to be moved next
+ * @n: how many have been
+ */
+struct move {
+	struct rvt_cq_wc *to;
+	u32 cqe;
+	u32 tail;
+	u32 n;
+};
+
+/* Up to the head, which user space may set as it likes. -EINVAL: more than @max, or than fit. */
+static int move_completions(const struct rvt_cq *cq, struct move *m, u32 max)
 {
-	struct rvt_cq_wc *from = cq->queue;
+	const struct rvt_cq_wc *from = cq->queue;
 	u32 last = cq->ibcq.cqe;
 	u32 head = min_t(u32, RDMA_READ_UAPI_ATOMIC(from->head), last);
-	u32 tail = min_t(u32, RDMA_READ_UAPI_ATOMIC(from->tail), last);
-	u32 n = 0;
+	u32 len = (head < m->tail ? head + last + 1 : head) - m->tail;
 
-	if ((head < tail ? head + last + 1 : head) - tail > cqe)
+	if (len > max || len > m->cqe - m->n)
 		return -EINVAL;
-	for (; tail != head; tail = tail == last ? 0 : tail + 1)
-		to->uqueue[n++] = from->uqueue[tail];
-	RDMA_WRITE_UAPI_ATOMIC(to->head, n);
-	RDMA_WRITE_UAPI_ATOMIC(to->tail, 0);
+	smp_rmb();	/* rdmavt writes a completion, then the head */
+	while (len--) {
+		m->to->uqueue[m->n++] = from->uqueue[m->tail];
+		m->tail = m->tail == last ? 0 : m->tail + 1;
+	}
 	return 0;
 }
 
@@ -218,14 +233,23 @@ static int move_completions(struct rvt_cq *cq, struct rvt_cq_wc *to, u32 cqe)
 static int resize_user_cq(struct iroce_cq *cq, u32 cqe, struct ib_udata *udata)
 {
 	struct iroce_ring ring = {};
+	struct move m;
 	int err;
 
 	err = iroce_ring_map(&ring, cq->rvt.ibcq.device, udata, cq_bytes(cqe));
 	if (err)
 		return err;
+	m = (struct move){
+		.to = ring.addr, .cqe = cqe,
+		.tail = min_t(u32, RDMA_READ_UAPI_ATOMIC(cq->rvt.queue->tail), cq->rvt.ibcq.cqe),
+	};
+	/* Millions may wait. New ones come behind them, and only those are moved under the lock. */
+	err = move_completions(&cq->rvt, &m, U32_MAX);
 	spin_lock_irq(&cq->rvt.lock);
-	err = move_completions(&cq->rvt, ring.addr, cqe);
+	err = err ?: move_completions(&cq->rvt, &m, MAX_LATE);
 	if (!err) {
+		RDMA_WRITE_UAPI_ATOMIC(m.to->head, m.n);
+		RDMA_WRITE_UAPI_ATOMIC(m.to->tail, 0);
 		cq->rvt.queue = ring.addr;
 		cq->rvt.ibcq.cqe = cqe;
 		swap(cq->ring, ring);
@@ -591,6 +615,9 @@ int iroce_post_send(struct ib_qp *ibqp, const struct ib_send_wr *list,
 	const struct ib_send_wr *wr;
 	int i, err;
 
+	/* uverbs passes on a command without a request in it; rdmavt looks at the first one. */
+	if (!list)
+		return 0;
 	for (wr = list; wr; wr = wr->next)
 		for (i = 0; i < wr->num_sge; i++)
 			if (iroce_range_wraps(wr->sg_list[i].addr, wr->sg_list[i].length)) {

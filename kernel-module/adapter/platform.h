@@ -204,6 +204,8 @@ void iroce_shaper_start(struct iroce_func *f);
 void iroce_shaper_stop(struct iroce_func *f);
 /* RTNL. Of a function that is up. */
 void iroce_shaper_set_rate(struct iroce_func *f, u32 rate);
+/* RTNL, may sleep. What waits was let in by a rule that is no more: dropped as @why. */
+void iroce_shaper_purge(struct iroce_func *f, enum iroce_stat why);
 /* Consumes @frames: now, or when the rate allows. BH disabled, RCU. */
 void iroce_shaper_xmit(struct iroce_func *f, struct sk_buff_head *frames);
 

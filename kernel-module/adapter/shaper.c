@@ -16,6 +16,7 @@
 
 #define BURST_NS	(5 * NSEC_PER_MSEC)	/* also what a late timer may catch up with */
 #define BATCH		64			/* frames that are handed on at once */
+#define WAIT_MIN_NS	(50 * NSEC_PER_USEC)	/* no timer for each frame: what is due by then goes together */
 #define LIMIT_FRAMES	4096
 /*
  * Of the queue: what one queue pair has in flight (IROCE_TX_HIGH), or what this rate sends in
@@ -63,7 +64,8 @@ static void run(struct iroce_shaper *s)
 	}
 	s->is_sending = false;
 	if (!skb_queue_empty(&s->frames))
-		hrtimer_start(&s->timer, ns_to_ktime(s->rate ? s->free_at : 0),
+		hrtimer_start(&s->timer, ns_to_ktime(s->rate ? max(s->free_at, ktime_get_ns() +
+								   WAIT_MIN_NS) : 0),
 			      HRTIMER_MODE_ABS_SOFT);
 	else if (!s->rate)
 		WRITE_ONCE(s->is_on, false);
@@ -132,20 +134,32 @@ void iroce_shaper_start(struct iroce_func *f)
 	iroce_shaper_set_rate(f, vf ? vf->max_tx_rate : 0);
 }
 
-void iroce_shaper_stop(struct iroce_func *f)
+static void drop_all(struct iroce_func *f, enum iroce_stat why)
 {
 	struct iroce_shaper *s = &f->host->shaper;
 	struct sk_buff_head old;
 
 	__skb_queue_head_init(&old);
-	/* What it is at now may start the timer again; that is cancelled, too. */
-	hrtimer_cancel(&s->timer);
 	spin_lock_bh(&s->frames.lock);
 	skb_queue_splice_init(&s->frames, &old);
 	s->bytes = 0;
 	spin_unlock_bh(&s->frames.lock);
-	iroce_stat_add(f->stats, IROCE_STAT_tx_drop_link_down, skb_queue_len(&old));
+	iroce_stat_add(f->stats, why, skb_queue_len(&old));
 	__skb_queue_purge(&old);
+}
+
+void iroce_shaper_stop(struct iroce_func *f)
+{
+	/* What it is at now may start the timer again; that is cancelled, too. */
+	hrtimer_cancel(&f->host->shaper.timer);
+	drop_all(f, IROCE_STAT_tx_drop_link_down);
+}
+
+void iroce_shaper_purge(struct iroce_func *f, enum iroce_stat why)
+{
+	/* Who has seen the old rule has queued its frames by then, or handed them on. */
+	synchronize_net();
+	drop_all(f, why);
 }
 
 void iroce_shaper_init(struct iroce_func *f)

@@ -157,6 +157,7 @@ int iroce_vf_set_mac(struct net_device *pf, int index, u8 *mac)
 int iroce_vf_set_vlan(struct net_device *pf, int index, u16 vid, u8 qos, __be16 proto)
 {
 	struct iroce_vf *vf = find_vf(iroce_func(pf), index);
+	struct iroce_func *f;
 
 	if (!vf)
 		return -EINVAL;
@@ -173,6 +174,10 @@ int iroce_vf_set_vlan(struct net_device *pf, int index, u16 vid, u8 qos, __be16 
 		return -EINVAL;
 	}
 	WRITE_ONCE(vf->vlan_tci, qos << VLAN_PRIO_SHIFT | vid);
+	/* Frames that wait for their turn have the old tag. */
+	f = find_vf_func(iroce_func(pf), index);
+	if (f && netif_running(f->netdev))
+		iroce_shaper_purge(f, IROCE_STAT_tx_drop_port_vlan);
 	return 0;
 }
 
@@ -250,5 +255,7 @@ int iroce_vf_set_link_state(struct net_device *pf, int index, int state)
 	f = find_vf_func(iroce_func(pf), index);
 	if (f)
 		iroce_eswitch_update_carrier(f);
+	if (f && state == IFLA_VF_LINK_STATE_DISABLE && netif_running(f->netdev))
+		iroce_shaper_purge(f, IROCE_STAT_tx_drop_link_down);
 	return 0;
 }

@@ -189,7 +189,7 @@ def test_finding_R8_a_packet_of_another_vlan_is_not_for_this_queue_pair(lab, pro
         poll(lambda: b.ask("sum")["sum"] != before, 20, "a write with a priority tag")
 
 
-ATTACKS = ["mmap", "memory", "modify", "foreign", "resize", "rings", "wqe", "caps", "write",
+ATTACKS = ["mmap", "memory", "modify", "empty", "foreign", "resize", "rings", "wqe", "caps", "write",
            "ioctl"]
 
 

@@ -365,6 +365,11 @@ static void do_post_send(struct thread *t)
 		cmd.sge[i].length = below(t, 8) ? below(t, 1 << 16) : next(t);
 		cmd.sge[i].lkey = below(t, 1 << 16) << 8;
 	}
+	if (!cmd.core.wr_count) {
+		/* Nothing may follow the command, or uverbs refuses it. */
+		cmd.core.sge_count = 0;
+		cmd.hdr.in_words = (sizeof(cmd.hdr) + sizeof(cmd.core)) / 4;
+	}
 	SEND(cmd);
 }
 

@@ -4,7 +4,7 @@
  *
  *	hostile -d DEV -g GID_INDEX [-n ROUNDS] [-r SEED] ATTACK
  *
- * Attacks: mmap, memory, modify, foreign, resize, rings, wqe, caps, write, ioctl. Each
+ * Attacks: mmap, memory, modify, empty, foreign, resize, rings, wqe, caps, write, ioctl. Each
  * runs in a child: it may die of what it does to itself, but it must end, and the kernel must refuse
  * or absorb all of it. Prints "NAME tried N refused N"; exit status 1 says that
  * the kernel let something through, 3 that the child did not end.
@@ -459,6 +459,34 @@ static int attack_wqe(void)
 	return let ? 1 : 0;
 }
 
+/* A command to send no request at all, to a queue pair in RESET and to an idle one in RTS. */
+static int attack_empty(void)
+{
+	struct ib_uverbs_post_send_resp resp = {};
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_post_send core;
+	} cmd = {
+		.hdr = { IB_USER_VERBS_CMD_POST_SEND, sizeof(cmd) / 4, sizeof(resp) / 4 },
+		.core = { .response = (uintptr_t)&resp,
+			  .wqe_size = sizeof(struct ib_uverbs_send_wr) },
+	};
+	struct ibv_qp *idle;
+	struct ibv_wc wc;
+	struct pair p;
+
+	pair_open(&p);
+	idle = qp_new(&p, DEPTH);
+	if (!idle)
+		die("queue pair");
+	for (int i = 0; i < 2; i++) {
+		cmd.core.qp_handle = i ? p.qp[0]->handle : idle->handle;
+		/* Refused or nothing done: both will do. */
+		count(write(ctx->cmd_fd, &cmd, sizeof(cmd)) < 0 || !ibv_poll_cq(p.cq, 1, &wc));
+	}
+	return refused == tried ? 0 : 1;
+}
+
 /* Counts it; true if it is an error that neither errno nor completion told of. */
 static bool is_let(struct pair *p, int err, const char *what)
 {
@@ -678,7 +706,7 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } attacks[] = {
-	{ "memory", attack_memory }, { "modify", attack_modify },
+	{ "memory", attack_memory }, { "modify", attack_modify }, { "empty", attack_empty },
 	{ "mmap", attack_mmap }, { "foreign", attack_foreign }, { "rings", attack_rings },
 	{ "resize", attack_resize },
 	{ "wqe", attack_wqe },	 { "caps", attack_caps },	{ "write", attack_write },
