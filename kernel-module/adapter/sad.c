@@ -10,8 +10,8 @@
  *
  * Twins. xfrm adds a second state with the identity of a first one before it looks whether
  * there is one: a mistake that it takes back, an update of lifetimes, or the copy that
- * XFRM_MSG_MIGRATE_STATE puts in the first one's place (Linux 7.3 still refuses to offload
- * that). If the first one ends before xfrm has looked, the second is valid. So it waits,
+ * XFRM_MSG_MIGRATE_STATE puts in the first one's place (as soon as xfrm lets copies be
+ * offloaded). If the first one ends before xfrm has looked, the second is valid. So it waits,
  * unseen by packets, and takes over when the first one is killed.
  */
 #include <linux/random.h>

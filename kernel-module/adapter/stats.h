@@ -55,8 +55,8 @@
 	X(ipsec_acquire_refused)	/* no room to ask for an SA; the next packet asks again */
 
 /*
- * RoCE: rdma_rxe's names (drivers/infiniband/sw/rxe/rxe_hw_counters.c; the bytes are of
- * 7.3's), then ours.
+ * RoCE: rdma_rxe's names (drivers/infiniband/sw/rxe/rxe_hw_counters.c; the bytes are in
+ * newer ones), then ours.
  */
 #define IROCE_ROCE_STATS(X)						\
 	X(sent_pkts)							\

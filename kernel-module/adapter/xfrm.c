@@ -331,7 +331,7 @@ static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_s
 	/*
 	 * Stock bonding hands its own state to the active port, and the same one to the next: with
 	 * what xfrm last knew of its numbers, so nonces and windows would go back (I3, I4). A state
-	 * of ours, or a shadow of the helper's, names the function itself. Before 6.16 bonding calls
+	 * of ours, or a shadow of the helper's, names the function itself. Older bonding calls
 	 * its port while the state still names the bond as real_dev, too.
 	 */
 	if (!iroce_is_func(dev) || x->xso.dev != dev) {

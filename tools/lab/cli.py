@@ -190,7 +190,7 @@ def cmd_in_image(args, progress) -> int:
 def cmd_tshark(args, progress) -> int:
     _ready(progress)
     img = image.ensure(progress)
-    argv = [*tools.command(img, "tshark"), *args.arguments]
+    argv = [*tools.command(img, "tshark"), *args.arguments[args.arguments[:1] == ["--"]:]]
     sys.stdout.flush()
     os.execve(argv[0], argv, tools.environment(img))
 
@@ -301,6 +301,10 @@ def _positive(text: str) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if "tshark" in argv:
+        # Its first argument is an option as a rule, which argparse would take for one of ours.
+        argv.insert(argv.index("tshark") + 1, "--")
     args = build_parser().parse_args(argv)
     if args.lab:
         # Also for those that start hosts in a process of their own.

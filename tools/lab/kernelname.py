@@ -2,7 +2,7 @@
 """Kernels as a user names them.
 
     stable, newest      a role (see kernels.py)
-    6.12                a series: the role that has it today
+    X.Y                 a series: the role that has it today
     stable-kasan        a role's kernel, built here with what finds faults (see debugkernel.py)
 """
 

@@ -94,10 +94,10 @@ class Lab:
         with locked(state.parent / f"{name}.lock",
                     lambda: progress.say(f"lab {name} is being started or stopped; waiting")):
             _clear_stale(name, state, progress)
+            memory = memory or (DEBUG_MEMORY_MB if kernel in kernelname.DEBUG_NAMES else MEMORY_MB)
+            _check_room(memory)
             img = image.ensure(progress)
             chosen = kernelname.choose(img, kernel, progress)
-            memory = memory or (DEBUG_MEMORY_MB if kernelname.is_debug(chosen) else MEMORY_MB)
-            _check_room(memory)
             parts = project.ensure(img, progress, project.parts_of(chosen) if build else [],
                                    strict=scenario != "bare")
             kvm = not icount and qemu.kvm_works(img, chosen, progress)

@@ -347,7 +347,7 @@ static int probe_rounds(struct verify *vf, struct probe *p, const struct moment 
 
 	do {
 		err = probe_run(p);
-		/* Linux 6.12 seals it, 7.3 drops it: an SA's device has to be the route's. */
+		/* Older kernels seal it, newer ones drop it: an SA's device has to be the route's. */
 		if (err == -EHOSTUNREACH && *vf->probe_dev) {
 			check(vf, RESULT_NOTE, "probe",
 			      "this kernel seals no host traffic of %s on %s: RoCE alone passes",
