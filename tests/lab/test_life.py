@@ -357,3 +357,19 @@ def test_only_qemus_own_assertion_counts_as_its_fault(tmp_path, said, is_own):
     machine = qemu.Machine("a", tmp_path, tmp_path)
     machine.output.write_text(said)
     assert bool(machine.own_fault()) == is_own
+
+
+# ---- the command line ----------------------------------------------------------------------------
+
+@pytest.mark.parametrize("given", [["-r", "a0.pcap", "-Y", "esp"], ["--version"], []])
+def test_tshark_gets_its_options_as_they_are(monkeypatch, given):
+    """`roce-ipsec-lab tshark -r FILE` was a usage error: argparse took -r for an option of ours."""
+    started = []
+    monkeypatch.setattr(cli, "take_interrupts", lambda: None)
+    monkeypatch.setattr(cli, "_ready", lambda progress: None)
+    monkeypatch.setattr(cli.image, "ensure", lambda progress: None)
+    monkeypatch.setattr(cli.tools, "command", lambda img, name: [name])
+    monkeypatch.setattr(cli.tools, "environment", lambda img: {})
+    monkeypatch.setattr(os, "execve", lambda program, argv, env: started.append(argv))
+    cli.main(["-q", "tshark", *given])
+    assert started == [["tshark", *given]]
