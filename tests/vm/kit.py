@@ -329,6 +329,19 @@ def xfrm_stat(host) -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r"^(\S+)\s+(\d+)$", text, re.M)}
 
 
+# A netlink socket of protocol 6 (NETLINK_XFRM) that is in a group: sk, protocol, port, groups.
+XFRM_LISTENS = r"grep -qE '^[^ ]+ +6 +[0-9]+ +0*[1-9a-f]' /proc/net/netlink"
+
+
+@contextlib.contextmanager
+def xfrm_events(host, what: str):
+    """`ip xfrm monitor WHAT`, which listens when the block begins: an event comes once."""
+    with host.spawn(["ip", "xfrm", "monitor", what]) as monitor:
+        poll(lambda: not host.run(XFRM_LISTENS, check=False).rc, 20, "somebody listens to xfrm's events")
+        yield monitor
+        monitor.stop()
+
+
 class Moved:
     """How far counters went since it was made: moved["ipsec_tx_pkts"]."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from bondkit import (WINDOW, carried, check_only_esp, helper, port_counters, ports,
                      refusal, tcp, unprotect_bond)
-from kit import Flow, Moved, Protection, each, local_ip, ping, poll, xfrm_stat
+from kit import Flow, Moved, Protection, each, local_ip, ping, poll, xfrm_events, xfrm_stat
 
 pytestmark = [pytest.mark.lab(scenario="bond-plain"), pytest.mark.dealt]
 
@@ -168,7 +168,7 @@ def test_lifetimes_count_all_ports_together(lab, wire):
     sealed = Protection(lab, wire, window=WINDOW)
     sealed.out.more = f"limit packet-soft {limit // 2} limit packet-hard {limit}"
     try:
-        with lab.a.spawn(["ip", "xfrm", "monitor", "expire"]) as monitor, \
+        with xfrm_events(lab.a, "expire") as monitor, \
                 lab.b.spawn(["iperf3", "-s", "-B", local_ip(lab.b)]):
             sealed.up()
             lab.b.wait_port(5201)
@@ -177,7 +177,6 @@ def test_lifetimes_count_all_ports_together(lab, wire):
             # More packets than the limit leaves, on both ports.
             lab.a.run(f"timeout 10 iperf3 -c {local_ip(lab.b)} -t 1 -P 8", check=False)
             poll(lambda: "hard 1" in monitor.stdout, 10, "a hard expire event")
-            monitor.stop()
         sent = [sum(f.kind == "esp" and f.spi == sealed.out.spi for f in wire.frames(c, "a"))
                 for c in (0, 1)]
         assert sum(sent) == limit and all(sent), sent

@@ -16,7 +16,7 @@ import pytest
 
 from bondkit import (WINDOW, carried, check_only_esp, helper, made, port_counters, ports, refusal,
                      tcp, unprotect_bond)
-from kit import Flow, Moved, each, local_ip, poll, wait_answer, xfrm_stat
+from kit import Flow, Moved, each, local_ip, poll, wait_answer, xfrm_events, xfrm_stat
 from lab import frames as fr
 from lab import judge
 
@@ -180,11 +180,9 @@ def test_an_sa_that_replaces_a_dying_one_comes_to_the_same_port(lab, wire, bare)
     protection = PerPort(lab, wire)
     protection.out[1].more = "limit packet-soft 5"
     protection.up()
-    with stream(lab, lab.a) as sender, \
-            lab.a.spawn(["ip", "xfrm", "monitor", "expire"]) as monitor:
+    with xfrm_events(lab.a, "expire") as monitor, stream(lab, lab.a) as sender:
         poll(lambda: "hard 0" in monitor.stdout, 20, "a soft expire event")
         sender.stop()
-        monitor.stop()
     fresh = [Flow(lab.a, lab.b, window=WINDOW, reqid=protection.out[0].reqid) for _ in range(2)]
     wire.add_keys([flow.sa for flow in fresh])
     for flow in fresh:
@@ -374,10 +372,9 @@ def test_what_would_repeat_a_nonce_is_refused_and_says_what_to_use(lab, wire, se
 
 def test_numbers_that_run_low_ask_for_a_new_key(lab, bare):
     flow = Flow(lab.a, lab.b, esn=False, more="replay-oseq 0xc0000100")
-    with lab.a.spawn(["ip", "xfrm", "monitor", "expire"]) as monitor:
+    with xfrm_events(lab.a, "expire") as monitor:
         flow.add_state(lab.a)
         poll(lambda: "hard 0" in monitor.stdout, 10, "a soft expire event")
-        monitor.stop()
 
 
 def test_no_cleartext_slips_in_while_a_port_joins(lab, wire, sealed):

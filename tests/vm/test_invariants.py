@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from kit import (IP_BATCH, Moved, Protection, each, end, ethtool, ip_lines, local_ip, ping, poll,
-                 queue_pairs, restore_addresses, traffic, unprotect, wait_answer)
+from kit import (IP_BATCH, Moved, Protection, each, end, ethtool, ip_lines, local_ip,
+                 ping, poll, queue_pairs, restore_addresses, traffic, unprotect, wait_answer, xfrm_events)
 from lab import LabError, perftest
 
 # Two CPUs: what is taken away goes while the other one sends.
@@ -201,14 +201,13 @@ def test_an_sa_without_sequence_numbers_left_refuses_to_send(lab, wire, programs
     last = Protection(lab, wire, sealed.six, esn=False, window=32)
     last.out.more = "replay-oseq 0xffffff00"
     last.up()
-    with lab.a.spawn(["ip", "xfrm", "monitor", "expire"]) as monitor:
+    with xfrm_events(lab.a, "expire") as monitor:
         ping(lab.a, sealed.six)
         poll(lambda: "hard 0" in monitor.stdout, 20, "a soft expire event")
         with load(lab, programs, sealed.six, **PATIENT):
             moved = Moved(lab.a)
             poll(lambda: "hard 1" in monitor.stdout, 40, "a hard expire event")
             moved.wait("ipsec_tx_drop_no_state")
-        monitor.stop()
     sent = [f.seq for f in wire.frames(0, "a") if f.kind == "esp" and f.spi == last.out.spi]
     assert sent and min(sent) > 0xffffff00, "the counter went round"
     check_nothing_leaked(lab, wire, sealed.six)

@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from kit import (Flow, Moved, Protection, Vt, end, local_ip, ping, poll, queue_pairs,
-                 restore_addresses, traffic, unprotect, wait_answer, xfrm_stat)
+from kit import (Flow, Moved, Protection, Vt, end, local_ip, ping, poll,
+                 queue_pairs, restore_addresses, traffic, unprotect, wait_answer, xfrm_events, xfrm_stat)
 from lab import perftest
 
 pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
@@ -55,13 +55,12 @@ def test_ip_xfrm_state_tells_the_true_sequence_number(lab, wire, sealed):
 def test_lifetimes_expire_softly_then_hard_and_the_kernel_says_so(lab, wire, clean, unit, limit):
     protection = Protection(lab, wire)
     protection.out.more = f"limit {unit}-soft {limit} limit {unit}-hard {2 * limit}"
-    with lab.a.spawn(["ip", "xfrm", "monitor", "expire"]) as monitor:
+    with xfrm_events(lab.a, "expire") as monitor:
         protection.up()
         poll(lambda: ping(lab.a, count=3, check=False) and "hard 0" in monitor.stdout, 30,
              "a soft expire event")
         poll(lambda: ping(lab.a, count=5, check=False).rc and "hard 1" in monitor.stdout, 60,
              "a hard expire event and no traffic")
-        monitor.stop()
     assert f"{protection.out.spi:08x}" in monitor.stdout.replace("0x", "").lower()
     # From then on the stack itself drops: it has a policy and no state.
     sent = sum(f.kind == "esp" and f.spi == protection.out.spi for f in wire.frames(0, "a"))
@@ -217,7 +216,7 @@ def test_the_better_priority_wins(lab, wire, clean):
 
 def test_a_policy_without_an_sa_asks_for_one_and_sends_nothing(lab, wire, clean):
     a, b, dev = local_ip(lab.a), local_ip(lab.b), lab.a.env["NETDEV"]
-    with lab.a.spawn(["ip", "xfrm", "monitor", "acquire"]) as monitor:
+    with xfrm_events(lab.a, "acquire") as monitor:
         poll(lambda: lab.a.run("grep -l 'ip.xfrm.monitor' /proc/[0-9]*/cmdline", check=False
                                ).stdout, 10)
         moved = Moved(lab.a)
@@ -226,7 +225,6 @@ def test_a_policy_without_an_sa_asks_for_one_and_sends_nothing(lab, wire, clean)
         with pytest.raises(perftest.ToolFailed):
             perftest.pingpong(end(lab.b), end(lab.a), iters=5)
         poll(lambda: "acquire" in monitor.stdout, 20, "an ACQUIRE")
-        monitor.stop()
     assert moved["ipsec_tx_drop_no_state"] >= 1
     wire.check_no_cleartext()
 
@@ -239,7 +237,7 @@ def test_finding_R9_two_peers_of_one_policy_are_asked_for_at_once(lab, programs,
     dev = host.env["NETDEV"]
     # Nobody has these addresses.
     host.run("\n".join(f"ip neigh replace {peer} lladdr 02:00:00:00:00:99 dev {dev}" for peer in peers))
-    with host.spawn(["ip", "xfrm", "monitor", "acquire"]) as monitor:
+    with xfrm_events(host, "acquire") as monitor:
         host.run(f"ip xfrm policy add src {network} dst {network} proto udp dir out tmpl proto esp "
                  f"reqid 77 mode transport offload packet dev {dev}")
         sides = [Vt(host, programs) for _ in peers]
@@ -251,7 +249,6 @@ def test_finding_R9_two_peers_of_one_policy_are_asked_for_at_once(lab, programs,
              f"an ACQUIRE for each: {monitor.stdout}")
         for side in sides:
             side.close()
-        monitor.stop()
     host.run("\n".join(f"ip neigh del {peer} dev {dev}" for peer in peers))
 
 
