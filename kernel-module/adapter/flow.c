@@ -39,8 +39,9 @@
 
 #define ASK_AGAIN	HZ		/* closed, or the neighbour is not resolved yet */
 #define MAX_PEERS	4096
-/* Around a payload on its way: UDP, BTH, the longest headers after it (RETH, ImmDt), ICRC. */
-#define ROCE_OVERHEAD	(8 + 12 + 16 + 4 + IROCE_ICRC_LEN)
+/* Around a payload on its way, with the longest headers that follow a BTH. */
+#define ROCE_OVERHEAD	(sizeof(struct udphdr) + sizeof(struct iroce_bth) +		\
+			 sizeof(struct iroce_reth) + sizeof(struct iroce_immdt) + IROCE_ICRC_LEN)
 
 struct peer {
 	struct hlist_node node;

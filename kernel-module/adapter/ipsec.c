@@ -295,7 +295,6 @@ int iroce_ipsec_module_init(void)
 	err = iroce_crypt_init();
 	if (err)
 		goto err_wq;
-	iroce_xfrm_module_init();
 	iroce_numbers_module_init();
 	return 0;
 

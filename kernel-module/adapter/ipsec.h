@@ -75,7 +75,6 @@ void iroce_ipsec_tx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_s
 
 extern const struct xfrmdev_ops iroce_xfrmdev_ops;
 
-void iroce_xfrm_module_init(void);
 /* The state that a dead SA had closed to the stack gets its own type back. May sleep. */
 void iroce_state_reopen(struct iroce_sa *sa);
 /* As xdo_dev_state_add(); @first's SA is at another function of this adapter. */

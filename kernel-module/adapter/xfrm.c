@@ -14,8 +14,6 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/netlink.h>
-#include <linux/random.h>
-#include <linux/siphash.h>
 #include <net/ipv6.h>
 
 #include "compat.h"
@@ -24,13 +22,6 @@
 
 #define REPLAY_WINDOW_MIN	32
 #define SALT_BITS		32
-
-static siphash_key_t key_secret __read_mostly;
-
-void iroce_xfrm_module_init(void)
-{
-	get_random_bytes(&key_secret, sizeof(key_secret));
-}
 
 static struct iroce_sa *to_sa(const struct xfrm_state *x)
 {
@@ -269,8 +260,7 @@ static void sa_fill(struct iroce_sa *sa, struct xfrm_state *x)
 	sa->x = x;
 	sa->is_esn = x->props.flags & XFRM_STATE_ESN;
 	sa->window = window_of(x);
-	sa->key_hash = siphash(x->aead->alg_key,
-			       DIV_ROUND_UP(x->aead->alg_key_len, BITS_PER_BYTE), &key_secret);
+	sa->key_hash = ipsec_roce_key_hash(x);
 	sa->hard_seq = sa->is_esn ? U64_MAX : U32_MAX;
 	sa->soft_seq = sa->hard_seq / 4 * 3;
 	atomic64_set(&sa->packets, x->curlft.packets);

@@ -98,6 +98,13 @@ static void table_link(const struct iroce_sad *sad, struct iroce_sad_table *t,
 	iroce_publish(*head, node);
 }
 
+static bool has_id(const struct iroce_sad_node *n, u8 dir, u16 family,
+		   const union iroce_addr *daddr, __be32 spi)
+{
+	return n->spi == spi && n->dir == dir && n->family == family &&
+	       iroce_addr_equal(&n->daddr, daddr);
+}
+
 static struct iroce_sad_node *table_find(const struct iroce_sad *sad,
 					 const struct iroce_sad_table *t, u8 dir, u16 family,
 					 const union iroce_addr *daddr, __be32 spi)
@@ -106,8 +113,7 @@ static struct iroce_sad_node *table_find(const struct iroce_sad *sad,
 	struct iroce_sad_node *n;
 
 	for (n = iroce_deref(t->spi[hash & t->mask]); n; n = iroce_deref(n->spi_next[t->ver]))
-		if (n->spi == spi && n->dir == dir && n->family == family &&
-		    iroce_addr_equal(&n->daddr, daddr))
+		if (has_id(n, dir, family, daddr, spi))
 			return n;
 	return NULL;
 }
@@ -197,8 +203,7 @@ struct iroce_sad_node *iroce_sad_heir(const struct iroce_sad *sad,
 	if (node->is_waiting || !node->is_linked)
 		return NULL;
 	for (n = sad->waiting.oldest; n; n = n->all_next)
-		if (n->spi == node->spi && n->dir == node->dir && n->family == node->family &&
-		    iroce_addr_equal(&n->daddr, &node->daddr))
+		if (has_id(n, node->dir, node->family, &node->daddr, node->spi))
 			return n;
 	return NULL;
 }

@@ -105,6 +105,7 @@ void ipsec_roce_engine_missed(struct xfrm_state *x, struct sk_buff *skb)
 
 static int __init engine_init(void)
 {
+	ipsec_roce_key_hash_init();
 	return 0;
 }
 
@@ -112,6 +113,7 @@ static void __exit engine_exit(void)
 {
 	/* Packets that were about to be refused by a closed state, see closed.c. */
 	synchronize_rcu();
+	ipsec_roce_key_hash_exit();
 }
 
 module_init(engine_init);

@@ -16,6 +16,7 @@
 #define IPSEC_ROCE_ENGINE_H
 
 #include <linux/list.h>
+#include <linux/types.h>
 
 struct module;
 struct net_device;
@@ -81,6 +82,12 @@ void ipsec_roce_state_close(struct xfrm_state *x);
 void ipsec_roce_state_reopen(struct xfrm_state *x);
 bool ipsec_roce_state_is_closed(const struct xfrm_state *x);
 const struct xfrm_type *ipsec_roce_state_type(const struct xfrm_state *x);
+
+/* Stands for the key of @x, an AEAD state. Any context. */
+u64 ipsec_roce_key_hash(const struct xfrm_state *x);
+/* The module's own. */
+void ipsec_roce_key_hash_init(void);
+void ipsec_roce_key_hash_exit(void);
 
 /* NULL: nobody speaks for @dev. Sleeps. */
 const void *ipsec_roce_engine_of(const struct net_device *dev);

@@ -137,6 +137,13 @@ struct ipsec_roce_sa_id {
 	u16 family;
 };
 
+static inline bool ipsec_roce_id_equal(const struct ipsec_roce_sa_id *a,
+				       const struct ipsec_roce_sa_id *b)
+{
+	return a->spi == b->spi && a->family == b->family &&
+	       xfrm_addr_equal(&a->daddr, &b->daddr, a->family);
+}
+
 /*
  * struct ipsec_roce_shadow - an SA at a port
  * @x: what the driver of the port sees
@@ -329,10 +336,7 @@ void ipsec_roce_twin_bequeath(const struct ipsec_roce_sa *sa);
 
 /* ---- key.c ------------------------------------------------------------ */
 
-void ipsec_roce_key_init(void);
 void ipsec_roce_key_exit(void);
-/* Stands for the key; xfrm frees that before it calls state_free. */
-u64 ipsec_roce_key_hash(const struct xfrm_state *x);
 /*
  * For an SA that sends behind number @start. -EBUSY: another SA has the key; -EKEYREJECTED: one
  * that is gone has used it beyond @start. bond.lock.

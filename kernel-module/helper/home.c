@@ -29,8 +29,7 @@ static struct ipsec_roce_home *find(const struct ipsec_roce_bond *bond,
 	struct ipsec_roce_home *home;
 
 	list_for_each_entry(home, &bond->homes, link)
-		if (home->id.spi == id->spi && home->id.family == id->family &&
-		    xfrm_addr_equal(&home->id.daddr, &id->daddr, id->family))
+		if (ipsec_roce_id_equal(&home->id, id))
 			return home;
 	return NULL;
 }

@@ -9,7 +9,7 @@
  *	                                       v
  *	                                     nothing was sent: forgotten
  *
- * Not the key is kept but a hash of it, which nobody without the secret can compare with.
+ * Not the key is kept but a hash of it (ipsec_roce_key_hash()).
  *
  * At most KEYS_MAX released keys are remembered, and the one released longest ago makes room.
  * Refusing new keys instead would be an outage that any machine reaches by rekeying, and the
@@ -19,8 +19,6 @@
 #include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
-#include <linux/random.h>
-#include <linux/siphash.h>
 #include <linux/slab.h>
 
 #include "helper.h"
@@ -44,18 +42,6 @@ static DEFINE_MUTEX(keys_lock);		/* within bond.lock; all of the following */
 static DEFINE_HASHTABLE(keys, 12);
 static LIST_HEAD(released);
 static unsigned int n_released;
-static siphash_key_t secret __read_mostly;
-
-void ipsec_roce_key_init(void)
-{
-	get_random_bytes(&secret, sizeof(secret));
-}
-
-u64 ipsec_roce_key_hash(const struct xfrm_state *x)
-{
-	return siphash(x->aead->alg_key, DIV_ROUND_UP(x->aead->alg_key_len, BITS_PER_BYTE),
-		       &secret);
-}
 
 static struct used_key *find_key(u64 hash)
 {
@@ -147,5 +133,4 @@ void ipsec_roce_key_exit(void)
 
 	hash_for_each_safe(keys, i, next, key, node)
 		destroy_key(key);
-	memzero_explicit(&secret, sizeof(secret));
 }

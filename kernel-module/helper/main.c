@@ -134,7 +134,6 @@ static int __init ipsec_roce_init(void)
 {
 	int err;
 
-	ipsec_roce_key_init();
 	ipsec_roce_wq = alloc_workqueue("ipsec_roce", WQ_UNBOUND, 0);
 	if (!ipsec_roce_wq)
 		return -ENOMEM;

@@ -253,9 +253,8 @@ static struct ipsec_roce_sa *find_same(const struct ipsec_roce_bond *bond,
 
 	hash_for_each_possible_rcu(bond->by_spi, sa, spi_link, spi_hash(id, dir),
 				   lockdep_is_held(&bond->lock))
-		if (!READ_ONCE(sa->is_deleted) && sa->dir == dir && sa->id.spi == id->spi &&
-		    sa->id.family == id->family &&
-		    xfrm_addr_equal(&sa->id.daddr, &id->daddr, id->family))
+		if (!READ_ONCE(sa->is_deleted) && sa->dir == dir &&
+		    ipsec_roce_id_equal(&sa->id, id))
 			return sa;
 	return NULL;
 }
@@ -549,6 +548,7 @@ int ipsec_roce_state_add(struct net_device *dev, struct xfrm_state *x,
 		.family = x->props.family,
 	};
 	sa->encap = x->encap ? x->encap->encap_dport : 0;
+	/* Now: xfrm frees the key before it calls state_free. */
 	sa->key = ipsec_roce_key_hash(x);
 	INIT_LIST_HEAD(&sa->seen_link);
 	sa->armed_at = IROCE_REPL_NO_PORT;

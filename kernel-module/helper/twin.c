@@ -19,8 +19,7 @@
 
 static bool is_same_id(const struct ipsec_roce_sa *a, const struct ipsec_roce_sa *b)
 {
-	return a->dir == b->dir && a->id.spi == b->id.spi && a->id.family == b->id.family &&
-	       xfrm_addr_equal(&a->id.daddr, &b->id.daddr, a->id.family);
+	return a->dir == b->dir && ipsec_roce_id_equal(&a->id, &b->id);
 }
 
 static bool is_heir_of(const struct ipsec_roce_sa *twin, const struct ipsec_roce_sa *sa)
