@@ -37,8 +37,8 @@ static const char *dir_text(int side)
 
 /*
  * The kernel puts an offloaded policy at the head of its list (xfrm_policy_insert_list()), and
- * skips prefixes where it found one there. A software policy of better priority
- * that comes later is put at the head in turn, if its addresses are exact as well.
+ * skips prefixes where it found one there. A software policy of better priority that comes
+ * later is put at the head in turn, if its addresses are exact as well.
  */
 static void check_software(struct verify *vf, const struct policy_view *p, int side)
 {

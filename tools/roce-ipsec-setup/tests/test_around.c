@@ -20,6 +20,7 @@
 
 #include "../setup.h"
 #include "../verify.h"
+#include "fake_main.h"
 
 enum { LO = 1, ETH1, ETH2, V100, MV0, BOND0, ETH4, MLX0, POD0, LINKS_END };
 
@@ -36,7 +37,6 @@ struct device {
 static struct device device[LINKS_END];
 static struct ipsec_roce_policy policies[8];
 static int policy_count;
-static char said[2048], fault[640];
 static int held_fd = -1;	/* the run folder's lock: a test that failed must not keep it */
 
 static void device_set(int index, const char *name, const char *kind, unsigned int lower,
@@ -238,46 +238,6 @@ WRAP(int, rdma_get, const char *dev, const struct ipsec_roce_addr *a, struct ips
 			rdma->gid_index = i - ETH2 + 1;
 	}
 	return 0;
-}
-
-/* ---- main.c's, which the test does not link ---- */
-
-void say(const char *fmt, ...)
-{
-	size_t len = strlen(said);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(said + len, sizeof(said) - len - 1, fmt, ap);
-	va_end(ap);
-	strcat(said, "\n");
-}
-
-int setup_fail(struct setup *s, int err, const char *fmt, ...)
-{
-	va_list ap;
-
-	(void)s;
-	va_start(ap, fmt);
-	vsnprintf(fault, sizeof(fault), fmt, ap);
-	va_end(ap);
-	return err;
-}
-
-int library_fail(struct setup *s, int err)
-{
-	return setup_fail(s, err, "the library fails");
-}
-
-const char *ends_text(const struct tunnel *t, char *buf, size_t size)
-{
-	(void)t;
-	snprintf(buf, size, "ends");
-	return buf;
-}
-
-void hold_signals(void)
-{
 }
 
 /* ---- commands ---- */

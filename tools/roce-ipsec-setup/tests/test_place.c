@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "../setup.h"
+#include "fake_main.h"
 
 struct shape {
 	uint8_t mode, hash;
@@ -24,7 +25,6 @@ struct shape {
 };
 
 static const struct shape *shape;
-static char fault[640], said[640];
 
 int __wrap_ipsec_roce_link_get(struct ipsec_roce *h, const char *dev,
 			       struct ipsec_roce_link *link);
@@ -79,33 +79,6 @@ int __wrap_ipsec_roce_feature_get(struct ipsec_roce *h, const char *dev, const c
 	*is_on = false;
 	*is_fixed = false;
 	return atoi(dev + 2) == shape->port_without ? -EOPNOTSUPP : 0;
-}
-
-/* main.c's, which the test does not link. */
-int setup_fail(struct setup *s, int err, const char *fmt, ...)
-{
-	va_list ap;
-
-	(void)s;
-	va_start(ap, fmt);
-	vsnprintf(fault, sizeof(fault), fmt, ap);
-	va_end(ap);
-	return err;
-}
-
-int library_fail(struct setup *s, int err)
-{
-	(void)s;
-	return err;
-}
-
-void say(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(said, sizeof(said), fmt, ap);
-	va_end(ap);
 }
 
 static int choose(const struct shape *of, unsigned int *count)
