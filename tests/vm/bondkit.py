@@ -135,20 +135,9 @@ IS_WHOLE = """
 for module in ipsec_roce iroce; do grep -q "^$module " /proc/modules || exit; done
 for pci in "$@"; do [ -e /sys/bus/pci/drivers/iroce/$pci ] || exit; done"""
 
-REMOVE_ALL = REMOVE_BOND + """
-# sriov_disable() sleeps for a second: at all PFs at once.
-for vfs in /sys/bus/pci/drivers/iroce/*/sriov_numvfs; do
-	[ ! -e $vfs ] || echo 0 > $vfs &
-done
-wait
-for module in ipsec_roce iroce ipsec_roce_engine bonding; do
-	for i in $(seq 50); do
-		grep -q "^$module " /proc/modules || break
-		rmmod $module 2>/dev/null || sleep 0.2
-	done
-done
-ip link set cable0 up; ip link set cable1 up
-grep -E "^(ipsec_roce|ipsec_roce_engine|iroce|bonding) " /proc/modules
+REMOVE_ALL = f"""{REMOVE_BOND}
+TRIES=50
+{adapter.UNLOAD}
 ip xfrm state; ip xfrm policy
 grep -h iroce /proc/slabinfo"""
 

@@ -148,6 +148,12 @@ def end(host, six: bool = False) -> End:
     return End(host, dev, index, ip, local_ip(host))
 
 
+def vf_address(host) -> str:
+    """PCI address of the function behind NETDEV."""
+    return host.run(f"basename $(readlink /sys/class/net/{host.env['NETDEV']}/device)"
+                    ).stdout.strip()
+
+
 def restore_addresses(lab) -> None:
     """A netdev that goes down loses its global IPv6 address."""
     for host in lab.hosts.values():

@@ -214,8 +214,8 @@ def test_finding_R16_a_key_that_has_sealed_is_not_taken_again(lab, wire, sealed)
 def test_finding_R16_a_key_belongs_to_one_bond_alone(lab, sealed):
     host, dev = lab.a, ports(lab.a)[1]
     try:
-        host.run(f"ip link set {dev} nomaster; ip link add bond7 type bond mode active-backup; ip link set {dev} down; "
-                 f"ip link set {dev} master bond7; ip link set bond7 up")
+        host.run(f"ip link set {dev} nomaster; ip link add bond7 type bond mode active-backup; "
+                 f"ip link set {dev} down; ip link set {dev} master bond7; ip link set bond7 up")
         poll(lambda: "esp-hw-offload: on" in host.run(
             "ethtool -K bond7 esp-hw-offload on; ethtool -k bond7", check=False).stdout, 10)
         twin = Flow(lab.a, lab.b)

@@ -13,8 +13,9 @@ import time
 
 import pytest
 
-from kit import (IP_BATCH, Moved, Protection, each, end, ethtool, ip_lines, local_ip,
-                 ping, poll, queue_pairs, restore_addresses, traffic, unprotect, wait_answer, xfrm_events)
+from kit import (IP_BATCH, Moved, Protection, each, end, ethtool, ip_lines, local_ip, ping, poll,
+                 queue_pairs, restore_addresses, traffic, unprotect, vf_address, wait_answer,
+                 xfrm_events)
 from lab import LabError, perftest
 
 # Two CPUs: what is taken away goes while the other one sends.
@@ -273,12 +274,6 @@ def test_finding_unbind_a_program_that_polls_hears_that_its_device_is_gone(lab, 
         lab.a.run(f"echo {vf_address(lab.a)} > /sys/bus/pci/drivers/iroce/unbind", timeout=60)
         assert a.ask("poll 8 20000", check=False)["bad"] == "8", a.lines
         poll(lambda: DEVICE_FATAL in a.events(), 20, "IBV_EVENT_DEVICE_FATAL")
-
-
-def vf_address(host):
-    """PCI address of the function behind NETDEV."""
-    return host.run(f"basename $(readlink /sys/class/net/{host.env['NETDEV']}/device)"
-                    ).stdout.strip()
 
 
 @pytest.mark.lab(scenario="vf", cpus=2, spoils=True)

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from kit import (Moved, Protection, Vt, each, end, hw_counters, local_ip, ping, poll, queue_pairs,
-                 traffic, unprotect)
+                 traffic, unprotect, vf_address)
 from lab import perftest
 from test_forged import Forger, mac
 
@@ -251,7 +251,7 @@ def test_an_idle_queue_pair_keeps_no_key_of_a_deleted_sa(lab, wire, programs):
 @pytest.mark.lab(scenario="vf", spoils=True)
 def test_finding_R13_a_device_goes_while_a_cable_holds_its_frames(lab, programs):
     """Its driver, and everybody who waited for the same lock, waited for the cable's."""
-    pci = lab.a.run(f"basename $(readlink /sys/class/net/{lab.a.env['NETDEV']}/device)").stdout
+    pci = vf_address(lab.a)
     with queue_pairs(lab, programs, timeout=20) as (a, b):
         a.ask(f"write 1 64 {b.target()}")
         moved = Moved(lab.a, hw_counters)
@@ -260,6 +260,6 @@ def test_finding_R13_a_device_goes_while_a_cable_holds_its_frames(lab, programs)
         try:
             a.begin(f"write 8 100000 {b.target()}")
             moved.wait("sent_pkts", 100)
-            lab.a.run(f"echo {pci.strip()} > /sys/bus/pci/drivers/iroce/unbind", timeout=30)
+            lab.a.run(f"echo {pci} > /sys/bus/pci/drivers/iroce/unbind", timeout=30)
         finally:
             lab.b.qmp("cont")

@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from kit import (Flow, Moved, Protection, Vt, end, local_ip, ping, poll,
-                 queue_pairs, restore_addresses, traffic, unprotect, wait_answer, xfrm_events, xfrm_stat)
+from kit import (Flow, Moved, Protection, Vt, end, local_ip, ping, poll, queue_pairs,
+                 restore_addresses, traffic, unprotect, wait_answer, xfrm_events, xfrm_stat)
 from lab import perftest
 
 pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]

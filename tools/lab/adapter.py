@@ -61,6 +61,25 @@ def load(host, cables: str = "cable0", module: str | None = None) -> list[str]:
     return pfs(host)
 
 
+# $TRIES: how often a module in use is asked to go.  Prints what has stayed.
+UNLOAD = """
+# sriov_disable() sleeps for a second: at all PFs at once.
+for vfs in /sys/bus/pci/drivers/iroce/*/sriov_numvfs; do
+	[ ! -e $vfs ] || echo 0 > $vfs &
+done
+wait
+for module in ipsec_roce iroce ipsec_roce_engine bonding; do
+	n=0
+	while grep -q "^$module " /proc/modules && [ $n -lt $TRIES ]; do
+		rmmod $module 2>/dev/null || sleep 0.2
+		n=$((n+1))
+	done
+done
+ip link set cable0 up; ip link set cable1 up
+grep -E "^(ipsec_roce|ipsec_roce_engine|iroce|bonding) " /proc/modules
+"""
+
+
 def pfs(host) -> list[str]:
     return sorted(host.run(_PFS).stdout.split())
 

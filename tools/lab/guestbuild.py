@@ -38,16 +38,21 @@ def _cached(image: Image, what: str, files: list[tuple[str, Path]], salt: str, b
 
 
 def programs(image: Image, folder: Path | None = None) -> Path:
-    """Each .c file of the folder as a program of that name; returns where they are."""
+    """Each .c file of the folder as a program of that name; returns where they are.
+
+    Headers that programs of several folders share are in tests/guest.
+    """
     folder = folder or source_root() / "tests/vm/src"
-    files = _files(folder)
+    shared = source_root() / "tests/guest"
+    files = _files(folder) + _files(shared)
 
     def build(out: Path) -> None:
         for source in sorted(folder.glob("*.c")):
-            chroot.run_in(image.root, ["gcc", *PROGRAM_FLAGS, "-o", f"/out/{source.stem}",
+            chroot.run_in(image.root, ["gcc", *PROGRAM_FLAGS, "-I/build", "-o", f"/out/{source.stem}",
                                        f"/src/{source.name}", *PROGRAM_LIBS],
                           f"building {source.name}",
-                          binds=[(folder, "/src", "ro"), (out, "/out", "rw")])
+                          binds=[(folder, "/src", "ro"), (out, "/out", "rw"),
+                                 (shared, "/build", "ro")])
 
     return _cached(image, "programs", files, " ".join(PROGRAM_FLAGS + PROGRAM_LIBS), build)
 

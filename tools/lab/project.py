@@ -33,7 +33,7 @@ USERLAND_SOURCES = ["CMakeLists.txt", "cmake", "kernel-module", "providers", "li
                     "tools", "tests", "LICENSES"]
 # Sources of the lab itself, and what only the host runs: no reason to build again.
 NOT_SOURCES = ["tools/lab", "tools/roce-ipsec-lab", "tests/vm", "tests/bench", "tests/judge",
-               "tests/lab"]
+               "tests/lab", "tests/soak", "tests/guest"]
 # What a build in the tree by hand leaves behind.
 SUFFIXES_IGNORED = {".o", ".ko", ".cmd", ".mod", ".order", ".symvers", ".pyc", ".swp"}
 KEEP_OLD = 6

@@ -41,6 +41,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "device.h"
+
 #define MAX_COUNT	1024		/* messages of a run: receives are posted before it */
 #define MAX_SIZE	(1 << 20)
 #define WINDOW		32		/* messages posted and not completed */
@@ -160,21 +162,6 @@ static int tcp_connect(const char *address, unsigned int port)
 
 /* ---- verbs -------------------------------------------------------------- */
 
-static struct ibv_context *device_open(const char *name)
-{
-	struct ibv_device **list = ibv_get_device_list(NULL);
-	struct ibv_context *ctx = NULL;
-
-	for (int i = 0; list && list[i]; i++) {
-		if (!strcmp(ibv_get_device_name(list[i]), name))
-			ctx = ibv_open_device(list[i]);
-	}
-	if (!ctx)
-		die("open device");
-	ibv_free_device_list(list);
-	return ctx;
-}
-
 static void end_open(struct end *e, const char *dev)
 {
 	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ;
@@ -187,6 +174,8 @@ static void end_open(struct end *e, const char *dev)
 	};
 
 	e->ctx = device_open(dev);
+	if (!e->ctx)
+		die("open device");
 	e->pd = ibv_alloc_pd(e->ctx);
 	e->channel = ibv_create_comp_channel(e->ctx);
 	if (!e->pd || !e->channel || posix_memalign((void **)&e->mem, 4096, MAX_SIZE))

@@ -32,6 +32,8 @@
 #include <rdma/rdma_user_ioctl.h>
 #include <rdma/rdma_user_ioctl_cmds.h>
 
+#include "device.h"
+
 #define N_HANDLES 48		/* uverbs counts them from 0 on: any small number is somebody's */
 #define PAGE 4096ul
 #define ARENA (256 * PAGE)	/* rings and buffers */
@@ -81,6 +83,16 @@ static void count(bool was_refused)
 		.core = { .response = (uintptr_t)&resp, __VA_ARGS__ },			\
 	}
 
+/* One that the kernel answers nothing to. */
+#define SILENT_COMMAND(type, number, ...)						\
+	struct {									\
+		struct ib_uverbs_cmd_hdr hdr;						\
+		struct type core;							\
+	} cmd = {									\
+		.hdr = { number, sizeof(cmd) / 4, 0 },					\
+		.core = { __VA_ARGS__ },						\
+	}
+
 #define SEND(command) count(write(ctx->cmd_fd, &(command), sizeof(command)) < 0)
 
 static uint32_t handle(struct thread *t)
@@ -120,13 +132,8 @@ static void do_alloc_pd(struct thread *t)
 
 static void do_dealloc_pd(struct thread *t)
 {
-	struct {
-		struct ib_uverbs_cmd_hdr hdr;
-		struct ib_uverbs_dealloc_pd core;
-	} cmd = {
-		.hdr = { IB_USER_VERBS_CMD_DEALLOC_PD, sizeof(cmd) / 4, 0 },
-		.core = { .pd_handle = handle(t) },
-	};
+	SILENT_COMMAND(ib_uverbs_dealloc_pd, IB_USER_VERBS_CMD_DEALLOC_PD,
+		       .pd_handle = handle(t));
 
 	SEND(cmd);
 }
@@ -154,13 +161,8 @@ static void do_rereg_mr(struct thread *t)
 
 static void do_dereg_mr(struct thread *t)
 {
-	struct {
-		struct ib_uverbs_cmd_hdr hdr;
-		struct ib_uverbs_dereg_mr core;
-	} cmd = {
-		.hdr = { IB_USER_VERBS_CMD_DEREG_MR, sizeof(cmd) / 4, 0 },
-		.core = { .mr_handle = handle(t) },
-	};
+	SILENT_COMMAND(ib_uverbs_dereg_mr, IB_USER_VERBS_CMD_DEREG_MR,
+		       .mr_handle = handle(t));
 
 	SEND(cmd);
 }
@@ -187,13 +189,8 @@ static void do_resize_cq(struct thread *t)
 
 static void do_req_notify(struct thread *t)
 {
-	struct {
-		struct ib_uverbs_cmd_hdr hdr;
-		struct ib_uverbs_req_notify_cq core;
-	} cmd = {
-		.hdr = { IB_USER_VERBS_CMD_REQ_NOTIFY_CQ, sizeof(cmd) / 4, 0 },
-		.core = { .cq_handle = handle(t), .solicited_only = below(t, 3) },
-	};
+	SILENT_COMMAND(ib_uverbs_req_notify_cq, IB_USER_VERBS_CMD_REQ_NOTIFY_CQ,
+		       .cq_handle = handle(t), .solicited_only = below(t, 3));
 
 	SEND(cmd);
 }
@@ -280,24 +277,17 @@ static void do_modify_qp(struct thread *t)
 		IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
 			IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC,
 	};
-	struct {
-		struct ib_uverbs_cmd_hdr hdr;
-		struct ib_uverbs_modify_qp core;
-	} cmd = {
-		.hdr = { IB_USER_VERBS_CMD_MODIFY_QP, sizeof(cmd) / 4, 0 },
-		.core = {
-			.dest = { .is_global = 1, .port_num = 1, .sgid_index = below(t, 8) ? gid_index :
-				  below(t, 256), .hop_limit = 64 },
-			.qp_handle = handle(t),
-			.attr_mask = below(t, 8) ? masks[below(t, 5)] : next(t) & 0x1fffff,
-			.dest_qp_num = below(t, 4) ? 2 + below(t, 64) : next(t),
-			.rq_psn = next(t), .sq_psn = next(t), .qkey = 7, .port_num = 1,
-			.qp_access_flags = below(t, 16), .path_mtu = 1 + below(t, 6),
-			.qp_state = below(t, 8), .max_rd_atomic = below(t, 20),
-			.max_dest_rd_atomic = below(t, 20), .min_rnr_timer = 1,
-			.timeout = 8, .retry_cnt = 1, .rnr_retry = below(t, 8),
-		},
-	};
+	SILENT_COMMAND(ib_uverbs_modify_qp, IB_USER_VERBS_CMD_MODIFY_QP,
+		.dest = { .is_global = 1, .port_num = 1, .hop_limit = 64,
+			  .sgid_index = below(t, 8) ? gid_index : below(t, 256) },
+		.qp_handle = handle(t),
+		.attr_mask = below(t, 8) ? masks[below(t, 5)] : next(t) & 0x1fffff,
+		.dest_qp_num = below(t, 4) ? 2 + below(t, 64) : next(t),
+		.rq_psn = next(t), .sq_psn = next(t), .qkey = 7, .port_num = 1,
+		.qp_access_flags = below(t, 16), .path_mtu = 1 + below(t, 6),
+		.qp_state = below(t, 8), .max_rd_atomic = below(t, 20),
+		.max_dest_rd_atomic = below(t, 20), .min_rnr_timer = 1,
+		.timeout = 8, .retry_cnt = 1, .rnr_retry = below(t, 8));
 	union ibv_gid gid;
 
 	if (below(t, 8) && !ibv_query_gid(ctx, 1, gid_index, &gid))
@@ -329,13 +319,8 @@ static void do_create_ah(struct thread *t)
 
 static void do_destroy_ah(struct thread *t)
 {
-	struct {
-		struct ib_uverbs_cmd_hdr hdr;
-		struct ib_uverbs_destroy_ah core;
-	} cmd = {
-		.hdr = { IB_USER_VERBS_CMD_DESTROY_AH, sizeof(cmd) / 4, 0 },
-		.core = { .ah_handle = handle(t) },
-	};
+	SILENT_COMMAND(ib_uverbs_destroy_ah, IB_USER_VERBS_CMD_DESTROY_AH,
+		       .ah_handle = handle(t));
 
 	SEND(cmd);
 }
@@ -446,24 +431,10 @@ static void do_fork(struct thread *t)
 		waitpid(pid, NULL, 0);
 }
 
-static struct ibv_context *device_open(void)
-{
-	struct ibv_device **list = ibv_get_device_list(NULL);
-	struct ibv_context *found = NULL;
-
-	for (int i = 0; list && list[i]; i++) {
-		if (!strcmp(ibv_get_device_name(list[i]), dev_name))
-			found = ibv_open_device(list[i]);
-	}
-	if (list)
-		ibv_free_device_list(list);
-	return found;
-}
-
 /* A program as there are many: makes its objects, sends to itself, waits, and goes. */
 static void do_honest(struct thread *t)
 {
-	struct ibv_context *own = device_open();
+	struct ibv_context *own = device_open(dev_name);
 	struct ibv_pd *pd = own ? ibv_alloc_pd(own) : NULL;
 	struct ibv_cq *cq = pd ? ibv_create_cq(own, 64, NULL, NULL, 0) : NULL;
 	struct ibv_qp_init_attr init = { .qp_type = IBV_QPT_RC, .send_cq = cq, .recv_cq = cq,
@@ -603,7 +574,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ctx = device_open();
+	ctx = device_open(dev_name);
 	if (!ctx || arena == MAP_FAILED) {
 		fprintf(stderr, "storm_verbs: %s: %s\n", dev_name, strerror(errno));
 		return 2;

@@ -19,20 +19,12 @@
 
 #include <infiniband/verbs.h>
 
+#include "device.h"
+
 static struct ibv_context *ctx;
 static struct ibv_pd *pd;
 static struct ibv_cq *cq;
 static char page[4096] __attribute__((aligned(4096)));
-
-static struct ibv_context *device_open(const char *name)
-{
-	struct ibv_device **list = ibv_get_device_list(NULL);
-
-	for (; list && *list; list++)
-		if (!strcmp(ibv_get_device_name(*list), name))
-			return ibv_open_device(*list);
-	return NULL;
-}
 
 static void *take(const char *kind, const struct ibv_device_attr *device)
 {

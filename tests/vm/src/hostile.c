@@ -29,6 +29,8 @@
 #include <rdma/rdma_user_ioctl.h>
 #include <rdma/rdma_user_ioctl_cmds.h>
 
+#include "device.h"
+
 #define DEPTH 32
 #define PATIENCE 60		/* seconds until a child counts as hung */
 
@@ -80,17 +82,10 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 	return at;
 }
 
-static struct ibv_context *device_open(void)
+static struct ibv_context *device_open_or_die(void)
 {
-	struct ibv_device **list = ibv_get_device_list(NULL);
-	struct ibv_context *found = NULL;
+	struct ibv_context *found = device_open(dev_name);
 
-	for (int i = 0; list && list[i]; i++) {
-		if (!strcmp(ibv_get_device_name(list[i]), dev_name))
-			found = ibv_open_device(list[i]);
-	}
-	if (list)
-		ibv_free_device_list(list);
 	if (!found)
 		die("open device");
 	return found;
@@ -385,7 +380,7 @@ static int attack_rings(void)
 		for (int k = 0; k < n; k++)
 			munmap(ring[k].at, ring[k].len);
 		munmap(p.mem, 1 << 16);
-		ctx = device_open();
+		ctx = device_open_or_die();
 	}
 	refused = tried;
 	return 0;
@@ -729,7 +724,7 @@ static int run(int (*attack)(void), const char *name)
 	if (!pid) {
 		signal(SIGSEGV, on_fault);
 		signal(SIGBUS, on_fault);
-		ctx = device_open();
+		ctx = device_open_or_die();
 		int rc = attack();
 
 		printf("%s tried %u refused %u\n", name, tried, refused);

@@ -43,6 +43,8 @@
 #include <arpa/inet.h>
 #include <infiniband/verbs.h>
 
+#include "device.h"
+
 #define DEPTH 64
 #define READS 4			/* outstanding at a time */
 
@@ -80,22 +82,6 @@ static void die(const char *what)
 
 /* ---- the verbs side ---------------------------------------------------- */
 
-static struct ibv_context *device_open(const char *name)
-{
-	struct ibv_context *ctx = NULL;
-	struct ibv_device **list = ibv_get_device_list(NULL);
-
-	for (int i = 0; list && list[i]; i++) {
-		if (!strcmp(ibv_get_device_name(list[i]), name))
-			ctx = ibv_open_device(list[i]);
-	}
-	if (list)
-		ibv_free_device_list(list);
-	if (!ctx)
-		die("open device");
-	return ctx;
-}
-
 static void side_open(struct side *s, const char *dev)
 {
 	struct ibv_qp_init_attr init = { .qp_type = IBV_QPT_RC };
@@ -103,6 +89,8 @@ static void side_open(struct side *s, const char *dev)
 	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ;
 
 	s->ctx = device_open(dev);
+	if (!s->ctx)
+		die("open device");
 	if (ibv_query_gid(s->ctx, 1, s->gid_index, &s->gid))
 		die("query gid");
 	s->pd = ibv_alloc_pd(s->ctx);

@@ -31,7 +31,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--seed", type=int, metavar="N",
                         help="of the first round, to have it again (default: another one each time)")
     parser.add_argument("--storm", action="append", default=[], choices=[s.name for s in storms.STORMS],
-                        help="only these (may be given several times)")
+                        help="only these (may be given several times): "
+                        + "; ".join(f"{s.name}: {s.what}" for s in storms.STORMS))
     parser.add_argument("--no-suite", dest="suite", action="store_false",
                         help="without the VM tests before the storms")
     parser.add_argument("--filter", metavar="FILTER", help="of the VM tests those that match (pytest -k)")
@@ -83,8 +84,9 @@ class Soak:
 
     def round(self, what: round.Plan) -> None:
         self.progress.say(str(what))
+        # Hosts that do not come up are the caller's to hear of: there is nothing to soak.
+        lab = self.up()
         try:
-            lab = self.up()
             lab.mark(f"soak: {what}")
             with self.progress.step(f"round {what.number}"):
                 for kind, count in round.run(lab, what, self.args.seconds).items():
@@ -96,13 +98,10 @@ class Soak:
             left = [f"hosts that do not do what they are told: {err}"]
         found = self.news() + left
         if found:
-            self.find(what, str(what), found)
+            self.report.take(what, str(what), found, lab)
+            self.last = time.monotonic()
             # What goes wrong in a kernel that has gone wrong is no finding.
             self.down(what)
-
-    def find(self, what, where: str, found: list[str]) -> None:
-        self.report.take(what, where, found, self.lab)
-        self.last = time.monotonic()
 
     def up(self) -> Lab:
         if not self.lab:
@@ -121,7 +120,7 @@ class Soak:
     def news(self) -> list[str]:
         """What the consoles have said of faults since the last look."""
         found = []
-        for name in self.lab.hosts if self.lab else ():
+        for name in self.lab.hosts:
             text = report.faults.read(self.lab.console(name))
             found += report.reports_in(text[self.seen.get(name, 0):])
             self.seen[name] = len(text)

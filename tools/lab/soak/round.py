@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from .. import scenario
+from .. import adapter, scenario
 from ..config import LabError
 from ..progress import Progress
 from . import storms
@@ -23,29 +23,21 @@ UNLOAD_SECONDS = 600
 GRACE_SECONDS = 240
 
 # Kills what is left of the storms, and unloads all that is ours and what it stands on.
-_CLEAR = """
+_CLEAR = f"""
 echo 0 > /sys/kernel/debug/failslab/probability
 echo 0 > /sys/kernel/debug/fail_page_alloc/probability
 exec 2>/dev/null
 for p in /proc/[0-9]*; do
 	[ -e $p/exe ] && read -r name < $p/comm || continue
-	case $name in storm_verbs|python3|ib_send_bw|ping|timeout|sleep) kill -9 ${p#/proc/} ;; esac
+	case $name in storm_verbs|python3|ib_send_bw|ping|timeout|sleep) kill -9 ${{p#/proc/}} ;; esac
 done
 ip -all netns del
 ip xfrm policy flush; ip xfrm state flush
 ip link del bond0
-for vfs in /sys/bus/pci/drivers/iroce/*/sriov_numvfs; do [ -e $vfs ] && echo 0 > $vfs; done
-for module in ipsec_roce iroce ipsec_roce_engine bonding; do
-	n=0
-	while grep -q "^$module " /proc/modules && [ $n -lt 300 ]; do
-		rmmod $module || sleep 0.2
-		n=$((n+1))
-	done
-done
-ip link set cable0 up; ip link set cable1 up
-rm -f KEY_FILE
-grep -E "^(ipsec_roce|ipsec_roce_engine|iroce|bonding) " /proc/modules
-exit 0""".replace("KEY_FILE", scenario.KEY_FILE)
+rm -f {scenario.KEY_FILE}
+TRIES=300
+{adapter.UNLOAD}
+exit 0"""
 
 # What nobody points to any more; its age has to be five seconds, so it is asked for twice.
 _LEAKS = """

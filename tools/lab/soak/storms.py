@@ -112,7 +112,7 @@ while goes_on; do
 	ip netns del pod
 	r 10; sleep 0.$R
 done"""),
-    Storm("bond", "ports join, leave, lose their carrier; modes change", """
+    Storm("bond", "ports join, leave, lose their carrier, modes change", """
 while goes_on; do
 	for port in $PORT $PORT1; do
 		r 7
