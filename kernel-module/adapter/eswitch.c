@@ -379,8 +379,10 @@ static void reset_vfs(struct iroce_eswitch *esw)
 	unsigned int i;
 
 	memset(esw->vfs, 0, sizeof(esw->vfs));
-	for (i = 0; i < IROCE_MAX_VFS; i++)
+	for (i = 0; i < IROCE_MAX_VFS; i++) {
 		esw->vfs[i].is_spoofchk = true;
+		esw->vfs[i].starts_closed = iroce_starts_closed();
+	}
 }
 
 void iroce_eswitch_reset_vfs(struct iroce_eswitch *esw)
@@ -448,6 +450,7 @@ struct iroce_eswitch *iroce_eswitch_create(void)
 	spin_lock_init(&esw->lock);
 	INIT_LIST_HEAD(&esw->funcs);
 	INIT_LIST_HEAD(&esw->all);
+	esw->pf_starts_closed = iroce_starts_closed();
 	reset_vfs(esw);
 	spin_lock(&switches_lock);
 	list_add_tail_rcu(&esw->node, &switches);

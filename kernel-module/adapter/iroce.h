@@ -179,9 +179,9 @@ void iroce_ipsec_set_fail_closed(struct iroce_func *f, bool is_closed);
 void iroce_ipsec_net_changed(struct iroce_func *f);
 bool iroce_ipsec_is_fail_closed(const struct iroce_func *f);
 /*
- * ethtool --set-priv-flags DEV ipsec-closed-until-protected on|off (default off): whether
- * the function is closed for IP, in each direction, until it has a policy there that
- * protects. Kept while the driver is not bound. RTNL.
+ * ethtool --set-priv-flags DEV ipsec-closed-until-protected on|off (default: module parameter
+ * closed_until_protected): whether the function is closed for IP, in each direction, until it
+ * has a policy there that protects. Kept while the driver is not bound. RTNL.
  */
 void iroce_ipsec_set_starts_closed(struct iroce_func *f, bool is_closed);
 /* A packet was dropped as fenced: says so in the log, once until the fences change. Any context. */

@@ -23,12 +23,21 @@ static unsigned int num_vfs;
 module_param(num_vfs, uint, 0444);
 MODULE_PARM_DESC(num_vfs, "VFs each PF enables when it is probed (0.." __stringify(IROCE_MAX_VFS) ", default 0); sriov_numvfs does the same later");
 
+static bool closed_until_protected;
+module_param(closed_until_protected, bool, 0644);
+MODULE_PARM_DESC(closed_until_protected, "whether functions of adapters and VFs made from now on begin with ethtool's private flag ipsec-closed-until-protected on (default N)");
+
 static struct iroce_adapter *adapters[IROCE_MAX_ADAPTERS];
 static unsigned int n_adapters;
 
 unsigned int iroce_initial_vfs(void)
 {
 	return num_vfs;
+}
+
+bool iroce_starts_closed(void)
+{
+	return READ_ONCE(closed_until_protected);
 }
 
 static void destroy_adapter(struct iroce_adapter *adapter)

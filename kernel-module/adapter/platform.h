@@ -34,6 +34,8 @@ struct iroce_adapter {
 
 /* VFs that a PF enables when it is probed. */
 unsigned int iroce_initial_vfs(void);
+/* Whether functions that nobody has decided about are closed until they are protected. */
+bool iroce_starts_closed(void);
 
 /* ---- pci.c ------------------------------------------------------------ */
 

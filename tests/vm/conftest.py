@@ -59,6 +59,8 @@ def pytest_addoption(parser):
                      help="every combination of parameters on every kernel")
     parser.addoption("--cpus", type=int, metavar="N",
                      help="CPUs of each host (default: what the machine can bear)")
+    parser.addoption("--again", type=int, metavar="N",
+                     help="how often what must hold however often is done (default: a test's own few times)")
     parser.addoption("--attach", metavar="NAME",
                      help="use the lab of that name that is up, for tests of its kernel and scenario")
 
@@ -364,6 +366,12 @@ def show_times(terminalreporter):
         terminalreporter.write_line(f"labs of {name}: {len(took)} in {sum(took):.1f} s")
     with open(cache_root() / "logs" / f"times-{LAB_NAME}.json", "w", encoding="ascii") as file:
         json.dump({"tests": TIMES, "labs": BOOTS}, file, indent=1)
+
+
+@pytest.fixture
+def again(request):
+    """again(2): how often to do what must hold however often: twice, or as --again says."""
+    return lambda times: request.config.getoption("--again") or times
 
 
 @pytest.fixture

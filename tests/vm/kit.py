@@ -154,6 +154,16 @@ def vf_address(host) -> str:
                     ).stdout.strip()
 
 
+def rebind(host, pci):
+    """Away and back, with the addresses that it had."""
+    drivers = "/sys/bus/pci/drivers/iroce"
+    dev, ip = host.env["NETDEV"], local_ip(host)
+    host.run(f"echo {pci} > {drivers}/unbind && echo {pci} > {drivers}/bind", timeout=120)
+    poll(lambda: not host.run(f"ip link show dev {dev}", check=False).rc, 30, "the netdev is back")
+    host.run(f"ip link set {dev} up && ip addr add {ip}/24 dev {dev}")
+    poll(lambda: host.run(f"cat /sys/class/net/{dev}/carrier", check=False).stdout.strip() == "1", 20)
+
+
 def restore_addresses(lab) -> None:
     """A netdev that goes down loses its global IPv6 address."""
     for host in lab.hosts.values():

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from kit import (IP_BATCH, Moved, Protection, each, end, ethtool, ip_lines, local_ip, ping, poll,
-                 queue_pairs, restore_addresses, traffic, unprotect, vf_address, wait_answer,
+                 queue_pairs, rebind, restore_addresses, traffic, unprotect, vf_address, wait_answer,
                  xfrm_events)
 from lab import LabError, perftest
 
@@ -224,16 +224,6 @@ def test_no_plaintext_when_the_vf_is_unbound(lab, wire, programs, six):
         assert not lab.a.run(f"ls /sys/bus/pci/devices/{vf}/net", check=False).stdout
         lab.a.run(f"echo {vf} > /sys/bus/pci/drivers/iroce/bind", timeout=60)
     check_nothing_leaked(lab, wire, six)
-
-
-def rebind(host, pci):
-    """Away and back, with the addresses that it had."""
-    drivers = "/sys/bus/pci/drivers/iroce"
-    dev, ip = host.env["NETDEV"], local_ip(host)
-    host.run(f"echo {pci} > {drivers}/unbind && echo {pci} > {drivers}/bind", timeout=120)
-    poll(lambda: not host.run(f"ip link show dev {dev}", check=False).rc, 30, "the netdev is back")
-    host.run(f"ip link set {dev} up && ip addr add {ip}/24 dev {dev}")
-    poll(lambda: host.run(f"cat /sys/class/net/{dev}/carrier", check=False).stdout.strip() == "1", 20)
 
 
 @pytest.mark.lab(scenario="vf", cpus=2, spoils=True)

@@ -59,7 +59,7 @@ def prepare(lab, progress) -> None:
             _on_both(lab, _devices_bond)
     else:
         with progress.step("bringing up the RDMA devices"):
-            _on_both(lab, lambda host: (_devices_rxe if host is stock else _devices_iroce)(host))
+            _on_both(lab, lambda host: (_devices_rxe if host is stock else devices_iroce)(host))
     if lab.scenario in PLAIN:
         return
     with progress.step("protecting the traffic"):
@@ -91,7 +91,8 @@ def _vfs(host) -> list[adapter.Function]:
     return [adapter.devices(host, adapter.make_vfs(host, pf, 1)[0]) for pf in pfs]
 
 
-def _devices_iroce(host) -> None:
+def devices_iroce(host) -> None:
+    """An adapter for the cables with a VF a port, addressed, in the host's env."""
     values: dict[str, object] = {}
     for port, vf in enumerate(_vfs(host)):
         values |= _port(host, port, vf.netdev, vf.rdmadev)
