@@ -431,5 +431,5 @@ def test_the_canary_fails_if_one_kernel_breaks_not_if_there_is_none(debian, img,
     debian.kernel("sid", NEXT)
     assert canary.main(args, progress) == 1
     args.suite = ["testing", "elsewhere"]
-    with pytest.raises(LabError, match="'elsewhere': one of testing, sid, experimental"):
+    with pytest.raises(LabError, match="'elsewhere': one of testing, sid, experimental, arm64"):
         canary.main(args, progress)

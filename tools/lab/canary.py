@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-"""roce-ipsec-lab canary: do our modules build for the kernels that are on their way to us?
+"""roce-ipsec-lab canary: do our modules build for the kernels that are on their way to us, and for the
+other architecture that NICs with IPsec live on?
 
-Debian's testing, sid and experimental have what backports will have in weeks or months.  Only
-their headers are fetched, and nothing is booted.  Says for each what the compiler says first.
+Debian's testing, sid and experimental have what backports will have in weeks or months.  arm64 is
+the stable kernel's, built with a cross compiler: engine and helper alone, as the adapter needs rdmavt.
+Only headers are fetched, and nothing is booted.  Says for each what the compiler says first.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,9 @@ from .progress import Progress
 
 # Each with the suite that it builds upon.
 SUITES = {"testing": [], "sid": [], "experimental": ["sid"]}
+# Debian's name of an architecture -> what its tools begin with.
+FOREIGN = {"arm64": "aarch64-linux-gnu"}
+ALL = (*SUITES, *FOREIGN)
 
 
 @dataclass
@@ -58,15 +64,45 @@ def look(img: image.Image, suite: str, known: dict[str, Verdict], progress: Prog
     return verdict
 
 
-def _build(img: image.Image, apt: mirror.Apt, offer: kernels.Offer, work: Path
-           ) -> tuple[bool, str]:
+def look_abroad(img: image.Image, arch: str, progress: Progress) -> Verdict:
+    """The suite's own kernel for another architecture."""
+    verdict = Verdict(arch)
+    tools = FOREIGN[arch]
+    cache = cache_root()
+    with locked(cache / "canary.lock", lambda: progress.say("another run asks; waiting for it")), \
+            image.temporary(cache, "canary") as work:
+        apt = mirror.Apt(work / "apt", mirror.mirrors(), status=img.root / "var/lib/dpkg/status",
+                         foreign=arch)
+        with progress.step(f"asking the Debian mirror for {arch}'s kernel"):
+            apt.update()
+            record = apt.show(f"linux-headers-{arch}:{arch}")
+        headers = re.search(r"^Depends: .*?\b(linux-headers-(\S+))", record or "", re.M)
+        if not headers:
+            verdict.said = f"the mirror has no kernel for {arch}"
+            return verdict
+        verdict.release = headers[2]
+        # The compiler that these headers want, as one that runs here; of their own needs what is to be read.
+        compiler = re.search(r"\bgcc-\d+\b", apt.show(f"{headers[1]}:{arch}") or "")
+        cross = f"{compiler[0] if compiler else 'gcc'}-{tools}"
+        wanted = apt.needed([f"{cross}:amd64"])
+        wanted += [p for p in apt.needed([f"{headers[1]}:{arch}"])
+                   if p.name.startswith(("linux-headers-", "linux-kbuild-", "pahole"))]
+        with progress.step(f"{verdict.release}: fetching a cross compiler and headers, building the modules"):
+            verdict.builds, verdict.said = _build(
+                img, apt, kernels.Offer(verdict.release, wanted), work,
+                (f"ARCH={arch}", f"CROSS_COMPILE={tools}-"))
+    return verdict
+
+
+def _build(img: image.Image, apt: mirror.Apt, offer: kernels.Offer, work: Path,
+           variables: tuple[str, ...] = ()) -> tuple[bool, str]:
     layer = kernels.unpack(img, apt, offer.packages, work)
     src = make_dir(work / "src")
     project.sync(project.sources(project.MODULE_SOURCES, source_root()), src)
     try:
         text = project.make_modules(img, layer, f"/usr/src/linux-headers-{offer.release}",
                                     offer.release, src,
-                                    cache_root() / f"canary-{offer.release}.log")
+                                    cache_root() / f"canary-{offer.release}.log", variables)
     except LabError as err:
         return False, str(err)
     return True, "\n".join([*project.warnings_in(text), *project.notes_in(text)])
@@ -74,19 +110,20 @@ def _build(img: image.Image, apt: mirror.Apt, offer: kernels.Offer, work: Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("suite", nargs="*", metavar="SUITE",
-                        help=f"of {', '.join(SUITES)} (default: all)")
+                        help=f"of {', '.join(ALL)} (default: all)")
 
 
 def main(args, progress: Progress) -> int:
     for suite in args.suite:
-        if suite not in SUITES:
-            raise LabError(f"suite {suite!r}: one of {', '.join(SUITES)}")
+        if suite not in ALL:
+            raise LabError(f"suite {suite!r}: one of {', '.join(ALL)}")
     img = image.ensure(progress)
     known: dict[str, Verdict] = {}
     failed = False
-    for suite in args.suite or SUITES:
+    for suite in args.suite or ALL:
         try:
-            verdict = look(img, suite, known, progress)
+            verdict = look_abroad(img, suite, progress) if suite in FOREIGN else \
+                look(img, suite, known, progress)
         except mirror.MirrorAway:
             raise
         except LabError as err:		# one suite that is being updated is no reason to stop

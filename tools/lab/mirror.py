@@ -161,10 +161,11 @@ class Apt:
     """suites: suite -> URI; prefer: the suite whose packages win over others' newer ones.
 
     status: the dpkg status file of what counts as installed; none: nothing is.
+    foreign: an architecture whose packages there are as well, by name:architecture.
     """
 
     def __init__(self, folder: Path, suites: dict[str, str], prefer: str | None = None,
-                 status: Path | None = None):
+                 status: Path | None = None, foreign: str | None = None):
         self.folder = folder
         self.suites = list(suites)
         for sub in ("state/lists/partial", "cache/archives/partial", "etc"):
@@ -183,6 +184,8 @@ class Apt:
             options["APT::Default-Release"] = prefer
         self._options = [word for key, value in options.items()
                          for word in ("-o", f"{key}={value}")]
+        if foreign:
+            self._options += ["-o", f"APT::Architectures::={foreign}"]
 
     def _outcome(self, program: str, arguments: list[str], what: str, cwd: Path | None = None
                  ) -> tuple[int, str]:

@@ -238,10 +238,14 @@ def _jobs() -> str:
     return f"-j{max(1, min(8, os.cpu_count() or 1))}"
 
 
-def make_modules(img: Image, layer: Path, build: str, release: str, src: Path, log: Path) -> str:
-    """kernel-module below src for the headers in a layer on the image; returns what make said."""
+def make_modules(img: Image, layer: Path, build: str, release: str, src: Path, log: Path,
+                 variables: tuple[str, ...] = ()) -> str:
+    """kernel-module below src for the headers in a layer on the image; returns what make said.
+
+    variables: further ones for make, NAME=VALUE.
+    """
     return chroot.run_in(
-        [layer, img.root], ["make", "-C", build, "M=/build", "W=1", _jobs(), "modules"],
+        [layer, img.root], ["make", "-C", build, "M=/build", "W=1", *variables, _jobs(), "modules"],
         f"building the modules for {release}", binds=[(src / "kernel-module", "/build", "rw")],
         log=log, hint=_first_error)
 
