@@ -238,34 +238,38 @@ static int find_node(const struct iroce_adapter *adapter)
 
 static int create_bus(struct iroce_pci *pci)
 {
-	LIST_HEAD(resources);
+	struct pci_host_bridge *bridge;
 	int err;
+
+	bridge = pci_alloc_host_bridge(0);
+	if (!bridge)
+		return -ENOMEM;
+	bridge->dev.parent = &pci->parent->dev;
+	bridge->sysdata = &pci->sysdata;
+	bridge->ops = &config_ops;
+	pci->busn.name = "iroce bus";
+	pci->busn.flags = IORESOURCE_BUS;	/* bus 0 alone */
+	pci_add_resource(&bridge->windows, &pci->busn);
 
 	pci_lock_rescan_remove();
 	err = iroce_compat_domain_get(FIRST_DOMAIN);
 	if (err < 0)
-		goto err_unlock;
+		goto err_bridge;
 	pci->sysdata.domain = err;
 
-	pci->busn.name = "iroce bus";
-	pci->busn.flags = IORESOURCE_BUS;	/* bus 0 alone */
-	pci_add_resource(&resources, &pci->busn);
-	pci->bus = pci_create_root_bus(&pci->parent->dev, 0, &config_ops, &pci->sysdata,
-				       &resources);
-	if (!pci->bus) {
-		pci_free_resource_list(&resources);
-		err = -ENODEV;
+	err = pci_scan_root_bus_bridge(bridge);
+	if (err)
 		goto err_domain;
-	}
-	pci_scan_child_bus(pci->bus);
+	pci->bus = bridge->bus;
 	pci_bus_add_devices(pci->bus);
 	pci_unlock_rescan_remove();
 	return 0;
 
 err_domain:
 	iroce_compat_domain_put(pci->sysdata.domain);
-err_unlock:
+err_bridge:
 	pci_unlock_rescan_remove();
+	pci_free_host_bridge(bridge);
 	return err;
 }
 
@@ -316,10 +320,13 @@ err_free:
 void iroce_pci_del(struct iroce_adapter *adapter)
 {
 	struct iroce_pci *pci = adapter->pci;
+	struct pci_host_bridge *bridge = to_pci_host_bridge(pci->bus->bridge);
 
 	pci_lock_rescan_remove();
 	pci_stop_root_bus(pci->bus);
+	/* The bus goes; the bridge stays ours (pci_remove_root_bus() only unlinks it). */
 	pci_remove_root_bus(pci->bus);
+	pci_free_host_bridge(bridge);
 	iroce_compat_domain_put(pci->sysdata.domain);
 	pci_unlock_rescan_remove();
 	platform_device_unregister(pci->parent);

@@ -24,6 +24,9 @@ LOCKDEP = """\
 """
 INJECTED = """\
 [   50.0] ip: vmalloc error: size 4096, failed to allocate pages, mode:0xcc2, nodemask=(null)
+[   50.0] CPU: 1 UID: 0 PID: 877 Comm: ip Tainted: G           O       1.0 #1
+[   50.0] Tainted: [O]=OOT_MODULE
+[   50.0] Hardware name: QEMU Standard PC
 [   50.0] Call Trace:
 [   50.0]  dump_stack_lvl+0x5d/0x80
 """
@@ -47,6 +50,13 @@ def test_the_same_fault_at_another_time_and_place_of_memory_is_the_same_finding(
 def test_what_the_kernel_says_about_a_failure_that_was_injected_is_no_finding():
     assert not report.reports_in(INJECTED)
     assert len(report.reports_in(INJECTED + KASAN)) == 1
+    assert len(report.reports_in(INJECTED + LOCKDEP)) == 1
+
+
+def test_a_disk_that_an_injected_failure_took_away_is_told_from_a_fault():
+    lost = "[   60.0] SQUASHFS error: Unable to read metadata cache entry [145de8e1]\n"
+    assert report.has_lost_its_disk(KASAN + lost) and not report.has_lost_its_disk(KASAN + INJECTED)
+    assert not report.reports_in(lost)
 
 
 def test_a_seed_says_where_a_round_is_and_what_storms_there_are():

@@ -442,17 +442,33 @@ def slab_objects(host):
     return {m[1]: int(m[2]) for m in re.finditer(r"^(\S*iroce\S*)\s+(\d+)", text, re.M)}
 
 
+# How often the kernel has made a PCI host bridge, and how often one has gone.
+BRIDGES = """
+cd /sys/kernel/tracing
+case $1 in
+begin)	echo "p:bridge_made pci_alloc_host_bridge" > kprobe_events
+	echo "p:bridge_gone pci_release_host_bridge_dev" >> kprobe_events
+	echo 1 > events/kprobes/enable ;;
+end)	grep -c bridge_made: trace; grep -c bridge_gone: trace
+	echo 0 > events/kprobes/enable; echo > kprobe_events; echo > trace ;;
+esac"""
+
+
 @pytest.mark.dealt
-def test_twenty_loads_leave_no_netdev_pci_device_or_slab_object(host):
+def test_twenty_loads_leave_no_netdev_pci_device_bridge_or_slab_object(host):
+    """The soak found the bridges: pci_remove_root_bus() does not release what pci_create_root_bus() made."""
     adapter.load(host)
     unload(host)
     before = netdevs(host), pci_devices(host), rdma_links(host)
+    host.run(["sh", "-e", "-c", BRIDGES, "sh", "begin"])
     for round_ in range(20):
         pf = adapter.load(host, "cable0,cable1" if round_ % 2 else "cable0/cable1")[0]
         if round_ % 5 == 0:
             adapter.make_vfs(host, pf, 4)
         unload(host)
     assert (netdevs(host), pci_devices(host), rdma_links(host)) == before
+    made, gone = map(int, host.run(["sh", "-c", BRIDGES, "sh", "end"]).stdout.split())
+    assert made == gone == 30, "PCI host bridges made and gone: one or two a load"
     assert not slab_objects(host)
     # Somebody else's use of ib_uverbs is none of this module's business.
     host.run("modprobe rdma_ucm")

@@ -96,10 +96,15 @@ class Soak:
                     left = round.leaks(lab)
         except LabError as err:
             left = [f"hosts that do not do what they are told: {err}"]
-        found = self.news() + left
-        if found:
-            self.report.take(what, str(what), found, lab)
-            self.last = time.monotonic()
+        lost = self.lost_disks()
+        found = self.news() + ([] if lost else left)
+        if lost and left:
+            self.progress.say(f"host {', '.join(lost)}: an injected failure took the disk away; "
+                              "the hosts are made anew")
+        if found or lost:
+            if found:
+                self.report.take(what, str(what), found, lab)
+                self.last = time.monotonic()
             # What goes wrong in a kernel that has gone wrong is no finding.
             self.down(what)
 
@@ -125,6 +130,11 @@ class Soak:
             found += report.reports_in(text[self.seen.get(name, 0):])
             self.seen[name] = len(text)
         return found
+
+    def lost_disks(self) -> list[str]:
+        """Hosts whose disk an injected failure has made unreadable since the last look."""
+        return [name for name in self.lab.hosts if report.has_lost_its_disk(
+            report.faults.read(self.lab.console(name))[self.seen.get(name, 0):])]
 
     def down(self, what) -> None:
         lab, known = self.lab, len(self.lab.scan())

@@ -13,10 +13,14 @@ from ..config import HOSTS, make_dir
 
 # A report of KASAN's has three stacks and the memory around.
 LINES = 120
-# Injected failures that the kernel itself comments on.
+# Injected failures that the kernel itself comments on, so many lines before the stack.
 EXPECTED = [re.compile(p) for p in (
     r"page allocation failure: ", r"vmalloc error: ", r"FAULT_INJECTION: ",
 )]
+EXPECTED_LINES = 5
+# An injected failure that hit a read of the hosts' own disk: squashfs keeps the error for good, and
+# programs cannot be started any more.
+_DISK = re.compile(r"SQUASHFS error: Unable to read metadata cache entry")
 
 
 def reports_in(text: str) -> list[str]:
@@ -24,17 +28,25 @@ def reports_in(text: str) -> list[str]:
     lines = text.splitlines()
     found, at = [], 0
     while at < len(lines):
-        if not faults.scan_text(lines[at]):
+        if not faults.scan_text(lines[at]) or _is_expected(lines, at):
             at += 1
             continue
         end = at + 1
         while end < len(lines) and end - at < LINES and not _is_over(lines, end):
             end += 1
-        report = "\n".join(lines[at:end])
-        if not any(p.search(line) for p in EXPECTED for line in lines[max(0, at - 1):at + 1]):
-            found.append(report)
+        found.append("\n".join(lines[at:end]))
         at = end
     return found
+
+
+def _is_expected(lines: list[str], at: int) -> bool:
+    """Is it the stack that comes with an injected failure, or the line about that?"""
+    before = lines[max(0, at - EXPECTED_LINES):at + 1] if "Call Trace:" in lines[at] else lines[at:at + 1]
+    return any(p.search(line) for p in EXPECTED for line in before)
+
+
+def has_lost_its_disk(text: str) -> bool:
+    return bool(_DISK.search(text))
 
 
 def _is_over(lines: list[str], at: int) -> bool:
