@@ -276,12 +276,11 @@ static int on_listed(struct ipsec_roce *h, struct nlmsghdr *nlh, void *arg)
 
 int ipsec_roce_sa_list(struct ipsec_roce *h, ipsec_roce_sa_fn fn, void *arg)
 {
-	/* Not the bare family byte: the kernel takes a short header for a filterless dump. */
-	struct xfrm_usersa_id all = { 0 };
 	struct walk w = { fn, arg };
 
 	request_name(h, "list the SAs");
-	request_begin(h, FAMILY_XFRM, XFRM_MSG_GETSA, NLM_F_DUMP, &all, sizeof(all));
+	/* No header: xfrm_dump_sa() takes what follows nlmsghdr for attributes, and logs what are none. */
+	request_begin(h, FAMILY_XFRM, XFRM_MSG_GETSA, NLM_F_DUMP, NULL, 0);
 	return request_call(h, on_listed, &w);
 }
 

@@ -180,6 +180,13 @@ static bool get_bool(struct json_object *o, const char *key, bool *value)
 	return true;
 }
 
+/* What records have not had from the first version on: not there means false. */
+static bool get_later_bool(struct json_object *o, const char *key, bool *value)
+{
+	*value = false;
+	return !json_object_object_get_ex(o, key, NULL) || get_bool(o, key, value);
+}
+
 static const char *get_text(struct json_object *o, const char *key)
 {
 	struct json_object *child;
@@ -253,7 +260,7 @@ static bool get_functions(struct json_object *o, const char *key, struct tunnel 
 		if (!*f->dev || !get_bool(child, "did_tc_feature", &f->did_tc_feature) ||
 		    !get_bool(child, "did_clsact", &f->did_clsact) ||
 		    !get_bool(child, "did_open", &f->did_open) ||
-		    !get_bool(child, "did_closed", &f->did_closed))
+		    !get_later_bool(child, "did_closed", &f->did_closed))
 			return false;
 	}
 	return true;
@@ -276,7 +283,7 @@ static bool get_tunnel(struct json_object *o, struct tunnel *t)
 	       get_number(o, "hard_packets", INT64_MAX, &t->hard_packets) &&
 	       get_bool(o, "has_host_fence", &t->has_host_fence) &&
 	       get_bool(o, "has_roce_fence", &t->has_roce_fence) &&
-	       get_bool(o, "starts_closed", &t->starts_closed) &&
+	       get_later_bool(o, "starts_closed", &t->starts_closed) &&
 	       get_bool(o, "is_bond", &t->is_bond) && get_bool(o, "did_esp", &t->did_esp) &&
 	       get_functions(o, "functions", t) && get_u32(o, "pairs", &t->pairs) &&
 	       get_u32(o, "reqid_in", &t->reqid_in) && get_generation(o, "now", &t->now) &&
