@@ -25,6 +25,7 @@
 #include "core/replay.h"
 #include "core/sad.h"
 #include "core/spd.h"
+#include "engine/ipsec_roce_engine.h"
 #include "iroce.h"
 
 /* ---- ipsec.c ---------------------------------------------------------- */
@@ -233,6 +234,7 @@ enum iroce_policy_kind {
  * @kind: SEAL, BLOCK or BYPASS
  * @reqid, @spi: the template: which SA; 0: any
  * @is_owned: between policy_add and policy_free; @is_pending: on ipsec->pending
+ * @kept: from policy_delete to policy_free
  */
 struct iroce_policy {
 	struct iroce_spd_node spd;
@@ -244,6 +246,7 @@ struct iroce_policy {
 	u32 reqid;
 	__be32 spi;
 	struct list_head link;
+	struct ipsec_roce_kept_policy kept;
 	struct rcu_head rcu;
 };
 

@@ -56,6 +56,7 @@
 #include <net/xfrm.h>
 
 #include "core/repl.h"
+#include "engine/ipsec_roce_engine.h"
 
 #define IPSEC_ROCE_SA_HASH_BITS	10
 #define IPSEC_ROCE_USED_UNKNOWN	U64_MAX
@@ -224,6 +225,8 @@ struct ipsec_roce_sa {
 
 /*
  * struct ipsec_roce_policy - a policy of a bond
+ * @ref: xfrm's, until policy_free; and that of what ends with policy_delete, until @free_work
+ * @kept: from policy_delete to policy_free
  * @lock: @is_deleted, @shadow[]; a port that has left keeps its own a little longer
  */
 struct ipsec_roce_policy {
@@ -233,6 +236,8 @@ struct ipsec_roce_policy {
 	spinlock_t lock;
 	bool is_deleted;
 	struct xfrm_policy *shadow[IROCE_REPL_PORTS_MAX];
+	struct ipsec_roce_kept_policy kept;
+	refcount_t ref;
 	struct work_struct free_work;
 };
 

@@ -189,6 +189,19 @@ def wait_answer(host, what: str = "an answer", timeout: int = 40, six: bool = Fa
         time.sleep(0.2)
 
 
+@contextlib.contextmanager
+def idle_connection(lab):
+    """A TCP connection from a to b that nothing goes over: its socket keeps the route it has used."""
+    ip, port = local_ip(lab.b), 5201
+    with lab.b.spawn(["iperf3", "-s", "-B", ip]):
+        lab.b.wait_port(port)
+        with lab.a.spawn(["bash", "-c", f"exec 3<>/dev/tcp/{ip}/{port}; echo open; sleep 600"]) as here:
+            here.wait_output("open")
+            yield
+            # Whoever ends it now has not been what the test waited for.
+            assert lab.a.run(f"ss -tnH dst {ip} dport = {port}").stdout.startswith("ESTAB")
+
+
 # ---- SAs and policies, as an operator types them -------------------------------------------------
 
 # Not from 1: a lab may be attached to again, and SPIs must still never come twice.
