@@ -193,10 +193,9 @@ struct iroce_sa *iroce_sa_alloc(void);
 void iroce_sa_destroy(struct iroce_sa *sa);
 /*
  * Publishes @sa, or has it wait where (direction, daddr, SPI) is taken: see sad.c. An SA that
- * waits for the one with its key has the numbers of that. -ESRCH: it is xfrm's copy of an SA
- * (@is_copy) that is not here.
+ * waits for the one with its key has the numbers of that.
  */
-int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa, bool is_copy);
+int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa);
 /* May two SAs use one set of numbers: is it the same SA? */
 bool iroce_sa_is_same(const struct iroce_sa *a, const struct iroce_sa *b);
 /* Atomic. After it no packet begins to use the SA, and the one that waited for it is live. */

@@ -78,9 +78,11 @@ void ipsec_roce_engine_missed(struct xfrm_state *x, struct sk_buff *skb);
  * ipsec_roce_state_reopen: any context. Whoever has found @x alive just now is about to call
  *	x->type->input: a grace period after @x was deleted, or when nobody else has it.
  * ipsec_roce_state_type: @x's own type, closed or not
+ * ipsec_roce_state_pin: @x, initialised and in no database yet, is not migrated by xfrm
  */
 void ipsec_roce_state_close(struct xfrm_state *x);
 void ipsec_roce_state_reopen(struct xfrm_state *x);
+void ipsec_roce_state_pin(struct xfrm_state *x);
 bool ipsec_roce_state_is_closed(const struct xfrm_state *x);
 const struct xfrm_type *ipsec_roce_state_type(const struct xfrm_state *x);
 

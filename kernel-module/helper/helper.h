@@ -165,9 +165,8 @@ struct ipsec_roce_shadow {
  * struct ipsec_roce_sa - a state of a bond
  * @x: good from state_add to state_free; bond.lock. Then ingress.c's
  * @is_twin: xfrm adds a second state with the identity of the first before it looks
- *	whether there is one: a mistake that it takes back, an update of the first one's
- *	lifetimes, or the copy that is to replace it (XFRM_MSG_MIGRATE_STATE). A twin is at
- *	no port until the first one has left: see twin.c
+ *	whether there is one: a mistake that it takes back, or an update of the first one's
+ *	lifetimes. A twin is at no port until the first one has left: see twin.c
  * @id: of @x, which readers under RCU alone must not look at
  * @key: hash of the key; @has_claim: it is claimed, see key.c
  * @used: numbers up to it may have been used: sent, or the window's top. 0: none;

@@ -12,7 +12,7 @@ import pytest
 
 from bondkit import (WINDOW, carried, check_only_esp, helper, port_counters, ports,
                      refusal, tcp, unprotect_bond)
-from kit import Flow, Moved, Protection, each, local_ip, ping, poll, xfrm_events, xfrm_stat
+from kit import Flow, Moved, Protection, check_does_not_move, each, local_ip, ping, poll, xfrm_events, xfrm_stat
 
 pytestmark = [pytest.mark.lab(scenario="bond-plain"), pytest.mark.dealt]
 
@@ -230,6 +230,14 @@ def test_finding_R16_a_key_belongs_to_one_bond_alone(lab, sealed):
 def test_adding_an_sa_twice_is_an_error_and_harms_nothing(lab, wire, sealed):
     assert "exists" in refusal(lab.a, sealed.out)
     tcp(lab)
+    check_only_esp(lab, wire)
+
+
+def test_finding_an_sa_of_a_bond_is_not_moved_out_of_its_windows_sight(lab, wire, kernel, sealed):
+    if kernel != "newest":
+        pytest.skip("refused as well, but older kernels' xfrm_state_migrate() warns when it fails")
+    check_does_not_move(lab, sealed.out)
+    ping(lab.a, count=3)
     check_only_esp(lab, wire)
 
 
