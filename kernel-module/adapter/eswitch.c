@@ -23,7 +23,7 @@
  * Whose address is it? A unicast address belongs to the function that had it first,
  * one that the PF gave to a VF to that VF, and one that a function is born with to that
  * function, up or not. A VF that the PF does not trust gets neither of these nor, of its
- * own choice, one that a frame from the cable came from within SEEN_FOR: it would take
+ * own choice, one that a frame from the cable came from of late (seen.c): it would take
  * the traffic of its owner. With the source address checked (spoofchk, on by default) it
  * can't speak for another, either. A PF, and a VF that it trusts, may have any.
  *
@@ -57,24 +57,6 @@ struct addr_entry {
 /* All ports' switches: what one of them sends may come back at another. RCU. */
 static LIST_HEAD(switches);
 static DEFINE_SPINLOCK(switches_lock);
-
-/* ---- who has been seen behind the cable -------------------------------- */
-
-#define SEEN_FOR	(300 * HZ)	/* as bridges remember (IEEE 802.1D) */
-
-static struct iroce_seen *seen_at(struct iroce_eswitch *esw, u64 addr)
-{
-	return &esw->seen[hash_64(addr, IROCE_ESWITCH_BITS)];
-}
-
-static bool seen_is_there(struct iroce_eswitch *esw, const u8 *mac)
-{
-	u64 addr = ether_addr_to_u64(mac);
-	const struct iroce_seen *seen = seen_at(esw, addr);
-
-	return READ_ONCE(seen->addr) == addr &&
-	       time_before(jiffies, READ_ONCE(seen->when) + SEEN_FOR);
-}
 
 /* ---- addresses -------------------------------------------------------- */
 
@@ -183,7 +165,7 @@ static bool may_claim(struct iroce_func *f, const u8 *addr)
 	if (!may_lose(f) || ether_addr_equal(addr, vf->mac))
 		return true;
 	iroce_port_func_mac(f->port, f->vf, own);
-	return ether_addr_equal(addr, own) || !seen_is_there(f->port->eswitch, addr);
+	return ether_addr_equal(addr, own) || !iroce_seen_has(f->port->eswitch->seen, addr);
 }
 
 static void tell_refused(const struct iroce_func *f, const u8 *addr)
@@ -447,6 +429,11 @@ struct iroce_eswitch *iroce_eswitch_create(void)
 	esw = kzalloc(sizeof(*esw), GFP_KERNEL);
 	if (!esw)
 		return NULL;
+	esw->seen = iroce_seen_create();
+	if (!esw->seen) {
+		kfree(esw);
+		return NULL;
+	}
 	spin_lock_init(&esw->lock);
 	INIT_LIST_HEAD(&esw->funcs);
 	INIT_LIST_HEAD(&esw->all);
@@ -463,6 +450,7 @@ void iroce_eswitch_destroy(struct iroce_eswitch *esw)
 	spin_lock(&switches_lock);
 	list_del_rcu(&esw->node);
 	spin_unlock(&switches_lock);
+	iroce_seen_destroy(esw->seen);
 	kfree_rcu(esw, rcu);
 }
 
@@ -629,24 +617,18 @@ static bool is_own_source(struct iroce_func *f, const u8 *source)
 	       ether_addr_equal(source, f->netdev->perm_addr);
 }
 
-/*
- * A frame came from there. Two CPUs may write one place at once, and a reader may find
- * address and time of two frames: at worst an address is known a little longer or shorter.
- */
-static void seen_note(struct iroce_eswitch *esw, const u8 *source)
+/* A frame came from there. */
+static void note_source(struct iroce_eswitch *esw, const u8 *source)
 {
-	u64 addr = ether_addr_to_u64(source);
-	struct iroce_seen *seen = seen_at(esw, addr);
 	struct iroce_eswitch *own;
 
-	if (READ_ONCE(seen->addr) == addr && time_before(jiffies, READ_ONCE(seen->when) + HZ))
+	if (iroce_seen_just_now(esw->seen, source))
 		return;
 	/* What comes back to us from us is no stranger's. */
 	list_for_each_entry_rcu(own, &switches, node)
 		if (is_local(own, source))
 			return;
-	WRITE_ONCE(seen->addr, addr);
-	WRITE_ONCE(seen->when, jiffies);
+	iroce_seen_note(esw->seen, source);
 }
 
 void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb)
@@ -654,7 +636,7 @@ void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb)
 	struct fan fan = { .skb = skb, .deliver = deliver_uplink };
 
 	rcu_read_lock();
-	seen_note(port->eswitch, eth_hdr(skb)->h_source);
+	note_source(port->eswitch, eth_hdr(skb)->h_source);
 	find_receivers(port->eswitch, &fan, NULL);
 	if (fan.last) {
 		fan.deliver(fan.last, skb);

@@ -25,6 +25,7 @@
 #include "core/replay.h"
 #include "core/sad.h"
 #include "core/spd.h"
+#include "engine/ipsec_roce_engine.h"
 #include "iroce.h"
 
 /* ---- ipsec.c ---------------------------------------------------------- */
@@ -192,10 +193,9 @@ struct iroce_sa *iroce_sa_alloc(void);
 void iroce_sa_destroy(struct iroce_sa *sa);
 /*
  * Publishes @sa, or has it wait where (direction, daddr, SPI) is taken: see sad.c. An SA that
- * waits for the one with its key has the numbers of that. -ESRCH: it is xfrm's copy of an SA
- * (@is_copy) that is not here.
+ * waits for the one with its key has the numbers of that.
  */
-int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa, bool is_copy);
+int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa);
 /* May two SAs use one set of numbers: is it the same SA? */
 bool iroce_sa_is_same(const struct iroce_sa *a, const struct iroce_sa *b);
 /* Atomic. After it no packet begins to use the SA, and the one that waited for it is live. */
@@ -233,6 +233,7 @@ enum iroce_policy_kind {
  * @kind: SEAL, BLOCK or BYPASS
  * @reqid, @spi: the template: which SA; 0: any
  * @is_owned: between policy_add and policy_free; @is_pending: on ipsec->pending
+ * @kept: from policy_delete to policy_free
  */
 struct iroce_policy {
 	struct iroce_spd_node spd;
@@ -244,6 +245,7 @@ struct iroce_policy {
 	u32 reqid;
 	__be32 spi;
 	struct list_head link;
+	struct ipsec_roce_kept_policy kept;
 	struct rcu_head rcu;
 };
 

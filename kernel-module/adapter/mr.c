@@ -269,7 +269,12 @@ static void end_use(struct rvt_qp *qp, const struct rvt_mregion *region)
  * iroce_dereg_mr - ib_device_ops.dereg_mr
  *
  * -EBUSY: after five seconds a sender that does not get to run still holds the region, which
- * stays, with a key that opens nothing any more; uverbs tries again.
+ * stays, with a key that opens nothing any more. Who asked for it may ask again. At the end of a
+ * process uverbs does, and nothing is left behind: nobody but QPs of the process hold a region
+ * (a PD is one process's), __uverbs_cleanup_ufile() goes over all objects again as long as it could
+ * end any, and when a QP has ended (rvt_reset_qp() waits for its sender, and clears its
+ * references) it holds none. So the worst are five seconds for a region that is younger than its
+ * QP: the youngest go first.
  */
 int iroce_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 {
@@ -294,8 +299,10 @@ int iroce_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 	/* Whoever found the key before it left the table has looked at it. */
 	synchronize_rcu();
 	if (!wait_for_completion_timeout(&mr->region.comp, 5 * HZ)) {
-		percpu_ref_get(&mr->region.refcount);
-		return -EBUSY;
+		if (percpu_ref_tryget(&mr->region.refcount))
+			return -EBUSY;
+		/* The last one has let go just now, and says so next. */
+		wait_for_completion(&mr->region.comp);
 	}
 	free_region(mr);
 	return 0;

@@ -102,6 +102,20 @@ void iroce_port_xmit(struct iroce_port *port, struct iroce_func *f, struct sk_bu
 struct iroce_uplink_stats __percpu *iroce_port_stats(const struct iroce_port *port);
 u64 iroce_port_stat_sum(const struct iroce_port *port, enum iroce_uplink_stat stat);
 
+/* ---- seen.c: BH disabled ---------------------------------------------- */
+
+struct iroce_seen;
+
+/* NULL: no memory. */
+struct iroce_seen *iroce_seen_create(void);
+/* RCU readers may be there yet. */
+void iroce_seen_destroy(struct iroce_seen *seen);
+/* Noted within the last second? For one that has been noted the answer may be no. */
+bool iroce_seen_just_now(struct iroce_seen *seen, const u8 *mac);
+void iroce_seen_note(struct iroce_seen *seen, const u8 *mac);
+/* Noted within the last five minutes, at least? For one that has not the answer may be yes. */
+bool iroce_seen_has(struct iroce_seen *seen, const u8 *mac);
+
 /* ---- eswitch.c -------------------------------------------------------- */
 
 /*
@@ -126,15 +140,9 @@ struct iroce_vf {
  * @addrs: MAC address -> function, by hash; RCU
  * @funcs: functions that are up; RCU
  * @all: all functions, from before their netdev is registered; RTNL
- * @seen: addresses that frames from the cable came from of late, by hash: the last one
- *	of each place. Written in softirq, no lock: see eswitch.c
+ * @seen: addresses that frames from the cable came from of late
  */
 #define IROCE_ESWITCH_BITS 8
-struct iroce_seen {
-	unsigned long when;	/* jiffies */
-	u64 addr;		/* ether_addr_to_u64(); 0: none */
-};
-
 struct iroce_eswitch {
 	struct list_head node;	/* all switches: eswitch.c */
 	struct rcu_head rcu;
@@ -143,7 +151,7 @@ struct iroce_eswitch {
 	struct list_head funcs;
 	struct list_head all;
 	struct iroce_vf vfs[IROCE_MAX_VFS];
-	struct iroce_seen seen[1 << IROCE_ESWITCH_BITS];
+	struct iroce_seen *seen;
 	bool pf_starts_closed;
 };
 

@@ -9,10 +9,9 @@
  *	last put       an RCU grace period, then keys wiped by the tfm's destructor
  *
  * Twins. xfrm adds a second state with the identity of a first one before it looks whether
- * there is one: a mistake that it takes back, an update of lifetimes, or the copy that
- * XFRM_MSG_MIGRATE_STATE puts in the first one's place (as soon as xfrm lets copies be
- * offloaded). If the first one ends before xfrm has looked, the second is valid. So it waits,
- * unseen by packets, and takes over when the first one is killed.
+ * there is one: a mistake that it takes back, or an update of lifetimes. If the first one ends
+ * before xfrm has looked, the second is valid. So it waits, unseen by packets, and takes over when
+ * the first one is killed.
  */
 #include <linux/random.h>
 #include <linux/slab.h>
@@ -259,34 +258,27 @@ static void use_numbers_of(struct iroce_sa *sa, struct iroce_sa *first)
 	sa->has_replay = first->has_replay;
 }
 
-/*
- * ipsec->lock. A copy whose original is not here is refused: xfrm copies the numbers after the
- * device has got it, too late for any but those that are shared.
- */
-static int insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa, bool is_copy)
+/* ipsec->lock. */
+static int insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
 {
 	struct iroce_sad_node *node = &sa->node, *other;
-	bool is_same;
 
 	other = iroce_sad_find(&ipsec->sad, node->dir, node->family, &node->daddr, node->spi);
-	is_same = other && iroce_sa_is_same(sa, iroce_sa_of(other));
-	if (is_copy && !is_same)
-		return -ESRCH;
 	if (!other)
 		return iroce_sad_add(&ipsec->sad, node);
-	if (is_same)
+	if (iroce_sa_is_same(sa, iroce_sa_of(other)))
 		use_numbers_of(sa, iroce_sa_of(other));
 	iroce_sad_wait(&ipsec->sad, node);
 	return 0;
 }
 
-int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa, bool is_copy)
+int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
 {
 	bool is_crowded;
 	int err;
 
 	spin_lock_bh(&ipsec->lock);
-	err = insert(ipsec, sa, is_copy);
+	err = insert(ipsec, sa);
 	is_crowded = iroce_sad_wants_resize(&ipsec->sad);
 	spin_unlock_bh(&ipsec->lock);
 	if (is_crowded)

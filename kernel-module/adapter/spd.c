@@ -446,6 +446,7 @@ int iroce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack)
 		return -ENOMEM;
 	policy_fill(policy, xp);
 	policy->is_owned = true;
+	INIT_LIST_HEAD(&policy->kept.link);
 
 	err = spd_grow(ipsec, &ipsec->spd[policy->dir]) ?:
 	      spd_grow(ipsec, &ipsec->fence[policy->dir]);
@@ -481,14 +482,17 @@ void iroce_policy_delete(struct xfrm_policy *xp)
 	policy_unlink(f->ipsec, policy);
 	spin_unlock_bh(&f->ipsec->lock);
 	iroce_flow_changed(f);
+	ipsec_roce_policy_deleted(&policy->kept, xp);
 }
 
+/* With the last reference of @xp, in any context, or from a work item: see engine/policy.c. */
 void iroce_policy_free(struct xfrm_policy *xp)
 {
 	struct iroce_policy *policy = (struct iroce_policy *)xp->xdo.offload_handle;
 	struct iroce_func *f = iroce_func(xp->xdo.dev);
 
 	xp->xdo.offload_handle = 0;
+	ipsec_roce_policy_freed(&policy->kept);
 	spin_lock_bh(&f->ipsec->lock);
 	policy->is_owned = false;
 	policy_release(policy);

@@ -6,8 +6,7 @@
  *
  * Contexts: state_add sleeps (netlink, under xfrm_cfg_mutex), except for larval
  * (ACQUIRE) states, which come from a packet. state_delete is atomic, under
- * x->lock (a state that was never inserted: without it). state_free may sleep, and comes
- * without state_delete for a copy that xfrm could not use (XFRM_MSG_MIGRATE_STATE).
+ * x->lock (a state that was never inserted: without it). state_free may sleep.
  * update_stats is called under x->lock, under xfrm_state_lock, or under nothing but
  * a reference of x (netlink: get, notifications): beside itself and state_free.
  */
@@ -295,15 +294,6 @@ static int sa_set_numbers(struct iroce_sa *sa, const struct xfrm_state *x,
 	return 0;
 }
 
-/*
- * A copy that xfrm has made of a state, to put it in that one's place. All others become valid
- * after this, except for the helper's shadows, which have a real_dev.
- */
-static bool is_copy(const struct xfrm_state *x)
-{
-	return x->km.state == XFRM_STATE_VALID && !x->xso.real_dev;
-}
-
 static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_state *first,
 	       struct netlink_ext_ack *extack)
 {
@@ -343,13 +333,12 @@ static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_s
 	if (err)
 		goto err_free;
 
-	err = iroce_sad_insert(iroce_func(dev)->ipsec, sa, !first && is_copy(x));
-	if (err == -ESRCH)
-		NL_SET_ERR_MSG_MOD(extack, "A state that is offloaded here can be migrated with the same destination, and others not");
-	else if (err)
+	err = iroce_sad_insert(iroce_func(dev)->ipsec, sa);
+	if (err) {
 		NL_SET_ERR_MSG_MOD(extack, "The SA database refuses this selector");
-	if (err)
 		goto err_key;
+	}
+	ipsec_roce_state_pin(x);
 	if (sa->node.dir == IROCE_DIR_IN)
 		ipsec_roce_state_close(x);
 	x->xso.offload_handle = (unsigned long)sa;

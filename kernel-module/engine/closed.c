@@ -4,6 +4,13 @@
  * kernel has its key, too, and would open in software what arrives on another netdev, or in
  * fragments, with a window of its own beside the device's (I4). It has its ESP code from
  * x->type: a closed state has a copy of that with an input that opens nothing.
+ *
+ * And states that xfrm does not copy. XFRM_MSG_MIGRATE makes a copy for software alone, and
+ * XFRM_MSG_MIGRATE_STATE does on demand, with the numbers that xfrm has read last, and nobody asks
+ * the device for newer ones: the copy would take packets again that the device has taken (I4),
+ * and send numbers again (I3 has but random IVs then). Ciphers of a copy are made anew, by the
+ * name of the IV generator and the cipher: without the former it fails, before anything has
+ * happened to the state.
  */
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -56,6 +63,13 @@ void ipsec_roce_state_close(struct xfrm_state *x)
 	WRITE_ONCE(x->type, &closed->type);
 }
 EXPORT_SYMBOL_GPL(ipsec_roce_state_close);
+
+/* Its own cipher has been made, and nobody has found it yet. */
+void ipsec_roce_state_pin(struct xfrm_state *x)
+{
+	WRITE_ONCE(x->geniv, NULL);
+}
+EXPORT_SYMBOL_GPL(ipsec_roce_state_pin);
 
 bool ipsec_roce_state_is_closed(const struct xfrm_state *x)
 {

@@ -113,6 +113,7 @@ static void __exit engine_exit(void)
 {
 	/* Packets that were about to be refused by a closed state, see closed.c. */
 	synchronize_rcu();
+	ipsec_roce_policy_exit();
 	ipsec_roce_key_hash_exit();
 }
 

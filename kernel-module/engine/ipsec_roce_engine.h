@@ -22,6 +22,7 @@ struct module;
 struct net_device;
 struct netlink_ext_ack;
 struct sk_buff;
+struct xfrm_policy;
 struct xfrm_state;
 struct xfrm_type;
 struct xfrmdev_ops;
@@ -77,11 +78,34 @@ void ipsec_roce_engine_missed(struct xfrm_state *x, struct sk_buff *skb);
  * ipsec_roce_state_reopen: any context. Whoever has found @x alive just now is about to call
  *	x->type->input: a grace period after @x was deleted, or when nobody else has it.
  * ipsec_roce_state_type: @x's own type, closed or not
+ * ipsec_roce_state_pin: @x, initialised and in no database yet, is not migrated by xfrm
  */
 void ipsec_roce_state_close(struct xfrm_state *x);
 void ipsec_roce_state_reopen(struct xfrm_state *x);
+void ipsec_roce_state_pin(struct xfrm_state *x);
 bool ipsec_roce_state_is_closed(const struct xfrm_state *x);
 const struct xfrm_type *ipsec_roce_state_type(const struct xfrm_state *x);
+
+/*
+ * Policies that are deleted, and that somebody keeps: see policy.c. Embedded in what a driver has of
+ * a policy; its link is initialised before the first call.
+ *
+ * ipsec_roce_policy_deleted: of xdo_dev_policy_delete; from then on xdo_dev_policy_free may come from
+ *	a work item, with all that it expects. Any context but hard irq.
+ * ipsec_roce_policy_freed: of xdo_dev_policy_free, before the memory goes. Any context but hard irq.
+ * ipsec_roce_policy_settle: returns when no deleted policy has @dev any more, unless more are deleted
+ *	meanwhile. Before @dev's xfrmdev_ops change. Sleeps.
+ */
+struct ipsec_roce_kept_policy {
+	struct list_head link;
+	struct xfrm_policy *xp;
+};
+
+void ipsec_roce_policy_deleted(struct ipsec_roce_kept_policy *policy, struct xfrm_policy *xp);
+void ipsec_roce_policy_freed(struct ipsec_roce_kept_policy *policy);
+void ipsec_roce_policy_settle(const struct net_device *dev);
+/* The module's own. */
+void ipsec_roce_policy_exit(void);
 
 /* Stands for the key of @x, an AEAD state. Any context. */
 u64 ipsec_roce_key_hash(const struct xfrm_state *x);

@@ -250,6 +250,8 @@ static void unhook(struct ipsec_roce_bond *bond)
 	while (!wait_event_timeout(bond->wait, list_empty_careful(&bond->sas) &&
 					       list_empty_careful(&bond->policies), HZ / 10))
 		flush_states(dev);
+	/* Their end must be ours, not the stock ops'. */
+	ipsec_roce_policy_settle(dev);
 	cancel_delayed_work_sync(&bond->poll);
 	cancel_delayed_work_sync(&bond->seen_work);
 	cancel_delayed_work_sync(&bond->twin_work);

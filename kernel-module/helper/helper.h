@@ -56,6 +56,7 @@
 #include <net/xfrm.h>
 
 #include "core/repl.h"
+#include "engine/ipsec_roce_engine.h"
 
 #define IPSEC_ROCE_SA_HASH_BITS	10
 #define IPSEC_ROCE_USED_UNKNOWN	U64_MAX
@@ -164,9 +165,8 @@ struct ipsec_roce_shadow {
  * struct ipsec_roce_sa - a state of a bond
  * @x: good from state_add to state_free; bond.lock. Then ingress.c's
  * @is_twin: xfrm adds a second state with the identity of the first before it looks
- *	whether there is one: a mistake that it takes back, an update of the first one's
- *	lifetimes, or the copy that is to replace it (XFRM_MSG_MIGRATE_STATE). A twin is at
- *	no port until the first one has left: see twin.c
+ *	whether there is one: a mistake that it takes back, or an update of the first one's
+ *	lifetimes. A twin is at no port until the first one has left: see twin.c
  * @id: of @x, which readers under RCU alone must not look at
  * @key: hash of the key; @has_claim: it is claimed, see key.c
  * @used: numbers up to it may have been used: sent, or the window's top. 0: none;
@@ -224,6 +224,8 @@ struct ipsec_roce_sa {
 
 /*
  * struct ipsec_roce_policy - a policy of a bond
+ * @ref: xfrm's, until policy_free; and that of what ends with policy_delete, until @free_work
+ * @kept: from policy_delete to policy_free
  * @lock: @is_deleted, @shadow[]; a port that has left keeps its own a little longer
  */
 struct ipsec_roce_policy {
@@ -233,6 +235,8 @@ struct ipsec_roce_policy {
 	spinlock_t lock;
 	bool is_deleted;
 	struct xfrm_policy *shadow[IROCE_REPL_PORTS_MAX];
+	struct ipsec_roce_kept_policy kept;
+	refcount_t ref;
 	struct work_struct free_work;
 };
 

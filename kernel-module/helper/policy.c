@@ -4,7 +4,8 @@
  * protects must not leave in the clear, nor come in, at any port (I1, I2).
  *
  * The kernel calls policy_delete when a policy goes, and policy_free when the last
- * flow has forgotten it, which may be long after. Ours ends with the former.
+ * flow has forgotten it, or engine/policy.c has had it do so. At the ports it ends with the
+ * former.
  */
 #include <linux/slab.h>
 
@@ -167,6 +168,12 @@ void ipsec_roce_policy_leave(struct ipsec_roce_policy *policy, const struct ipse
 
 /* ---- life ------------------------------------------------------------- */
 
+static void policy_put(struct ipsec_roce_policy *policy)
+{
+	if (refcount_dec_and_test(&policy->ref))
+		kfree(policy);
+}
+
 static void leave_all(struct ipsec_roce_policy *policy)
 {
 	struct ipsec_roce_bond *bond = policy->bond;
@@ -189,7 +196,7 @@ static void free_work(struct work_struct *work)
 	if (list_empty(&bond->policies))
 		wake_up_all(&bond->wait);
 	mutex_unlock(&bond->lock);
-	kfree(policy);
+	policy_put(policy);
 }
 
 static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_policy *policy,
@@ -243,6 +250,8 @@ int ipsec_roce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack
 	policy->bond = bond;
 	policy->xp = xp;
 	spin_lock_init(&policy->lock);
+	INIT_LIST_HEAD(&policy->kept.link);
+	refcount_set(&policy->ref, 2);
 	INIT_WORK(&policy->free_work, free_work);
 
 	mutex_lock(&bond->lock);
@@ -263,9 +272,6 @@ void ipsec_roce_policy_delete(struct xfrm_policy *xp)
 	struct xfrm_policy *shadow[IROCE_REPL_PORTS_MAX];
 	u32 i;
 
-	if (!policy)
-		return;
-	xp->xdo.offload_handle = 0;
 	spin_lock_bh(&policy->lock);
 	policy->is_deleted = true;
 	memcpy(shadow, policy->shadow, sizeof(shadow));
@@ -274,11 +280,17 @@ void ipsec_roce_policy_delete(struct xfrm_policy *xp)
 	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
 		if (shadow[i])
 			shadow_destroy(shadow[i]);
-	/* The last word: from here on it may be gone. */
+	ipsec_roce_policy_deleted(&policy->kept, xp);
+	/* The last word to who waits for the bond's policies to be gone. */
 	queue_work(ipsec_roce_wq, &policy->free_work);
 }
 
-/* Nothing is left of it here. xfrm's bookkeeping of the device is its own. */
+/* With the last reference of @xp, in any context, or from a work item: see engine/policy.c. */
 void ipsec_roce_policy_free(struct xfrm_policy *xp)
 {
+	struct ipsec_roce_policy *policy = (struct ipsec_roce_policy *)xp->xdo.offload_handle;
+
+	xp->xdo.offload_handle = 0;
+	ipsec_roce_policy_freed(&policy->kept);
+	policy_put(policy);
 }

@@ -508,6 +508,7 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 	}
 	/* The first one may end before xfrm finds out that there are two. */
 	close_state(sa);
+	ipsec_roce_state_pin(sa->x);
 	return 0;
 
 err_unlink:

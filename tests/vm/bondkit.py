@@ -175,12 +175,6 @@ def clear(lab) -> None:
     both(lab, lambda host: remove_all(host) if host in _grounds else None)
 
 
-def end_connections(host) -> None:
-    """An orphan socket keeps the route it sent by, with its policy, and that its device (xfrm_dst), until
-    it sends again: a retransmission away, for which the kernel would wait with the bond's removal."""
-    host.run(["ss", "-K", "-tnH", "src", local_ip(host)])
-
-
 def remove_bond(host, ground: Ground) -> None:
     """Keeps the ground for the next test, if it is whole."""
     if ground.shape is not STOCK and remove(host, REMOVE_BOND + IS_WHOLE, *ground.pcis):
@@ -204,7 +198,6 @@ def bonded(lab, wire, shape: Shape, peer: Shape | None = None, miimon: int = 100
         make(host, grounds[host], shapes[host.name], net, miimon)
 
     def end(host):
-        end_connections(host)
         if host.name in unload:
             remove_all(host)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import re
 import time
 from pathlib import Path
@@ -199,6 +200,19 @@ def wait_answer(host, what: str = "an answer", timeout: int = 40, six: bool = Fa
         time.sleep(0.2)
 
 
+@contextlib.contextmanager
+def idle_connection(lab):
+    """A TCP connection from a to b that nothing goes over: its socket keeps the route it has used."""
+    ip, port = local_ip(lab.b), 5201
+    with lab.b.spawn(["iperf3", "-s", "-B", ip]):
+        lab.b.wait_port(port)
+        with lab.a.spawn(["bash", "-c", f"exec 3<>/dev/tcp/{ip}/{port}; echo open; sleep 600"]) as here:
+            here.wait_output("open")
+            yield
+            # Whoever ends it now has not been what the test waited for.
+            assert lab.a.run(f"ss -tnH dst {ip} dport = {port}").stdout.startswith("ESTAB")
+
+
 # ---- SAs and policies, as an operator types them -------------------------------------------------
 
 # Not from 1: a lab may be attached to again, and SPIs must still never come twice.
@@ -275,6 +289,21 @@ class Flow:
                 "bytes": number(r"(\d+)\(bytes\), \d+\(packets\)"),
                 "replay": number(r"replay (\d+)"), "failed": number(r"failed (\d+)"),
                 "oseq": number(r"oseq(?: |=)(0x[0-9a-f]+)"), "mode": "mode packet" in text}
+
+
+def check_does_not_move(lab, flow: Flow) -> None:
+    """Each way to migrate the SA is refused with a reason, at both ends, and leaves it as it was."""
+    for host in lab.hosts.values():
+        host.put(Path(__file__).parent / "src/migrate_nl.py", "/tmp/migrate_nl.py")
+        for how in ("state", "software", "policy"):
+            # Only the source moves: the copy is to have the SA's own identity.
+            done = host.run(["python3", "/tmp/migrate_nl.py", how, flow.direction(host), flow.src_ip,
+                             flow.dst_ip, str(flow.spi), str(flow.reqid), "192.0.2.77"])
+            answer = json.loads(done.stdout)
+            assert answer["errno"] and answer["said"], f"host {host.name}, {how}: {answer}"
+            text = host.run("ip xfrm state").stdout
+            assert text.count(f"spi {flow.spi:#010x}") == 1 and "192.0.2.77" not in text and \
+                text.count("mode packet") == 2, text
 
 
 def is_offloading(host) -> bool:

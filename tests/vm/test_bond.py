@@ -8,11 +8,14 @@
 The nonce oracle goes over all captures of both cables after each test: per SA, no number repeats.
 """
 
+from pathlib import Path
+
 import pytest
 
-from bondkit import (WINDOW, carried, check_only_esp, helper, port_counters, ports,
+from bondkit import (WINDOW, carried, check_only_esp, esp, helper, port_counters, ports,
                      refusal, tcp, unprotect_bond)
-from kit import Flow, Moved, Protection, each, local_ip, ping, poll, xfrm_events, xfrm_stat
+from kit import (Flow, Moved, Protection, check_does_not_move, each, local_ip, ping, poll, xfrm_events,
+                 xfrm_stat)
 
 pytestmark = [pytest.mark.lab(scenario="bond-plain"), pytest.mark.dealt]
 
@@ -230,6 +233,41 @@ def test_finding_R16_a_key_belongs_to_one_bond_alone(lab, sealed):
 def test_adding_an_sa_twice_is_an_error_and_harms_nothing(lab, wire, sealed):
     assert "exists" in refusal(lab.a, sealed.out)
     tcp(lab)
+    check_only_esp(lab, wire)
+
+
+def raced(lab, wire, reqid: int) -> Flow:
+    """An SA of host a that xfrm has added while one of its identity, with its key, came to its end."""
+    lab.a.put(Path(__file__).parent / "src/twins_nl.py", "/tmp/twins_nl.py")
+    for _ in range(5):
+        flow = Flow(lab.a, lab.b, window=WINDOW, reqid=reqid)
+        flow.add_state(lab.b)
+        wire.add_keys([flow.sa])
+        done = lab.a.run(["python3", "/tmp/twins_nl.py", lab.a.env["NETDEV"], flow.src_ip, flow.dst_ip,
+                          str(flow.spi), str(reqid), flow.key.hex()])
+        if done.stdout.split() == ["0"]:
+            return flow
+    raise AssertionError("the moment was missed five times")
+
+
+def test_finding_R14_an_sa_takes_over_from_one_that_ends_while_it_is_added(lab, wire, sealed):
+    """It was at no port until then, has the other one's key, and goes on behind its numbers (I3)."""
+    sealed.out.delete_state(lab.a)
+    flow = raced(lab, wire, sealed.out.reqid)
+    poll(lambda: not ping(lab.a, check=False).rc, 20, "the second one carries the flow")
+    numbers = [f.seq for c in (0, 1) for f in esp(wire, c, spi=flow.spi)]
+    # The first one's packet; and the second one's, behind all that a port may have had on its way.
+    assert 1 in numbers and not [n for n in numbers if 10 < n <= 1 << 16] and max(numbers) > 1 << 16
+    (sa,) = [sa for sa in helper(lab.a, "sas") if sa["sa_spi"] == flow.spi]
+    assert [port["sa_port_state"] for port in sa["sa_port"]] == ["live", "live"]
+    check_only_esp(lab, wire)
+
+
+def test_finding_an_sa_of_a_bond_is_not_moved_out_of_its_windows_sight(lab, wire, kernel, sealed):
+    if kernel != "newest":
+        pytest.skip("refused as well, but older kernels' xfrm_state_migrate() warns when it fails")
+    check_does_not_move(lab, sealed.out)
+    ping(lab.a, count=3)
     check_only_esp(lab, wire)
 
 

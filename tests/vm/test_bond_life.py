@@ -13,7 +13,7 @@ import pytest
 
 from bondkit import (BACKUP_VF, BOND, WINDOW, XOR, Load, addresses, bond_seen, bond_text, bonded, esp,
                      helper, ports, remove_all, switch_on, wait_whole)
-from kit import CABLES, Flow, Protection, local_ip, ping, poll
+from kit import CABLES, Flow, Protection, idle_connection, local_ip, ping, poll
 from lab import CommandFailed, adapter
 
 pytestmark = [pytest.mark.lab(scenario="bare", bonds=True), pytest.mark.dealt]
@@ -59,6 +59,17 @@ def test_everything_unloads_under_traffic_down_to_xfrm(lab, wire, order):
         left = {line.split()[0] for line in lab.a.run("lsmod").stdout.splitlines()}
         assert not left & {"ipsec_roce", "ipsec_roce_engine", "iroce", "bonding", "esp4", "esp6",
                            "esp4_offload", "esp6_offload", "xfrm_user"}, left
+
+
+@pytest.mark.parametrize("order", [(HELPER, BOND_GOES), (BOND_GOES, HELPER)],
+                         ids=["helper-bond", "bond-helper"])
+def test_finding_an_idle_connection_does_not_keep_a_bond_or_a_module_from_going(lab, wire, order):
+    """Its socket keeps a route, that the policy, and that kept the bond until the socket sent again."""
+    with bonded(lab, wire, XOR, unload="a"):
+        protect(lab, wire)
+        with idle_connection(lab):
+            for command in (*order, ADAPTER, ENGINE):
+                lab.a.run(command, timeout=30)
 
 
 def in_tenant(host, script):

@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from kit import (IP_BATCH, Moved, Protection, each, end, ethtool, ip_lines, local_ip, ping, poll,
-                 queue_pairs, rebind, restore_addresses, traffic, unprotect, vf_address, wait_answer,
+from kit import (IP_BATCH, Moved, Protection, each, end, ethtool, idle_connection, ip_lines, local_ip,
+                 ping, poll, queue_pairs, rebind, restore_addresses, traffic, unprotect, vf_address, wait_answer,
                  xfrm_events)
 from lab import LabError, perftest
 
@@ -264,6 +264,15 @@ def test_finding_unbind_a_program_that_polls_hears_that_its_device_is_gone(lab, 
         lab.a.run(f"echo {vf_address(lab.a)} > /sys/bus/pci/drivers/iroce/unbind", timeout=60)
         assert a.ask("poll 8 20000", check=False)["bad"] == "8", a.lines
         poll(lambda: DEVICE_FATAL in a.events(), 20, "IBV_EVENT_DEVICE_FATAL")
+
+
+@pytest.mark.lab(scenario="vf", cpus=2, spoils=True)
+def test_finding_an_idle_connection_does_not_keep_a_function_or_a_module_from_going(lab, wire):
+    """Its socket keeps a route, that the policy, and that kept its device: unbind never returned."""
+    Protection(lab, wire).up()
+    with idle_connection(lab):
+        lab.a.run(f"echo {vf_address(lab.a)} > /sys/bus/pci/drivers/iroce/unbind", timeout=30)
+        lab.a.run("rmmod iroce && rmmod ipsec_roce_engine", timeout=30)
 
 
 @pytest.mark.lab(scenario="vf", cpus=2, spoils=True)

@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from kit import (Flow, Moved, Protection, Vt, end, local_ip, ping, poll, queue_pairs,
-                 restore_addresses, traffic, unprotect, wait_answer, xfrm_events, xfrm_stat)
+from kit import (Flow, Moved, Protection, Vt, check_does_not_move, end, local_ip, ping, poll,
+                 queue_pairs, restore_addresses, traffic, unprotect, wait_answer, xfrm_events, xfrm_stat)
 from lab import perftest
 
 pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
@@ -150,6 +150,16 @@ def test_a_duplicate_sa_is_refused_and_the_first_goes_on(lab, wire, sealed):
     done = lab.a.run(["sh", "-e"], input=sealed.out.state_command(lab.a), check=False)
     assert done.rc and "exists" in done.stderr
     ping(lab.a, sealed.six, count=3)
+
+
+def test_finding_an_sa_is_not_moved_out_of_its_windows_sight(lab, wire, kernel, clean):
+    """XFRM_MSG_MIGRATE made a copy for software, with the window that xfrm had read last (I4)."""
+    if kernel != "newest":
+        pytest.skip("refused as well, but older kernels' xfrm_state_migrate() warns when it fails")
+    sealed = Protection(lab, wire).up()
+    ping(lab.a, count=3)
+    check_does_not_move(lab, sealed.out)
+    ping(lab.a, count=3)
 
 
 def test_a_policy_the_adapter_cannot_keep_is_refused_with_a_reason(lab, clean):
