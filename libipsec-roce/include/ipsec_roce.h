@@ -210,6 +210,7 @@ struct ipsec_roce_policy {
 	uint64_t use_time;		/* listed: seconds since the epoch */
 	bool has_esp;			/* listed: its template asks for ESP */
 	bool covers_roce;		/* listed: UDP to port 4791 is in its selector */
+	bool is_source_bound;		/* listed: but not from all of RoCEv2's source ports */
 };
 
 /*

@@ -15,7 +15,8 @@
 #include "handle.h"
 #include "xfrm_abi.h"
 
-#define FENCE_UID	4791
+#define FENCE_UID		4791
+#define ROCE_SOURCE_FIRST	0xc000
 
 static uint8_t kernel_dir(enum ipsec_roce_dir dir)
 {
@@ -109,13 +110,24 @@ static enum ipsec_roce_policy_kind kind_of(const struct xfrm_userpolicy_info *in
 	return IPSEC_ROCE_POLICY_OTHER;
 }
 
-/* RoCEv2's source port says nothing; what counts is where it goes. */
+/* Where it goes makes UDP RoCEv2. */
 static bool is_roce_in(const struct xfrm_selector *sel)
 {
 	uint16_t port = htons(IPSEC_ROCE_PORT);
 
 	return (!sel->proto || sel->proto == IPPROTO_UDP) &&
 	       !((sel->dport ^ port) & sel->dport_mask);
+}
+
+/*
+ * A queue pair's source port is any of 0xc000..0xffff (rdma_flow_label_to_udp_sport()), so a
+ * selector may ask for the upper two bits, as they are, and for nothing else.
+ */
+static bool is_source_bound(const struct xfrm_selector *sel)
+{
+	uint16_t first = htons(ROCE_SOURCE_FIRST);
+
+	return (sel->sport_mask & ~first) || ((sel->sport ^ first) & sel->sport_mask);
 }
 
 static bool policy_parse(struct nlmsghdr *nlh, struct ipsec_roce_policy *p)
@@ -152,6 +164,7 @@ static bool policy_parse(struct nlmsghdr *nlh, struct ipsec_roce_policy *p)
 	p->use_time = info.curlft.use_time;
 	p->has_esp = tmpl && tmpl->id.proto == IPPROTO_ESP;
 	p->covers_roce = is_roce_in(&info.sel);
+	p->is_source_bound = is_source_bound(&info.sel);
 	return true;
 }
 

@@ -53,8 +53,13 @@ static void fence_policies_come_and_go(void **state)
 	assert_int_equal(ipsec_roce_policy_del(*state, &in), 0);
 }
 
-/* As a daemon without offload adds them. @dport 0: any. */
-static void software_policy(struct ipsec_roce *h, uint16_t type, uint8_t proto, uint16_t dport)
+struct ports {
+	uint16_t sport, sport_mask, dport;	/* dport 0: any */
+};
+
+/* As a daemon without offload adds them. */
+static void software_policy(struct ipsec_roce *h, uint16_t type, uint8_t proto,
+			    struct ports ports)
 {
 	struct xfrm_userpolicy_info info = { .priority = 9, .dir = XFRM_POLICY_OUT };
 	struct xfrm_user_tmpl tmpl = { .family = AF_INET, .mode = XFRM_MODE_TRANSPORT, .reqid = 3,
@@ -65,8 +70,10 @@ static void software_policy(struct ipsec_roce *h, uint16_t type, uint8_t proto, 
 	tmpl.saddr.a4 = htonl(0x0a000001);
 	tmpl.id.daddr.a4 = htonl(0x0a000002);
 	info.sel = (struct xfrm_selector){ .family = AF_INET, .prefixlen_s = 24, .prefixlen_d = 24,
-					   .proto = proto, .dport = htons(dport),
-					   .dport_mask = dport ? 0xffff : 0 };
+					   .proto = proto, .sport = htons(ports.sport),
+					   .sport_mask = htons(ports.sport_mask),
+					   .dport = htons(ports.dport),
+					   .dport_mask = ports.dport ? 0xffff : 0 };
 	info.sel.saddr = tmpl.saddr;
 	info.sel.daddr = tmpl.id.daddr;
 	info.lft.soft_byte_limit = info.lft.hard_byte_limit = XFRM_INF;
@@ -82,10 +89,14 @@ static void software_policy(struct ipsec_roce *h, uint16_t type, uint8_t proto, 
 	assert_int_equal(request_call(h, NULL, NULL), 0);
 }
 
+struct software {
+	int covers, is_source_bound;	/* -1: not listed */
+};
+
 static int on_software(const struct ipsec_roce_policy *p, void *arg)
 {
 	if (p->kind == IPSEC_ROCE_POLICY_OTHER && !p->ifindex && p->has_esp && p->priority == 9)
-		*(int *)arg = p->covers_roce;
+		*(struct software *)arg = (struct software){ p->covers_roce, p->is_source_bound };
 	return 0;
 }
 
@@ -93,20 +104,30 @@ static void software_policy_is_listed_with_whether_roce_is_in_it(void **state)
 {
 	static const struct {
 		uint8_t proto;
-		uint16_t dport;
-		bool covers;
+		struct ports ports;
+		bool covers, is_source_bound;
 	} cases[] = {
-		{ 0, 0, true }, { IPPROTO_UDP, 0, true }, { IPPROTO_UDP, IPSEC_ROCE_PORT, true },
-		{ IPPROTO_UDP, 500, false }, { IPPROTO_TCP, 0, false },
+		{ 0, { 0 }, true, false },
+		{ IPPROTO_UDP, { 0 }, true, false },
+		{ IPPROTO_UDP, { 0, 0, IPSEC_ROCE_PORT }, true, false },
+		{ IPPROTO_UDP, { 0, 0, 500 }, false, false },
+		{ IPPROTO_TCP, { 0 }, false, false },
+		/* `dynamic[udp/4791]` at both ends of a child of strongSwan. */
+		{ IPPROTO_UDP, { IPSEC_ROCE_PORT, 0xffff, IPSEC_ROCE_PORT }, true, true },
+		/* 49152 to 65535, half of that, and the lower half of all. */
+		{ IPPROTO_UDP, { 0xc000, 0xc000, IPSEC_ROCE_PORT }, true, false },
+		{ IPPROTO_UDP, { 0xe000, 0xe000, IPSEC_ROCE_PORT }, true, true },
+		{ IPPROTO_UDP, { 0, 0x8000, IPSEC_ROCE_PORT }, true, true },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		int covers = -1;
+		struct software said = { -1, -1 };
 
-		software_policy(*state, XFRM_MSG_NEWPOLICY, cases[i].proto, cases[i].dport);
-		assert_int_equal(ipsec_roce_policy_list(*state, on_software, &covers), 0);
-		software_policy(*state, XFRM_MSG_DELPOLICY, cases[i].proto, cases[i].dport);
-		assert_int_equal(covers, cases[i].covers);
+		software_policy(*state, XFRM_MSG_NEWPOLICY, cases[i].proto, cases[i].ports);
+		assert_int_equal(ipsec_roce_policy_list(*state, on_software, &said), 0);
+		software_policy(*state, XFRM_MSG_DELPOLICY, cases[i].proto, cases[i].ports);
+		assert_int_equal(said.covers, cases[i].covers);
+		assert_int_equal(said.is_source_bound, cases[i].is_source_bound);
 	}
 }
 

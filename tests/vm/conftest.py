@@ -57,6 +57,8 @@ def pytest_addoption(parser):
                      help="of what would run on all kernels, this one's part")
     parser.addoption("--all", action="store_true",
                      help="every combination of parameters on every kernel")
+    parser.addoption("--minutes", type=float, default=5,
+                     help="of the tests that run for a long time (default: 5; only with --all)")
     parser.addoption("--cpus", type=int, metavar="N",
                      help="CPUs of each host (default: what the machine can bear)")
     parser.addoption("--again", type=int, metavar="N",
@@ -67,6 +69,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "dealt: on one kernel, unless --all")
+    config.addinivalue_line("markers", "full: with --all only")
     config.addinivalue_line("markers", "lab(scenario, cpus=None, spoils=False, bonds=False): the lab that "
                                        "a test needs; spoils: the next one wants it made anew; bonds: the "
                                        "hosts may have what bonds stand on, from a test before it")
@@ -145,6 +148,7 @@ def _keep(config, items, wanted):
 def pytest_collection_modifyitems(config, items):
     """One boot per lab: sorted by kernel, then scenario; the spoilers last."""
     if not config.getoption("--all"):
+        _keep(config, items, [i for i in items if not i.get_closest_marker("full")])
         _keep(config, items, _deal(items))
     lane = config.getoption("--lane")
     if lane:
@@ -330,6 +334,12 @@ def wire(lab, keeper):
 def programs():
     """Folder with the programs of tests/vm/src, built for the hosts."""
     return guestbuild.programs(image.find())
+
+
+@pytest.fixture
+def minutes(request):
+    """How long a test of the long ones runs."""
+    return request.config.getoption("--minutes")
 
 
 @pytest.fixture

@@ -102,12 +102,16 @@ class Wire:
         for key, pcap in self._pcaps.items():
             self._frames[key] += pcap.read()
 
-    def forget(self) -> None:
-        """What came until now goes to the oracle and is not asked for any more."""
+    def take(self) -> dict[tuple[int, str], list[Frame]]:
+        """What came until now, by cable and host: it goes to the oracle and is not asked for any more."""
         self.poll()
-        for (cable, host), frames in self._frames.items():
+        taken, self._frames = self._frames, {key: [] for key in self._frames}
+        for (cable, host), frames in taken.items():
             self.oracle.add(self.lab.pcap(cable, host), frames, self._macs[host])
-            self._frames[cable, host] = []
+        return taken
+
+    def forget(self) -> None:
+        self.take()
 
     def disown(self) -> None:
         """What came until now never gets to the oracle: a test broke the sender on purpose."""

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * `verify` of what stands around a tunnel, or in its place: policies that protect
- * nothing here (software ones, and those of another function), whose the local
+ * nothing here (software ones, those of another function or for other ports), whose the local
  * address is, and what devices hold closed.
  */
 #include <errno.h>
@@ -13,18 +13,23 @@
 
 struct around {
 	const struct ipsec_roce_addr *local, *peer;
-	struct policy_view *found;	/* [SIDES]: software; [SIDES]: on whichever device */
+	struct {
+		struct policy_view software, offloaded;	/* to whichever device */
+		struct policy_view source_bound;	/* offloaded, but not for all RoCE */
+	} found[SIDES];
 };
 
 static int on_policy(const struct ipsec_roce_policy *p, void *arg)
 {
-	const struct around *w = arg;
+	struct around *w = arg;
 	struct policy_view *v;
 
 	if (p->kind == IPSEC_ROCE_POLICY_FENCE || !p->covers_roce || !p->has_esp ||
 	    !view_policy_covers(p, w->local, w->peer))
 		return 0;
-	v = &w->found[(p->ifindex ? SIDES : 0) + SIDE(p->dir)];
+	v = !p->ifindex ? &w->found[SIDE(p->dir)].software :
+	    p->is_source_bound ? &w->found[SIDE(p->dir)].source_bound :
+				 &w->found[SIDE(p->dir)].offloaded;
 	v->is_there = true;
 	v->policy = *p;
 	return 0;
@@ -76,6 +81,13 @@ static void check_offloaded(struct verify *vf, const struct policy_view *p, int 
 		      on.name, link->name, on.name);
 }
 
+/* What IKE daemons make of `udp/4791` at both ends: all RoCE is in clear, and their SAs look well. */
+static void check_source_bound(struct verify *vf, int side)
+{
+	check(vf, RESULT_FAULT, dir_text(side),
+	      "one is for some UDP source ports only: RoCE comes from any of 49152 to 65535, and what the policy does not name passes it by in clear; leave the source port open (strongSwan: local_ts = remote_ts = dynamic[udp])");
+}
+
 /* Without a tunnel: from the route, if there is one. */
 static bool find_ends(struct verify *vf, const struct ipsec_roce_link *link,
 		      struct ipsec_roce_addr *local)
@@ -92,8 +104,7 @@ static bool find_ends(struct verify *vf, const struct ipsec_roce_link *link,
 
 static int check_policies(struct verify *vf, const struct ipsec_roce_link *link)
 {
-	struct policy_view found[2 * SIDES] = { 0 };
-	struct around w = { .found = found };
+	struct around w = { 0 };
 	struct ipsec_roce_addr local;
 	int err;
 
@@ -110,10 +121,12 @@ static int check_policies(struct verify *vf, const struct ipsec_roce_link *link)
 	if (err)
 		return library_fail(vf->s, err);
 	for (int side = 0; side < SIDES; side++) {
-		if (found[side].is_there)
-			check_software(vf, &found[side], side);
-		if (!vf->t && found[SIDES + side].is_there)
-			check_offloaded(vf, &found[SIDES + side], side, link);
+		if (w.found[side].software.is_there)
+			check_software(vf, &w.found[side].software, side);
+		if (!vf->t && w.found[side].offloaded.is_there)
+			check_offloaded(vf, &w.found[side].offloaded, side, link);
+		else if (!vf->t && w.found[side].source_bound.is_there)
+			check_source_bound(vf, side);
 	}
 	return 0;
 }

@@ -561,6 +561,24 @@ static void verify_says_that_a_pf_policy_does_nothing_for_its_vf(void **state)
 	assert_told(said, "which `up` has not made");
 }
 
+static void verify_says_that_policies_for_one_source_port_protect_no_roce(void **state)
+{
+	struct ipsec_roce_policy *p;
+
+	(void)state;
+	host_reset();
+	p = policy_put(IPSEC_ROCE_OUT, "10.0.2.1", ETH2);
+	p->is_source_bound = true;
+	assert_int_equal(verify("eth2"), EXIT_FAULT);
+	assert_told(said, "FAULT  policy out       one is for some UDP source ports only: RoCE comes from any of 49152 to 65535");
+	assert_untold(said, "which `up` has not made");
+	/* Beside one that takes all RoCE it does no harm. */
+	policy_put(IPSEC_ROCE_OUT, "10.0.2.1", ETH2);
+	assert_int_equal(verify("eth2"), EXIT_FAULT);
+	assert_untold(said, "source ports");
+	assert_told(said, "which `up` has not made");
+}
+
 static void verify_names_what_blocks_and_how_to_open_it(void **state)
 {
 	(void)state;
@@ -684,6 +702,7 @@ int main(void)
 		cmocka_unit_test(address_of_another_function_is_refused),
 		cmocka_unit_test(verify_says_that_software_policies_never_protect_roce),
 		cmocka_unit_test(verify_says_that_a_pf_policy_does_nothing_for_its_vf),
+		cmocka_unit_test(verify_says_that_policies_for_one_source_port_protect_no_roce),
 		cmocka_unit_test(verify_names_what_blocks_and_how_to_open_it),
 		cmocka_unit_test(fences_of_other_traffic_are_no_fault_of_a_tunnel_that_stands),
 		cmocka_unit_test(software_policy_that_goes_before_the_offloaded_one_is_a_fault),
