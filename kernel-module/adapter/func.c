@@ -17,6 +17,15 @@ static void disable_vfs(struct iroce_func *pf)
 	rtnl_unlock();
 }
 
+/* They begin with what the module's parameters say now. */
+static int enable_vfs(struct iroce_func *pf, unsigned int n_vfs)
+{
+	rtnl_lock();
+	iroce_eswitch_reset_vfs(pf->port->eswitch);
+	rtnl_unlock();
+	return pci_enable_sriov(pf->pdev, n_vfs);
+}
+
 static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct iroce_port *port = iroce_pci_port(pdev);
@@ -56,7 +65,7 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	/* Without them the PF is still of use: say it and go on. */
 	n_vfs = pdev->is_virtfn ? 0 : iroce_initial_vfs();
 	if (n_vfs) {
-		err = pci_enable_sriov(pdev, n_vfs);
+		err = enable_vfs(f, n_vfs);
 		if (err)
 			pci_err(pdev, "num_vfs=%u: cannot enable the VFs: %d\n", n_vfs, err);
 	}
@@ -103,7 +112,7 @@ static int sriov_configure(struct pci_dev *pdev, int n_vfs)
 		disable_vfs(pci_get_drvdata(pdev));
 		return 0;
 	}
-	err = pci_enable_sriov(pdev, n_vfs);
+	err = enable_vfs(pci_get_drvdata(pdev), n_vfs);
 	return err ?: n_vfs;
 }
 

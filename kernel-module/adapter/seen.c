@@ -97,7 +97,11 @@ bool iroce_seen_just_now(struct iroce_seen *seen, const u8 *mac)
 	u64 addr = ether_addr_to_u64(mac);
 	const struct cached *cached = cache_at(seen, addr);
 
-	return READ_ONCE(cached->addr) == addr && time_before(jiffies, READ_ONCE(cached->when) + HZ);
+	unsigned long when = READ_ONCE(cached->when);
+
+	/* An address is never younger than its time: see iroce_seen_note(). */
+	smp_rmb();
+	return READ_ONCE(cached->addr) == addr && time_before(jiffies, when + HZ);
 }
 
 void iroce_seen_note(struct iroce_seen *seen, const u8 *mac)
@@ -112,10 +116,11 @@ void iroce_seen_note(struct iroce_seen *seen, const u8 *mac)
 	for (i = 0; i < N_HASHES; i++)
 		if (!test_bit(bit_of(hash, i), filter->map))
 			set_bit(bit_of(hash, i), filter->map);
-	/* Whoever finds it here need not look there. */
+	/* Whoever finds it here need not look there; and no address has another one's time. */
+	smp_wmb();
+	WRITE_ONCE(cached->addr, addr);
 	smp_wmb();
 	WRITE_ONCE(cached->when, jiffies);
-	WRITE_ONCE(cached->addr, addr);
 }
 
 bool iroce_seen_has(struct iroce_seen *seen, const u8 *mac)

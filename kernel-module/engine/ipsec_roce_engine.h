@@ -93,8 +93,9 @@ const struct xfrm_type *ipsec_roce_state_type(const struct xfrm_state *x);
  * ipsec_roce_policy_deleted: of xdo_dev_policy_delete; from then on xdo_dev_policy_free may come from
  *	a work item, with all that it expects. Any context but hard irq.
  * ipsec_roce_policy_freed: of xdo_dev_policy_free, before the memory goes. Any context but hard irq.
- * ipsec_roce_policy_settle: returns when no deleted policy has @dev any more, unless more are deleted
- *	meanwhile. Before @dev's xfrmdev_ops change. Sleeps.
+ * ipsec_roce_policy_settle: returns when xdo_dev_policy_free has been called for each deleted policy
+ *	of @dev; the device itself they may have a little longer. Before @dev's xfrmdev_ops change.
+ *	Sleeps, some grace periods long; RTNL may be held.
  */
 struct ipsec_roce_kept_policy {
 	struct list_head link;

@@ -36,16 +36,23 @@
 
 /* Whoever has a policy for a moment is not troubled. */
 #define DELAY		max(HZ / 10, 1)
-#define BATCH_MAX	32
+#define BATCH_MAX	256
 
-static LIST_HEAD(kept);
-static DEFINE_SPINLOCK(kept_lock);	/* BH disabled; innermost */
+static LIST_HEAD(kept);			/* first deleted, first out */
+static bool is_freeing;			/* some were taken off and their drivers have them yet */
+static DEFINE_SPINLOCK(kept_lock);	/* of both; BH disabled; innermost */
 
 static void let_go(struct work_struct *work);
 static DECLARE_DELAYED_WORK(let_go_work, let_go);
 
 void ipsec_roce_policy_deleted(struct ipsec_roce_kept_policy *policy, struct xfrm_policy *xp)
 {
+	/*
+	 * One that xfrm has never inserted has no other users; xfrm frees it at once, whatever its
+	 * count of references says. (One that was has been hashed by its index, and looks so still.)
+	 */
+	if (hlist_unhashed(&xp->byidx))
+		return;
 	policy->xp = xp;
 	spin_lock_bh(&kept_lock);
 	list_add_tail(&policy->link, &kept);
@@ -70,8 +77,7 @@ struct leaver {
 
 /*
  * The memory of a policy that is listed is good: its driver takes it off before xfrm frees it. One
- * that is not dead is being deleted just now; or was never inserted, and xfrm is about to free it
- * without asking for its references.
+ * that is not dead is being deleted just now.
  */
 static unsigned int take(struct leaver *leavers)
 {
@@ -89,6 +95,7 @@ static unsigned int take(struct leaver *leavers)
 		list_del_init(&policy->link);
 		leavers[n++] = (struct leaver) { .xp = xp, .dev = xp->xdo.dev };
 	}
+	is_freeing = n;
 	spin_unlock_bh(&kept_lock);
 	return n;
 }
@@ -104,6 +111,9 @@ static void part(struct leaver *leavers, unsigned int n)
 		leavers[i].dev->xfrmdev_ops->xdo_dev_policy_free(leavers[i].xp);
 		WRITE_ONCE(leavers[i].xp->xdo.dev, blackhole_netdev);
 	}
+	spin_lock_bh(&kept_lock);
+	is_freeing = false;
+	spin_unlock_bh(&kept_lock);
 	synchronize_rcu();
 	synchronize_rcu_tasks();
 	for (i = 0; i < n; i++) {
@@ -112,30 +122,29 @@ static void part(struct leaver *leavers, unsigned int n)
 	}
 }
 
+/* One batch at a time: who waits for the first of the list is not kept by those that come after. */
 static void let_go(struct work_struct *work)
 {
 	static struct leaver leavers[BATCH_MAX];	/* one work, not two at a time */
-	unsigned int n;
+	unsigned int n = take(leavers);
 	bool is_done;
 
-	do {
-		n = take(leavers);
-		if (n)
-			part(leavers, n);
-	} while (n);
+	if (n)
+		part(leavers, n);
 	spin_lock_bh(&kept_lock);
 	is_done = list_empty(&kept);
 	spin_unlock_bh(&kept_lock);
 	if (!is_done)
-		schedule_delayed_work(&let_go_work, DELAY);
+		schedule_delayed_work(&let_go_work, n == BATCH_MAX ? 0 : DELAY);
 }
 
 static bool has_kept(const struct net_device *dev)
 {
 	const struct ipsec_roce_kept_policy *policy;
-	bool has = false;
+	bool has;
 
 	spin_lock_bh(&kept_lock);
+	has = is_freeing;
 	list_for_each_entry(policy, &kept, link)
 		if (policy->xp->xdo.dev == dev)
 			has = true;
@@ -146,14 +155,10 @@ static bool has_kept(const struct net_device *dev)
 void ipsec_roce_policy_settle(const struct net_device *dev)
 {
 	while (has_kept(dev)) {
-		schedule_delayed_work(&let_go_work, 0);
-		flush_delayed_work(&let_go_work);
-		/* Xfrm is about to free one, or has not marked it as dead yet. */
-		if (has_kept(dev))
-			usleep_range(1000, 2000);
+		mod_delayed_work(system_wq, &let_go_work, 0);
+		/* Or xfrm is about to free one, or has not marked it as dead yet. */
+		usleep_range(1000, 2000);
 	}
-	/* What it has taken is not listed any more, and may still be the device's. */
-	flush_delayed_work(&let_go_work);
 }
 EXPORT_SYMBOL_GPL(ipsec_roce_policy_settle);
 

@@ -187,6 +187,7 @@ struct ipsec_roce_sa {
 	struct hlist_node flow_link;	/* per port only */
 	struct ipsec_roce_bond *bond;
 	struct xfrm_state *x;
+	const char *geniv;	/* what x had: ports' drivers look at it, and x is pinned */
 	struct ipsec_roce_sa_id id;
 	u64 key;
 	u64 used;

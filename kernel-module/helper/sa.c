@@ -542,6 +542,7 @@ int ipsec_roce_state_add(struct net_device *dev, struct xfrm_state *x,
 		return -ENOMEM;
 	sa->bond = bond;
 	sa->x = x;
+	sa->geniv = x->geniv;
 	sa->dir = x->xso.dir == XFRM_DEV_OFFLOAD_IN ? IROCE_DIR_IN : IROCE_DIR_OUT;
 	sa->id = (struct ipsec_roce_sa_id) {
 		.daddr = x->id.daddr,

@@ -143,7 +143,7 @@ static void copy_values(struct xfrm_state *x, const struct ipsec_roce_sa *sa)
 	x->props = orig->props;
 	x->replay = orig->replay;
 	x->repl_mode = orig->repl_mode;
-	x->geniv = orig->geniv;
+	x->geniv = sa->geniv;
 	x->dir = orig->dir;
 	x->inner_mode = orig->inner_mode;
 	x->inner_mode_iaf = orig->inner_mode_iaf;

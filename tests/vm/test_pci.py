@@ -473,6 +473,17 @@ esac"""
 
 
 @pytest.mark.dealt
+def test_vfs_made_after_the_parameter_was_set_begin_closed(host):
+    pf = adapter.load(host)[0]
+    for word, flag in (("Y", "on"), ("N", "off")):
+        host.run(f"echo {word} > /sys/module/iroce/parameters/closed_until_protected")
+        vf = ready(host, adapter.make_vfs(host, pf, 1)[0])
+        flags = host.run(f"ethtool --show-priv-flags {vf.netdev}").stdout
+        assert re.search(rf"ipsec-closed-until-protected\s*: {flag}", flags), flags
+        host.run(f"echo 0 > /sys/bus/pci/devices/{pf}/sriov_numvfs")
+
+
+@pytest.mark.dealt
 def test_twenty_loads_leave_no_netdev_pci_device_bridge_or_slab_object(host):
     """The soak found the bridges: pci_remove_root_bus() does not release what pci_create_root_bus() made."""
     adapter.load(host)
