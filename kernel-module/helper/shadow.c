@@ -281,10 +281,17 @@ int ipsec_roce_shadow_start(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *
 	spin_unlock_bh(&sa->lock);
 	x->km.state = XFRM_STATE_VALID;
 
+	/* There are drivers that ask the original's cipher (mlx5: its sizes, and the salt of IVs). */
+	if (!refcount_inc_not_zero(&sa->x->refcnt))
+		return -EKEYEXPIRED;
+	x->data = sa->x->data;
 	if (first)
 		err = ipsec_roce_engine_state_add(dev, x, first, extack);
 	else
 		err = iroce_compat_xdo_state_add(dev, x, extack);
+	/* It stays the original's to free. */
+	x->data = NULL;
+	xfrm_state_put(sa->x);
 	if (err)
 		return err;
 
