@@ -96,7 +96,6 @@ bool iroce_seen_just_now(struct iroce_seen *seen, const u8 *mac)
 {
 	u64 addr = ether_addr_to_u64(mac);
 	const struct cached *cached = cache_at(seen, addr);
-
 	unsigned long when = READ_ONCE(cached->when);
 
 	/* An address is never younger than its time: see iroce_seen_note(). */

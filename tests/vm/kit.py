@@ -315,6 +315,12 @@ def is_offloading(host) -> bool:
     return not host.env["RDMADEV"].startswith("rxe")
 
 
+def protecting(flows, host) -> str:
+    """Their states and policies at this end, as IP_BATCH reads them."""
+    return ip_lines(*[flow.state_command(host) for flow in flows],
+                    *[flow.policy_command(host) for flow in flows])
+
+
 class Protection:
     """Both directions between a and b, for one address family."""
 
@@ -327,9 +333,7 @@ class Protection:
     def up(self) -> "Protection":
         for flow in self.flows:
             self.wire.add_keys([flow.sa])
-        each(self.lab, lambda host: ip_lines(*[f.state_command(host) for f in self.flows],
-                                             *[f.policy_command(host) for f in self.flows]),
-             argv=IP_BATCH)
+        each(self.lab, lambda host: protecting(self.flows, host), argv=IP_BATCH)
         return self
 
     def fresh(self, which: Flow) -> Flow:
@@ -482,11 +486,11 @@ class Vt:
 
 @contextlib.contextmanager
 def queue_pairs(lab, programs: Path, six: bool = False, mtu: int = 1024, timeout: int = 17,
-                retry: int = 7):
-    """A connected pair (a's side, b's side)."""
+                retry: int = 7, face=None):
+    """A connected pair (a's side, b's side); face: what stands for host a, such as a pod there."""
     a = b = None
     try:
-        a = Vt(lab.a, programs, six, mtu)
+        a = Vt(face or lab.a, programs, six, mtu)
         b = Vt(lab.b, programs, six, mtu)
         a.connect(b, timeout, retry)
         b.connect(a, timeout, retry)

@@ -15,8 +15,8 @@ import contextlib
 import pytest
 
 from bondkit import BOND, WINDOW, XOR, addresses, bonded, ports, use_rdma, wait_whole
-from kit import (IP_BATCH, Moved, Protection, Vt, ip_lines, local_ip, ping, poll, rebind, traffic, vf_address,
-                 wait_answer)
+from kit import (IP_BATCH, Moved, Protection, Vt, ip_lines, local_ip, ping, poll, protecting, queue_pairs, rebind,
+                 traffic, vf_address, wait_answer)
 from lab import scenario
 from lab.adapter import gid_index
 from podkit import at_home, pods
@@ -66,13 +66,12 @@ def moved(host):
 
         def go(user):
             nonlocal inside
+            # Queue pairs keep a device where it is.
+            user.close()
             if inside:
-                # Queue pairs keep a device where it is.
-                user.close()
                 pod.leave()
                 at_home(host)
             else:
-                user.close()
                 pod.enter()
             inside = not inside
             return pod if inside else host
@@ -87,8 +86,7 @@ WAYS = {"unbind": unbound, "rmmod": unloaded, "netns": moved}
 def seal(lab, face, flows):
     """SAs and policies on a's function where it is now; b's policies stay, its SAs are replaced."""
     lab.b.run(IP_BATCH, input="xfrm state flush\n" + ip_lines(*[f.state_command(lab.b) for f in flows]))
-    face.run(IP_BATCH, input=ip_lines(*[f.state_command(lab.a) for f in flows],
-                                      *[f.policy_command(lab.a) for f in flows]))
+    face.run(IP_BATCH, input=protecting(flows, lab.a))
 
 
 def refresh_gid(lab, face):
@@ -97,7 +95,6 @@ def refresh_gid(lab, face):
 
 def knock(lab, face, programs, b):
     """A host and a new queue pair try to get out; returns when both were dropped and counted."""
-    lab.a.run("dmesg -C")
     counts = Moved(face)
     assert face.run(["ping", "-q", "-c", "3", "-i", "0.05", "-W", "1", local_ip(lab.b)], check=False).rc
     after_pings = counts.wait("ipsec_tx_drop_fenced", 3)
@@ -127,17 +124,12 @@ def test_a_protected_function_goes_and_comes_under_traffic_and_nothing_leaves_in
             if n:
                 seal(lab, face, [sealed.fresh(flow) for flow in list(sealed.flows)])
                 wait_answer(face)
-            b = Vt(lab.b, programs)
-            a = Vt(face, programs)
-            a.connect(b, 17, 7)
-            b.connect(a, 17, 7)
-            with face.spawn(["ping", "-i", "0.02", "-q", local_ip(lab.b)]) as flood:
+            with queue_pairs(lab, programs, face=face) as (a, b), \
+                    face.spawn(["ping", "-i", "0.02", "-q", local_ip(lab.b)]) as flood:
                 with traffic(a, b, depth=4, drain=False):
                     face = go(a)
                 knock(lab, face, programs, b)
                 flood.stop(9)
-            a.close()
-            b.close()
             n_esp += sum(f.kind == "esp" for f in wire.frames(0, "a"))
             wire.check_no_cleartext(both)
             wire.forget()
@@ -153,20 +145,19 @@ def test_ports_leave_a_protected_bond_under_traffic_and_nothing_leaves_in_clear(
         ping(lab.a)
         n_esp = 0
         for n in range(again(2)):
-            port = ports(lab.a)[n % 2]
+            leaving = {host: ports(host)[n % 2] for host in lab.hosts.values()}
             use_rdma(lab)
             with pairs(lab, wire, programs, 1) as both, \
                     lab.a.spawn(["ping", "-i", "0.02", "-q", local_ip(lab.b)]):
                 for a, b in both:
                     a.ask(f"traffic 2048 {b.target()}")
                 progress(both)
-                lab.a.run(f"ip link set {port} nomaster", timeout=60)
-                # b goes on sending to both ports until it is told.
-                lab.b.run(f"ip link set {ports(lab.b)[n % 2]} nomaster", timeout=60)
+                # a first: b goes on sending to both ports until it is told.
+                for host, port in leaving.items():
+                    host.run(f"ip link set {port} nomaster", timeout=60)
                 wait_answer(lab.a)
-                for host in lab.hosts.values():
-                    host.run(f"ip link set {ports(host)[n % 2]} down; "
-                             f"ip link set {ports(host)[n % 2]} master {BOND}", timeout=60)
+                for host, port in leaving.items():
+                    host.run(f"ip link set {port} down; ip link set {port} master {BOND}", timeout=60)
             wait_whole(lab)
             wire.poll()
             n_esp += sum(f.kind == "esp" for f in wire.frames(host="a"))

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from kit import Flow, IP_BATCH, end, ip_lines, local_ip, ping, poll, unprotect, wait_answer
+from kit import Flow, IP_BATCH, end, local_ip, ping, poll, protecting, unprotect, wait_answer
 from lab import perftest
 from podkit import at_home, pods
 
@@ -24,9 +24,7 @@ def test_finding_netns_a_device_moves_into_a_pod_and_works_there(lab, wire, agai
             pod.enter()
             flows = [Flow(lab.a, lab.b), Flow(lab.b, lab.a)]
             for side, host in (("a", pod), ("b", lab.b)):
-                named = lab.hosts[side]
-                host.run(IP_BATCH, input=ip_lines(*[f.state_command(named) for f in flows],
-                                                  *[f.policy_command(named) for f in flows]))
+                host.run(IP_BATCH, input=protecting(flows, lab.hosts[side]))
             wire.add_keys([f.sa for f in flows])
             wire.forget()
             pod.run(["ping", "-c", "2", "-W", "5", local_ip(lab.b)])

@@ -10,6 +10,7 @@ Only headers are fetched, and nothing is booted.  Says for each what the compile
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,13 +39,20 @@ class Verdict:
         return f"{self.suite:14}{self.release:28}{word}{lines}"
 
 
+@contextlib.contextmanager
+def _workplace(progress: Progress):
+    """A folder for one run at a time; it goes afterwards."""
+    cache = cache_root()
+    with locked(cache / "canary.lock", lambda: progress.say("another run asks; waiting for it")), \
+            image.temporary(cache, "canary") as work:
+        yield work
+
+
 def look(img: image.Image, suite: str, known: dict[str, Verdict], progress: Progress) -> Verdict:
     """known: release -> verdict of an earlier suite; a kernel that two of them have is built once."""
     verdict = Verdict(suite)
     main = mirror.main_of(mirror.mirrors())
-    cache = cache_root()
-    with locked(cache / "canary.lock", lambda: progress.say("another run asks; waiting for it")), \
-            image.temporary(cache, "canary") as work:
+    with _workplace(progress) as work:
         apt = mirror.Apt(work / "apt", {name: main for name in [*SUITES[suite], suite]},
                          prefer=suite, status=img.root / "var/lib/dpkg/status")
         try:
@@ -68,9 +76,7 @@ def look_abroad(img: image.Image, arch: str, progress: Progress) -> Verdict:
     """The suite's own kernel for another architecture."""
     verdict = Verdict(arch)
     tools = FOREIGN[arch]
-    cache = cache_root()
-    with locked(cache / "canary.lock", lambda: progress.say("another run asks; waiting for it")), \
-            image.temporary(cache, "canary") as work:
+    with _workplace(progress) as work:
         apt = mirror.Apt(work / "apt", mirror.mirrors(), status=img.root / "var/lib/dpkg/status",
                          foreign=arch)
         with progress.step(f"asking the Debian mirror for {arch}'s kernel"):

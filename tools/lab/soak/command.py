@@ -96,8 +96,10 @@ class Soak:
                     left = round.leaks(lab)
         except LabError as err:
             left = [f"hosts that do not do what they are told: {err}"]
-        lost = self.lost_disks()
-        found = self.news() + ([] if lost else left)
+        news = self.news()
+        lost = [name for name, text in news.items() if report.has_lost_its_disk(text)]
+        found = [line for text in news.values() for line in report.reports_in(text)]
+        found += [] if lost else left
         if lost and left:
             self.progress.say(f"host {', '.join(lost)}: an injected failure took the disk away; "
                               "the hosts are made anew")
@@ -122,19 +124,14 @@ class Soak:
                 host.write(f"{storms.FOLDER}/failing", storms.FAILING, mode=0o755)
         return self.lab
 
-    def news(self) -> list[str]:
-        """What the consoles have said of faults since the last look."""
-        found = []
+    def news(self) -> dict[str, str]:
+        """What each console has said since the last look."""
+        said = {}
         for name in self.lab.hosts:
             text = report.faults.read(self.lab.console(name))
-            found += report.reports_in(text[self.seen.get(name, 0):])
+            said[name] = text[self.seen.get(name, 0):]
             self.seen[name] = len(text)
-        return found
-
-    def lost_disks(self) -> list[str]:
-        """Hosts whose disk an injected failure has made unreadable since the last look."""
-        return [name for name in self.lab.hosts if report.has_lost_its_disk(
-            report.faults.read(self.lab.console(name))[self.seen.get(name, 0):])]
+        return said
 
     def down(self, what) -> None:
         lab, known = self.lab, len(self.lab.scan())
