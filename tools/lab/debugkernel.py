@@ -6,7 +6,8 @@
 
 Each is a folder in the cache as the stock kernels' are (see kernels.py), so that whoever takes a
 Kernel takes one of these.  The configuration is small: what the hosts, the tests and our modules need
-(debug/common.config) and what is looked for (debug/FLAVOUR.config), over allnoconfig.
+(debug/common.config, and debug/older.config for what not all kernels have an option for) and what is
+looked for (debug/FLAVOUR.config), over allnoconfig.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def ensure(img: Image, stock: Kernel, flavour: str, progress) -> Kernel:
 
 
 def _fragments(flavour: str) -> list[Path]:
-    return [CONFIGS / "common.config", CONFIGS / f"{flavour}.config"]
+    """The lines of all but the last one have to hold."""
+    return [CONFIGS / f"{name}.config" for name in ("common", flavour, "older")]
 
 
 def _fetch(img: Image, stock: Kernel, work: Path, progress) -> tuple[Path, Path]:
@@ -89,7 +91,7 @@ def _fetch(img: Image, stock: Kernel, work: Path, progress) -> tuple[Path, Path]
 
 # In the image: the source at /src, a build folder at /build, what comes of it at /out.
 _CONFIGURE = """make -s O=/build KCONFIG_ALLCONFIG=/build/fragment allnoconfig
-grep -E '^CONFIG|^# CONFIG_.* is not set' /build/fragment | while read -r line; do
+grep -E '^CONFIG|^# CONFIG_.* is not set' /build/wanted | while read -r line; do
 	grep -qxF -- "$line" /build/.config || echo "does not hold: $line"
 done > /build/lost
 if [ -s /build/lost ]; then cat /build/lost; exit 1; fi"""
@@ -108,8 +110,10 @@ echo "$release" > /build/release"""
 def _make(img: Image, stock: Kernel, flavour: str, key: str, layers: list[Path], source: Path,
           work: Path, folder: Path, progress) -> None:
     build = make_dir(work / "build")
-    fragment = "\n".join(p.read_text() for p in _fragments(flavour))
-    (build / "fragment").write_text(f'{fragment}\nCONFIG_LOCALVERSION="-{flavour}"\n')
+    texts = [p.read_text() for p in _fragments(flavour)]
+    wanted = "\n".join([*texts[:-1], f'CONFIG_LOCALVERSION="-{flavour}"', ""])
+    (build / "wanted").write_text(wanted)
+    (build / "fragment").write_text(wanted + texts[-1])
     root = make_dir(folder / "root")
 
     def inside(script: str, what: str) -> None:
