@@ -10,7 +10,7 @@ import re
 import time
 from pathlib import Path
 
-from lab import CommandFailed, judge
+from lab import CommandFailed, judge, scenario
 from lab.aead import random_key
 from lab.adapter import gid_index
 from lab.frames import Frame, Pcap
@@ -175,6 +175,7 @@ def restore_addresses(lab) -> None:
         dev, six = host.env["NETDEV"], host.env["LOCAL_IP6"]
         host.run(f"ip -6 addr show dev {dev} | grep -q {six}/ || "
                  f"ip addr add {six}/64 dev {dev} nodad")
+        scenario.wait_ipv6(host)
 
 
 def set_mtu(lab, mtu: int) -> None:

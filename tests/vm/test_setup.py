@@ -10,7 +10,7 @@ import pytest
 
 from kit import (IP_BATCH, Moved, Protection, each, end, ethtool, ip_lines, local_ip, ping, poll,
                  queue_pairs, set_mtu, traffic, unprotect)
-from lab import perftest
+from lab import perftest, scenario
 
 pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
 
@@ -134,8 +134,7 @@ def test_after_a_link_flush_the_next_generation_recovers(lab, wire, tunnel):
     lab.a.run(f"ip link set {dev} down && ip link set {dev} up")
     lab.a.run(f"ip -6 addr show dev {dev} | grep -q {six}/ || ip addr add {six}/64 dev {dev} nodad")
     poll(lambda: lab.a.run(f"cat /sys/class/net/{dev}/carrier").stdout.strip() == "1", 20)
-    # Who may not use its link-local address yet asks for no neighbour; the queue pair gives up after 1 s.
-    poll(lambda: not lab.a.run(f"ip -6 addr show dev {dev} tentative").stdout, 20, "IPv6 is ready")
+    scenario.wait_ipv6(lab.a)
     with pytest.raises(perftest.ToolFailed):
         perftest.pingpong(end(lab.b, tunnel.six), end(lab.a, tunnel.six), iters=5, timeout=30)
     wire.check_no_cleartext()

@@ -50,9 +50,32 @@ def address(host: str, port: int, six: bool = False) -> str:
     return f"fd00:20{port}::{number}" if six else f"192.168.20{port}.{number}"
 
 
+# Who may not use its link-local address yet asks for no neighbour; a queue pair's connecting waits
+# for one for a second (ib_resolve_unicast_gid_dmac()) and fails.
+_IPV6_IS_READY = """
+for i in $(seq 200); do
+	[ "$(ip -6 addr show tentative)" ] || exit 0
+	sleep 0.1
+done
+exit 1"""
+
+
+def wait_ipv6(host) -> None:
+    """Until the host has found its IPv6 addresses to be nobody else's (RFC 4862, section 5.4)."""
+    if host.run(_IPV6_IS_READY, check=False).rc:
+        raise LabError(f"host {host.name}: IPv6 addresses are still tentative:\n"
+                       + host.run("ip -6 addr show tentative", check=False).output)
+
+
 def prepare(lab, progress) -> None:
     if lab.scenario == "bare":
         return
+    _prepare(lab, progress)
+    # After all else: the kernel looks meanwhile.
+    _on_both(lab, wait_ipv6)
+
+
+def _prepare(lab, progress) -> None:
     stock = lab.b if lab.scenario == "rxe" else None
     if lab.scenario in BONDS:
         with progress.step("bonding the VFs"):
