@@ -70,6 +70,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "dealt: on one kernel, unless --all")
     config.addinivalue_line("markers", "full: with --all only")
+    config.addinivalue_line("markers", "only(role): what it is about, the other role's kernel has not")
     config.addinivalue_line("markers", "lab(scenario, cpus=None, spoils=False, bonds=False): the lab that "
                                        "a test needs; spoils: the next one wants it made anew; bonds: the "
                                        "hosts may have what bonds stand on, from a test before it")
@@ -140,6 +141,11 @@ def _kernel(item):
     return item.callspec.params.get("kernel") if hasattr(item, "callspec") else None
 
 
+def _is_of_kernel(item) -> bool:
+    mark = item.get_closest_marker("only")
+    return not mark or (_kernel(item) or "").split("-")[0] == mark.args[0]
+
+
 def _keep(config, items, wanted):
     config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
     items[:] = [item for item in items if item in wanted]
@@ -147,6 +153,7 @@ def _keep(config, items, wanted):
 
 def pytest_collection_modifyitems(config, items):
     """One boot per lab: sorted by kernel, then scenario; the spoilers last."""
+    _keep(config, items, [i for i in items if _is_of_kernel(i)])
     if not config.getoption("--all"):
         _keep(config, items, [i for i in items if not i.get_closest_marker("full")])
         _keep(config, items, _deal(items))
