@@ -356,21 +356,16 @@ void iroce_eswitch_detach(struct iroce_func *f)
 	synchronize_net();
 }
 
-static void reset_vfs(struct iroce_eswitch *esw)
+void iroce_eswitch_reset_vfs(struct iroce_eswitch *esw)
 {
 	unsigned int i;
 
+	ASSERT_RTNL();
 	memset(esw->vfs, 0, sizeof(esw->vfs));
 	for (i = 0; i < IROCE_MAX_VFS; i++) {
 		esw->vfs[i].is_spoofchk = true;
 		esw->vfs[i].starts_closed = iroce_starts_closed();
 	}
-}
-
-void iroce_eswitch_reset_vfs(struct iroce_eswitch *esw)
-{
-	ASSERT_RTNL();
-	reset_vfs(esw);
 }
 
 /* RTNL keeps what the PF has decided. */
@@ -438,7 +433,6 @@ struct iroce_eswitch *iroce_eswitch_create(void)
 	INIT_LIST_HEAD(&esw->funcs);
 	INIT_LIST_HEAD(&esw->all);
 	esw->pf_starts_closed = iroce_starts_closed();
-	reset_vfs(esw);
 	spin_lock(&switches_lock);
 	list_add_tail_rcu(&esw->node, &switches);
 	spin_unlock(&switches_lock);

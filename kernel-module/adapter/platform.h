@@ -102,15 +102,15 @@ void iroce_port_xmit(struct iroce_port *port, struct iroce_func *f, struct sk_bu
 struct iroce_uplink_stats __percpu *iroce_port_stats(const struct iroce_port *port);
 u64 iroce_port_stat_sum(const struct iroce_port *port, enum iroce_uplink_stat stat);
 
-/* ---- seen.c: BH disabled ---------------------------------------------- */
+/* ---- seen.c ----------------------------------------------------------- */
 
 struct iroce_seen;
 
-/* NULL: no memory. */
+/* Process context. NULL: no memory. */
 struct iroce_seen *iroce_seen_create(void);
-/* RCU readers may be there yet. */
+/* Any context; RCU readers may be there yet. */
 void iroce_seen_destroy(struct iroce_seen *seen);
-/* Noted within the last second? For one that has been noted the answer may be no. */
+/* BH disabled, as in the two below. Noted within the last second? For one that has been noted the answer may be no. */
 bool iroce_seen_just_now(struct iroce_seen *seen, const u8 *mac);
 void iroce_seen_note(struct iroce_seen *seen, const u8 *mac);
 /* Noted within the last five minutes, at least? For one that has not the answer may be yes. */

@@ -52,6 +52,7 @@
 #include "ipsec.h"
 
 #define FENCES_MAX 4096
+#define ROCE_SOURCE_FIRST 0xc000
 
 static const struct iroce_spd_size spd_size_min = { .n_buckets = 16, .n_tuples = 8 };
 
@@ -428,6 +429,20 @@ static void policy_fill(struct iroce_policy *policy, const struct xfrm_policy *x
 	}
 }
 
+/*
+ * Is it for RoCE, but not for all of it? A queue pair's source port is any of 0xc000..0xffff
+ * (rdma_flow_label_to_udp_sport()). IKE daemons make such policies of `udp/4791` at both ends.
+ */
+static bool is_source_bound(const struct iroce_policy *policy)
+{
+	const struct iroce_selector *sel = &policy->spd.sel;
+	__be16 first = htons(ROCE_SOURCE_FIRST);
+
+	return is_protecting(policy) && sel->proto == IPPROTO_UDP &&
+	       sel->dport_mask == htons(0xffff) && sel->dport == htons(IROCE_ROCE_PORT) &&
+	       ((sel->sport_mask & ~first) || ((sel->sport ^ first) & sel->sport_mask));
+}
+
 int iroce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack)
 {
 	struct iroce_func *f = iroce_func(xp->xdo.dev);
@@ -465,6 +480,8 @@ int iroce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack)
 	iroce_flow_changed(f);
 	/* Senders that found no policy are through when the caller hears that there is one (I1). */
 	synchronize_rcu_expedited();
+	if (is_source_bound(policy))
+		NL_SET_ERR_MSG_MOD(extack, "Not all RoCE matches this policy, and what does not is not protected by it: RoCE has source ports 49152 to 65535");
 	return 0;
 
 err_free:

@@ -152,10 +152,9 @@ def test_a_duplicate_sa_is_refused_and_the_first_goes_on(lab, wire, sealed):
     ping(lab.a, sealed.six, count=3)
 
 
-def test_finding_an_sa_is_not_moved_out_of_its_windows_sight(lab, wire, kernel, clean):
+@pytest.mark.only("newest")	# The older one's xfrm_state_migrate() warns when it fails.
+def test_finding_an_sa_is_not_moved_out_of_its_windows_sight(lab, wire, clean):
     """XFRM_MSG_MIGRATE made a copy for software, with the window that xfrm had read last (I4)."""
-    if kernel != "newest":
-        pytest.skip("refused as well, but older kernels' xfrm_state_migrate() warns when it fails")
     sealed = Protection(lab, wire).up()
     ping(lab.a, count=3)
     check_does_not_move(lab, sealed.out)
@@ -174,6 +173,17 @@ def test_a_policy_the_adapter_cannot_keep_is_refused_with_a_reason(lab, clean):
 
 
 # ---- policies ------------------------------------------------------------------------------------
+
+@pytest.mark.dealt
+def test_a_policy_that_most_roce_passes_by_is_taken_with_a_warning(lab, clean):
+    a, b, dev = local_ip(lab.a), local_ip(lab.b), lab.a.env["NETDEV"]
+    for ports, warned in (("sport 4791 dport 4791", True), ("dport 4791", False),
+                          ("sport 500 dport 500", False)):
+        done = lab.a.run(f"ip xfrm policy add src {a} dst {b} proto udp {ports} dir out tmpl src {a} "
+                         f"dst {b} proto esp reqid 9 mode transport offload packet dev {dev}")
+        assert ("Warning: " in done.output and "source ports 49152 to 65535" in done.output) \
+            == warned, f"{ports}: {done.output}"
+
 
 def test_a_policy_for_udp_alone_leaves_ping_in_clear_and_seals_roce(lab, wire, clean):
     Protection(lab, wire, selector="proto udp").up()
