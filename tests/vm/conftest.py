@@ -387,8 +387,10 @@ def show_times(terminalreporter):
 
 @pytest.fixture
 def again(request):
-    """again(2): how often to do what must hold however often: twice, or as --again says."""
-    return lambda times: request.config.getoption("--again") or times
+    """again(2, 10): how often to do what must hold however often: twice, ten times in all of the
+    suite (--all), or as --again says."""
+    option = request.config.getoption
+    return lambda times, all_=None: option("--again") or (option("--all") and all_) or times
 
 
 @pytest.fixture

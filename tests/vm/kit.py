@@ -182,8 +182,10 @@ def set_mtu(lab, mtu: int) -> None:
     each(lab, lambda host: ip_lines(f"link set {host.env['NETDEV']} mtu {mtu}"), argv=IP_BATCH)
 
 
-def ping(host, six: bool = False, count: int = 1, check: bool = True, size: int = 56, **more):
-    return host.run(["ping", "-c", str(count), "-W", "5", "-i", "0.1", "-s", str(size),
+def ping(host, six: bool = False, count: int = 1, check: bool = True, size: int = 56, wait: int = 5,
+         **more):
+    """wait: seconds for the last answer; few where none is to come and counters tell why."""
+    return host.run(["ping", "-c", str(count), "-W", str(wait), "-i", "0.1", "-s", str(size),
                      local_ip(host.peer, six)], check=check, timeout=60, **more)
 
 

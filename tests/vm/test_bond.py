@@ -287,7 +287,7 @@ def test_a_hash_policy_that_does_not_fit_closes_the_flow(lab, wire, sealed):
     try:
         poll(lambda: f"{sealed.out.spi:#010x}" not in lab.a.run("ip xfrm state").stdout, 10,
              "states flushed")
-        assert ping(lab.a, check=False).rc
+        assert ping(lab.a, check=False, wait=1).rc
         assert "use layer3+4" in refusal(lab.a, sealed.fresh(sealed.out))
         check_only_esp(lab, wire)
     finally:

@@ -60,7 +60,7 @@ def test_what_needs_fragments_is_dropped_and_counted_never_in_clear(lab, wire, s
     set_mtu(lab, 1500)
     ping(lab.a, sealed.six)
     moved = Moved(lab.a, xfrm_stat)
-    assert ping(lab.a, sealed.six, count=2, size=4000, check=False).rc
+    assert ping(lab.a, sealed.six, count=2, size=4000, check=False, wait=1).rc
     assert moved["XfrmOutError"] >= 2
     wire.check_no_cleartext([local_ip(h, sealed.six) for h in lab.hosts.values()])
 

@@ -238,7 +238,7 @@ def test_finding_R11_a_function_that_comes_back_is_closed_until_it_is_protected(
     for _ in range(3):
         rebind(lab.a, pci)
         moved = Moved(lab.a)
-        assert ping(lab.a, count=3, check=False).rc
+        assert ping(lab.a, count=3, check=False, wait=1).rc
         assert moved["ipsec_tx_drop_fenced"] >= 3
         log = lab.a.run("dmesg | tail -n 5").stdout
         assert "drops cleartext out that nothing protects any more, or yet" in log and \
