@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 """The hosts themselves: what they run with is what finds a module's faults."""
 
+from pathlib import Path
+
 import pytest
 
-from kit import each
+from kit import each, poll
+from lab import ending, guestbuild, image, kernels
 
 pytestmark = pytest.mark.lab(scenario="vf")
 
@@ -42,3 +45,26 @@ USERS = "ib_iser nvme_rdma rpcrdma rds_rdma ib_ipoib"
 @pytest.mark.dealt
 def test_finding_the_kernels_own_users_of_rdma_come_and_go_beside_the_adapter(lab):
     lab.a.run(f"modprobe -a {USERS} && modprobe -r {USERS}", timeout=60)
+
+
+@pytest.mark.full
+@pytest.mark.dealt
+@pytest.mark.lab(scenario="vf", cpus=2, spoils=True)
+@pytest.mark.parametrize("what, told", [("loop", ("never idle: cpu", "(restless), state R")),
+                                        ("wait", ("cannot be killed: process ", "set_wait"))],
+                         ids=["loop", "wait"])
+def test_finding_a_host_that_does_not_come_to_rest_is_told_with_the_culprit(lab, kernel, what, told):
+    img = image.find()
+    path = guestbuild.module(img, kernels.find(img, kernel), Path(__file__).parent / "restless", "restless")
+    lab.a.put(path, "/tmp/restless.ko")
+    lab.a.run("insmod /tmp/restless.ko")
+    assert not ending.restless(lab.a)
+    parameter = f"/sys/module/restless/parameters/{what}"
+    with lab.a.spawn(f"echo 1 > {parameter}"):
+        poll(lambda: not lab.a.run("grep -q restless /proc/[0-9]*/comm || grep -q set_wait "
+                                   "/proc/[0-9]*/stack", check=False).rc, 20, "it does so")
+        (fault,) = ending.restless(lab.a)
+        lab.a.run(f"echo 0 > {parameter}")
+    assert all(text in fault for text in told), fault
+    assert not ending.restless(lab.a)
+    lab.a.run("rmmod restless")
