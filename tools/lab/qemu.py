@@ -48,7 +48,9 @@ DEBUG_ARGS = (f"slub_debug=FZPU;FZP,{QUIET_CACHES} page_poison=1 kfence.sample_i
               "kfence.deferrable=1 ignore_loglevel lsm=lockdown,yama")
 
 # A kernel that was built to find faults needs none of that; each of its reports counts.
-DEBUG_KERNEL_ARGS = "ignore_loglevel kasan_multi_shot"
+# no5lvl: identify_cpu() forgets for a moment what the CPU can do, and KASAN asks it whether page tables
+# have five levels: an interrupt then is a report for each access, and the console never ends.
+DEBUG_KERNEL_ARGS = "ignore_loglevel kasan_multi_shot no5lvl"
 
 # A busy machine without KVM may take a CPU from a guest for long: that is no stall.
 PATIENT_ARGS = ("rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 "
