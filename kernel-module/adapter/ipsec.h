@@ -28,13 +28,13 @@
 #include "engine/ipsec_roce_engine.h"
 #include "iroce.h"
 
-/* ---- ipsec.c ---------------------------------------------------------- */
+/* ---- room.c ---------------------------------------------------------- */
 
 /*
  * struct iroce_ipsec - SAD, SPD and fences of a function
  * @lock: all writers of what follows
  * @spd: policies the kernel has, by direction (enum iroce_dir)
- * @fence: every policy that protects or did protect, see spd.c
+ * @fence: every policy that protects or did protect, see policy.c
  * @pending: policies that wait for the one they replace to go
  * @n_fences: policies that are gone, and still in @fence
  * @is_closed: too many fences to remember, everything is fenced
@@ -72,7 +72,7 @@ extern struct workqueue_struct *iroce_ipsec_wq;
 void iroce_ipsec_rx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_stat why);
 void iroce_ipsec_tx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_stat why);
 
-/* ---- xfrm.c ----------------------------------------------------------- */
+/* ---- xfrm_state.c ----------------------------------------------------------- */
 
 extern const struct xfrmdev_ops iroce_xfrmdev_ops;
 
@@ -82,7 +82,7 @@ void iroce_state_reopen(struct iroce_sa *sa);
 int iroce_state_add_shared(struct net_device *dev, struct xfrm_state *x,
 			   const struct xfrm_state *first, struct netlink_ext_ack *extack);
 
-/* ---- numbers.c -------------------------------------------------------- */
+/* ---- engine.c -------------------------------------------------------- */
 
 /*
  * struct iroce_numbers - what must not be there twice for one key: the IVs, the
@@ -117,7 +117,7 @@ void iroce_numbers_put(struct iroce_numbers *num);
 void iroce_numbers_module_init(void);
 void iroce_numbers_module_exit(void);
 
-/* ---- sad.c ------------------------------------------------------------ */
+/* ---- sadb.c ------------------------------------------------------------ */
 
 /*
  * struct iroce_sa - a security association, one direction
@@ -171,7 +171,7 @@ struct iroce_sa {
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	struct xfrm_state *x;
-	struct xfrm_state *closed;	/* a reference: opened to the stack with our end, xfrm.c */
+	struct xfrm_state *closed;	/* a reference: opened to the stack with our end, xfrm_state.c */
 	u64 n_replayed;		/* seen before */
 	u64 n_stale;		/* left of the window */
 	u64 n_forged;
@@ -192,7 +192,7 @@ struct iroce_sa *iroce_sa_alloc(void);
 /* One that nobody has seen, or that nobody sees any more; its ciphers are gone. */
 void iroce_sa_destroy(struct iroce_sa *sa);
 /*
- * Publishes @sa, or has it wait where (direction, daddr, SPI) is taken: see sad.c. An SA that
+ * Publishes @sa, or has it wait where (direction, daddr, SPI) is taken: see sadb.c. An SA that
  * waits for the one with its key has the numbers of that.
  */
 int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa);
@@ -215,7 +215,7 @@ void iroce_sa_set_limits(struct iroce_sa *sa, const struct xfrm_lifetime_cfg *lf
 struct iroce_sa *iroce_sad_lookup_in(const struct iroce_ipsec *ipsec,
 				     const struct iroce_flow_key *key, __be32 spi);
 
-/* ---- spd.c ------------------------------------------------------------ */
+/* ---- policy.c ------------------------------------------------------------ */
 
 enum iroce_policy_kind {
 	IROCE_POLICY_NONE,	/* no policy: plain */
@@ -229,7 +229,7 @@ enum iroce_policy_kind {
  * struct iroce_policy - a policy, and what is left of it
  *
  * @spd: in ipsec->spd while the kernel has it; @fence: in ipsec->fence as well,
- *	see spd.c, and stays there as a fence when the policy goes
+ *	see policy.c, and stays there as a fence when the policy goes
  * @kind: SEAL, BLOCK or BYPASS
  * @reqid, @spi: the template: which SA; 0: any
  * @is_owned: between policy_add and policy_free; @is_pending: on ipsec->pending
@@ -272,7 +272,7 @@ int iroce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack);
 void iroce_policy_delete(struct xfrm_policy *xp);
 void iroce_policy_free(struct xfrm_policy *xp);
 
-/* ---- ipsec_acquire.c -------------------------------------------------- */
+/* ---- acquire.c -------------------------------------------------- */
 
 int iroce_acquire_setup(struct iroce_ipsec *ipsec);
 /* No packet finds @ipsec any more. */
@@ -284,7 +284,7 @@ void iroce_acquire_teardown(struct iroce_ipsec *ipsec);
 void iroce_acquire(struct iroce_ipsec *ipsec, const struct iroce_policy *policy,
 		   const struct iroce_flow_key *key);
 
-/* ---- ipsec_pkt.c ------------------------------------------------------ */
+/* ---- packet.c ------------------------------------------------------ */
 
 /*
  * struct iroce_pkt - where things are in a frame whose data is at the Ethernet header

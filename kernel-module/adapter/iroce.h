@@ -52,7 +52,7 @@ struct iroce_sa;
  * struct iroce_port - a physical port: one PF, its VFs, one cable
  * @cable: the uplink; RCU for the data path, RTNL for changes; NULL once the
  *	netdev went away
- * @eswitch: MAC table of the functions behind this port (eswitch.c)
+ * @eswitch: MAC table of the functions behind this port (switch.c)
  */
 struct iroce_port {
 	struct iroce_adapter *adapter;
@@ -108,7 +108,7 @@ struct iroce_func {
 	struct iroce_stats __percpu *stats;
 	struct iroce_ipsec *ipsec;
 	struct iroce_roce *roce;
-	struct iroce_rdma rdma;		/* rdma.c: which device it is to have */
+	struct iroce_rdma rdma;		/* lag.c: which device it is to have */
 	struct iroce_host *host;	/* netdev.c: receive queue, gro cells, tc fence */
 };
 
@@ -127,10 +127,10 @@ static inline void iroce_count(struct iroce_func *f, enum iroce_stat stat)
 	iroce_stat_add(f->stats, stat, 1);
 }
 
-/* Any context; lag.c. */
+/* Any context; paths.c. */
 void iroce_flow_changed(struct iroce_func *f);
 
-/* ---- eswitch.c, port.c ------------------------------------------------ */
+/* ---- switch.c, cable.c ------------------------------------------------ */
 
 /*
  * iroce_eswitch_xmit - a function's frame enters the switch
@@ -160,7 +160,7 @@ bool iroce_port_is_up(const struct iroce_port *port);
  */
 void iroce_netdev_receive(struct iroce_func *f, struct sk_buff *skb);
 
-/* ---- ipsec: xfrm.c, sad.c, spd.c, esp.c, rx.c ------------------------- */
+/* ---- ipsec: xfrm_state.c, sadb.c, policy.c, esp.c, open.c ------------------------- */
 
 int iroce_ipsec_module_init(void);
 void iroce_ipsec_module_exit(void);
@@ -193,7 +193,7 @@ enum iroce_stat iroce_ipsec_seal_drop(int err);
 /* Policies that are gone and whose traffic stays closed. */
 unsigned int iroce_ipsec_n_fences(const struct iroce_func *f);
 
-/* ---- eswitch.c: what the port keeps of a function whose driver is not bound */
+/* ---- switch.c: what the port keeps of a function whose driver is not bound */
 bool iroce_eswitch_starts_closed(const struct iroce_func *f);
 void iroce_eswitch_set_starts_closed(struct iroce_func *f, bool is_closed);
 
@@ -293,7 +293,7 @@ struct sk_buff *iroce_frame_build(struct iroce_func *f, struct iroce_sa *sa,
 /* Largest growth of a packet by sealing: ESP header, IV, padding, trailer, ICV. */
 #define IROCE_ESP_OVERHEAD_MAX	(8 + 8 + 3 + 2 + 16)
 
-/* ---- roce: rdma.c, verbs.c, qp.c, flow.c, ... -------------------------- */
+/* ---- roce: lag.c, device.c, rvt.c, flow.c, ... -------------------------- */
 
 int iroce_roce_module_init(void);
 void iroce_roce_module_exit(void);
@@ -324,7 +324,7 @@ void iroce_rdma_netdev_event(struct iroce_func *f, unsigned long event);
  * Consumes @skb: data at the Ethernet header, network and transport headers
  * set, linear, IP and UDP lengths checked against the buffer and trimmed, IP
  * header restored to its cleartext form (ICRC covers it). Policy is checked
- * already (rx.c); the engine adds I5: a protected QP takes sealed packets
+ * already (open.c); the engine adds I5: a protected QP takes sealed packets
  * only. Context: softirq, RCU read side.
  */
 void iroce_roce_rx(struct iroce_func *f, struct sk_buff *skb, struct iroce_sa *sa);

@@ -4,7 +4,7 @@
  * shaper, netdev, vf, ethtool, tc. What the other halves may use is in iroce.h.
  *
  *	adapter --- one PCI host bridge (pci.c)
- *	  port 0..3 --- PF 0..3, a cable (port.c), a switch (eswitch.c)
+ *	  port 0..3 --- PF 0..3, a cable (cable.c), a switch (switch.c)
  *	    function --- PF or VF: netdev (netdev.c), RDMA device
  */
 #ifndef IROCE_PLATFORM_H
@@ -54,12 +54,12 @@ void iroce_pci_del(struct iroce_adapter *adapter);
 /* Port of a PF or VF; NULL if @pdev is not on a bus of ours. */
 struct iroce_port *iroce_pci_port(const struct pci_dev *pdev);
 
-/* ---- func.c ----------------------------------------------------------- */
+/* ---- probe.c ----------------------------------------------------------- */
 
 int iroce_func_register_driver(void);
 void iroce_func_unregister_driver(void);
 
-/* ---- port.c ----------------------------------------------------------- */
+/* ---- cable.c ----------------------------------------------------------- */
 
 /* Counters of a port that belong to no function; shown with the PF's. */
 #define IROCE_UPLINK_STATS(X)						\
@@ -116,7 +116,7 @@ void iroce_seen_note(struct iroce_seen *seen, const u8 *mac);
 /* Noted within the last five minutes, at least? For one that has not the answer may be yes. */
 bool iroce_seen_has(struct iroce_seen *seen, const u8 *mac);
 
-/* ---- eswitch.c -------------------------------------------------------- */
+/* ---- switch.c -------------------------------------------------------- */
 
 /*
  * struct iroce_vf - what the PF decides about a VF; outlives the VF's driver, not the VF
@@ -144,7 +144,7 @@ struct iroce_vf {
  */
 #define IROCE_ESWITCH_BITS 8
 struct iroce_eswitch {
-	struct list_head node;	/* all switches: eswitch.c */
+	struct list_head node;	/* all switches: switch.c */
 	struct rcu_head rcu;
 	spinlock_t lock;
 	struct hlist_head addrs[1 << IROCE_ESWITCH_BITS];

@@ -3,14 +3,14 @@
  * The RoCEv2 engine of iroce: what its files know of each other, and the one
  * place where rdmavt, the kernel's library for software verbs, is included.
  *
- *   post_send --> send.c --plan--> req.c / resp_send.c / ud.c
+ *   post_send --> send.c --plan--> rc_req.c / rc_answer.c / ud.c
  *                   |                (what to send next, under s_lock)
  *                   +--execute--> packet.c --> flow.c, iroce_frame_build()
  *                                 (no lock, one batch of packets)
  *                   +--> iroce_eswitch_xmit_list()
  *
- *   iroce_roce_rx() --> roce_rx.c --> ack.c    acks and read responses: requester
- *                                 --> resp.c   requests: responder
+ *   iroce_roce_rx() --> receive.c --> rc_ack.c    acks and read responses: requester
+ *                                 --> rc_resp.c   requests: responder
  *                                 --> ud.c
  *
  * Locks, outermost first. rdmavt's: qp->r_lock (responder, and every change of
@@ -34,7 +34,7 @@
 #include <rdma/rdmavt_qp.h>
 #include <rdma/uverbs_ioctl.h>
 
-#include "compat.h"
+#include "compat/compat.h"
 #include "core/icrc.h"
 #include "core/lag.h"
 #include "core/roce.h"
@@ -88,7 +88,7 @@ struct iroce_path {
  * @present, @usable: paths, one bit each; a device that is no bond's has one, always
  * @stats: what the engine counts: those of @func, or a bond's own
  * @gone: what paths that are no more have counted; RTNL
- * @rvt: rdmavt's own verbs where we put a check in front (verbs.c)
+ * @rvt: rdmavt's own verbs where we put a check in front (device.c)
  * @shares: what users hold of the device (budget.c)
  * @gids: its addresses, by hash
  */
@@ -403,7 +403,7 @@ void iroce_ring_unmap(struct iroce_ring *ring);
 int iroce_ring_open(struct iroce_ring *ring, struct rvt_mmap_info **mark,
 		    struct ib_device *ibdev, struct ib_udata *udata, size_t need);
 
-/* ---- objects.c, mr.c: what user space makes ----------------------------- */
+/* ---- objects.c, memory.c: what user space makes ----------------------------- */
 
 /* struct iroce_qp_user - a QP that works on regions of a PD; iroce_pd.lock */
 struct iroce_qp_user {
@@ -506,7 +506,7 @@ struct ib_mr *iroce_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iov
 struct ib_mr *iroce_alloc_mr(struct ib_pd *pd, enum ib_mr_type type, u32 max_num_sg);
 int iroce_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata);
 
-/* ---- verbs.c ---------------------------------------------------------- */
+/* ---- device.c ---------------------------------------------------------- */
 
 /*
  * Registers a device of @f alone, or of @bond with no path yet. Process context, no
@@ -518,11 +518,11 @@ void iroce_roce_destroy(struct iroce_roce *roce);
 /* Its netdev went up, down, ...; RTNL. */
 void iroce_roce_netdev_event(struct iroce_roce *roce, unsigned long event);
 
-/* ---- rdma.c: which device a function has ------------------------------- */
+/* ---- lag.c: which device a function has ------------------------------- */
 int iroce_rdma_module_init(void);
 void iroce_rdma_module_exit(void);
 
-/* ---- lag.c: the paths of a device ------------------------------------- */
+/* ---- paths.c: the paths of a device ------------------------------------- */
 /* @f, which has no device, becomes a path of the bond's device. RTNL. */
 void iroce_lag_add(struct iroce_roce *roce, struct iroce_func *f);
 /*
@@ -545,7 +545,7 @@ int iroce_lag_mtu(struct iroce_roce *roce);
 /* A counter of the device over all its paths. */
 u64 iroce_lag_stat(struct iroce_roce *roce, enum iroce_stat stat);
 
-/* ---- qp.c: what rdmavt calls ------------------------------------------ */
+/* ---- rvt.c: what rdmavt calls ------------------------------------------ */
 extern const struct rvt_driver_provided iroce_rvt_driver;
 extern const struct rvt_operation_params iroce_post_parms[RVT_OPERATION_MAX];
 extern const enum ib_wc_opcode iroce_wc_opcode[];
@@ -555,7 +555,7 @@ void iroce_qp_event(struct rvt_qp *qp, enum ib_event_type type);
 void iroce_qp_check_drained(struct iroce_qp *iqp);
 enum ib_mtu iroce_port_active_mtu(struct iroce_roce *roce);
 
-/* ---- rq.c: receive WQEs, which user space can write at any time ------- */
+/* ---- rwqe.c: receive WQEs, which user space can write at any time ------- */
 /*
  * 1 one taken, 0 none posted, -1 it is malformed (completed in error). r_lock held. Unless
  * @wr_id_only: qp->r_sge has r_len bytes; the entry names iroce_qp.rwqe_len, and what is
@@ -592,7 +592,7 @@ void iroce_packet_lost(const struct iroce_flow *flow, int err, u32 n, u32 bytes)
 /* Sends an ACK or NAK at once; softirq or BH disabled. @aeth as on the wire. */
 void iroce_packet_send_ack(struct iroce_qp *iqp, u32 psn, __be32 aeth);
 
-/* ---- req.c: requester, sending ----------------------------------------- */
+/* ---- rc_req.c: requester, sending ----------------------------------------- */
 enum iroce_plan iroce_req_plan(struct iroce_qp *iqp);
 void iroce_req_done(struct iroce_qp *iqp);
 void iroce_req_restart(struct iroce_qp *iqp, u32 psn);
@@ -603,10 +603,10 @@ bool iroce_wqe_is_read(const struct rvt_swqe *wqe);
 void iroce_batch_sges(struct iroce_batch *batch, const struct rvt_sge_state *ss);
 void iroce_batch_put(struct iroce_batch *batch);
 
-/* ---- ack.c: requester, receiving --------------------------------------- */
+/* ---- rc_ack.c: requester, receiving --------------------------------------- */
 void iroce_ack_rx(struct iroce_rx_pkt *pkt);
 
-/* ---- resp.c, resp_send.c: responder ------------------------------------ */
+/* ---- rc_resp.c, rc_answer.c: responder ------------------------------------ */
 void iroce_resp_rx(struct iroce_rx_pkt *pkt);
 enum iroce_plan iroce_resp_plan(struct iroce_qp *iqp);
 int iroce_resp_read(struct iroce_rx_pkt *pkt);

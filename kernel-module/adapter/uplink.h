@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Private to port.c (the life of a port and its cable) and uplink.c (the frames
+ * Private to cable.c (the life of a port and its cable) and cable_tx.c (the frames
  * on it).
  */
 #ifndef IROCE_UPLINK_H

@@ -2,7 +2,7 @@
 /*
  * PDs, AHs, CQs, SRQs and QPs as user space makes and ends them: counted (budget.c),
  * with rings in memory of the process (ring.c), and with what rdmavt trusts user space
- * for checked before. Regions are in mr.c.
+ * for checked before. Regions are in memory.c.
  *
  * Of a user's CQ, SRQ or QP rdmavt makes the smallest one there is, without a ring to
  * mmap() (uverbs_attr_bundle.driver_udata without room for an answer); we put in the
@@ -607,7 +607,7 @@ static bool is_unsupported(struct ib_qp *ibqp, const struct ib_send_wr *wr)
 /*
  * rdmavt adds length to address when it checks them against a region that begins
  * low (zero based ones do) and does not see the sum wrap: SGEs here, receive WQEs
- * in rq.c, what peers ask for in resp.c. Refuses the whole list.
+ * in rwqe.c, what peers ask for in rc_resp.c. Refuses the whole list.
  */
 int iroce_post_send(struct ib_qp *ibqp, const struct ib_send_wr *list,
 		    const struct ib_send_wr **bad)

@@ -34,7 +34,7 @@ static void set_addresses(struct iroce_rx_pkt *pkt)
 	}
 }
 
-/* The data path lets no second tag come this far (rx.c), and none is outside of the frame. */
+/* The data path lets no second tag come this far (ipsec/open.c), and none is outside of the frame. */
 static u16 read_vlan(const struct sk_buff *skb)
 {
 	const struct vlan_ethhdr *eth = (const struct vlan_ethhdr *)skb->data;

@@ -10,7 +10,7 @@
 #include <linux/pci.h>
 #include <linux/rtnetlink.h>
 
-#include "compat.h"
+#include "compat/compat.h"
 #include "platform.h"
 
 /* Told where the cable knows none (virtio): RDMA and bonds want a number. */

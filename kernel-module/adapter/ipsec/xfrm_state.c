@@ -2,7 +2,7 @@
 /*
  * xfrm packet offload, the side of the SAs (struct xfrmdev_ops): what is taken,
  * what is refused and why, and the counters and replay state that the kernel
- * shows. Policies are in spd.c.
+ * shows. Policies are in policy.c.
  *
  * Contexts: state_add sleeps (netlink, under xfrm_cfg_mutex), except for larval
  * (ACQUIRE) states, which come from a packet. state_delete is atomic, under
@@ -15,7 +15,7 @@
 #include <linux/netlink.h>
 #include <net/ipv6.h>
 
-#include "compat.h"
+#include "compat/compat.h"
 #include "engine/ipsec_roce_engine.h"
 #include "ipsec.h"
 

@@ -105,7 +105,7 @@ void iroce_ipsec_host_xmit(struct iroce_func *f, struct sk_buff *skb)
 		iroce_ipsec_tx_drop(f, skb, IROCE_STAT_ipsec_tx_drop_malformed);
 		return;
 	}
-	/* Sealed, and perhaps then fragmented, by the stack with an SA of its own: see spd.c. */
+	/* Sealed, and perhaps then fragmented, by the stack with an SA of its own: see policy.c. */
 	if (pkt.key.proto == IPPROTO_ESP)
 		goto plain;
 

@@ -12,7 +12,7 @@
  * or a hash over addresses and ports (802.3ad, balance-xor with layer3+4). Their own
  * devices go first, with their QPs. From then on the device stays as long as the bond
  * has any of them as a port: one that leaves has a device of its own again, one that
- * comes back brings its path back (lag.c). Its PCI function is the first one; with that
+ * comes back brings its path back (roce/paths.c). Its PCI function is the first one; with that
  * unplugged it goes.
  * A bond over several adapters gets no device; the RDMA core gives its addresses to
  * those of the functions.

@@ -13,7 +13,7 @@
 #include <linux/netdevice.h>
 #include <net/gso.h>
 
-#include "compat.h"
+#include "compat/compat.h"
 #include "uplink.h"
 
 #define TX_BUDGET	1024	/* frames one sender sends for all, before the timer goes on */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The paths of an RDMA device: the functions that it sends and receives through. One,
- * always, or several where it spans a bond (rdma.c), as RoCE LAG does on hardware.
+ * always, or several where it spans a bond (func/lag.c), as RoCE LAG does on hardware.
  *
  *	QP --- flow --- hash of the flow (core/lag.h) --- path 0 --- function --- cable 0
  *	                                              \-- path 1 --- function --- cable 1
@@ -131,7 +131,7 @@ void iroce_lag_add(struct iroce_roce *roce, struct iroce_func *f)
 	int slot = ffz(roce->present);
 	int i;
 
-	/* rdma.c counts the ports before it makes a device. */
+	/* func/lag.c counts the ports before it makes a device. */
 	if (WARN_ON_ONCE(slot >= IROCE_LAG_SLOTS))
 		return;
 	for (i = 0; i < IROCE_STAT_MAX; i++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The RDMA device of a function, or of a bond of functions: registration with rdmavt
- * and the core, limits, events. What user space makes on it is in objects.c and mr.c.
+ * and the core, limits, events. What user space makes on it is in objects.c and memory.c.
  */
 #include <linux/delay.h>
 #include <linux/etherdevice.h>

@@ -16,7 +16,7 @@
 #include <linux/platform_device.h>
 #include <linux/topology.h>
 
-#include "compat.h"
+#include "compat/compat.h"
 #include "platform.h"
 
 /*

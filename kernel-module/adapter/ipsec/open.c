@@ -9,7 +9,7 @@
  *	                       nobody and no policy of ours asks for it: see is_orphan()
  *	cleartext:             policy (I2) -> deliver
  *
- * The table of policy verdicts is in spd.c. The core does not check cleartext
+ * The table of policy verdicts is in policy.c. The core does not check cleartext
  * against offloaded policies, and does not check templates of what we opened: it
  * trusts the device, so both are done here.
  *
@@ -36,7 +36,7 @@ static void deliver_roce(struct iroce_func *f, struct sk_buff *skb, struct iroce
 	const struct udphdr *udp;
 	unsigned int len;
 
-	/* No QP is behind two tags, and tc's fence looks behind one (tc.c). */
+	/* No QP is behind two tags, and tc's fence looks behind one (func/tc.c). */
 	if (pkt->l3 > VLAN_ETH_HLEN)
 		goto drop;
 	if (pkt->is_fragment || skb_is_gso(skb) || iroce_pkt_trim(skb, pkt) ||

@@ -8,7 +8,7 @@
  *   addresses, UDP ports --> iroce_ipsec_out() --> cleartext, SA, or closed
  *
  * The device of a bond has several functions: the flow's addresses and ports say
- * through which it leaves (lag.c), and so by whose policies and SAs.
+ * through which it leaves (paths.c), and so by whose policies and SAs.
  *
  * A flow is good while the generations of device and function are what they were,
  * its SA lives and its route is valid; else it is resolved anew by whoever sends next.

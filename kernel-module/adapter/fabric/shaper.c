@@ -11,7 +11,7 @@
 #include <linux/hrtimer.h>
 #include <linux/math64.h>
 
-#include "compat.h"
+#include "compat/compat.h"
 #include "platform.h"
 
 #define BURST_NS	(5 * NSEC_PER_MSEC)	/* also what a late timer may catch up with */

@@ -14,7 +14,7 @@
 #include <linux/rtnetlink.h>
 #include <net/addrconf.h>
 
-#include "compat.h"
+#include "compat/compat.h"
 #include "platform.h"
 
 static struct iroce_vf *find_vf(const struct iroce_func *pf, int vf)

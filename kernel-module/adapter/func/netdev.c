@@ -12,7 +12,7 @@
 #include <linux/slab.h>
 #include <net/gro_cells.h>
 
-#include "compat.h"
+#include "compat/compat.h"
 #include "platform.h"
 
 /* ---- receive ---------------------------------------------------------- */

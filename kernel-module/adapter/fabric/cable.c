@@ -12,7 +12,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
 
-#include "compat.h"
+#include "compat/compat.h"
 #include "uplink.h"
 
 static LIST_HEAD(uplinks);	/* RTNL */

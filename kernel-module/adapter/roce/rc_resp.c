@@ -8,7 +8,7 @@
  *                 > 0  something is missing: one NAK, then drop until it comes
  *
  * An ACK goes out at once from here, unless read responses are queued or being
- * sent: acks must not overtake them, so then the sender sends it (resp_send.c).
+ * sent: acks must not overtake them, so then the sender sends it (rc_answer.c).
  */
 #include "roce.h"
 
@@ -203,7 +203,7 @@ static enum verdict do_write(struct iroce_rx_pkt *pkt)
 	return DONE;
 }
 
-/* Queues the answer; the sender reads the memory when it sends (resp_send.c). */
+/* Queues the answer; the sender reads the memory when it sends (rc_answer.c). */
 static enum verdict do_read(struct iroce_rx_pkt *pkt)
 {
 	struct rvt_qp *qp = pkt->iqp->qp;
