@@ -388,7 +388,4 @@ struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,
 int iroce_esp_open(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff **skb,
 		   unsigned int esp, u64 seq, u8 *next_hdr);
 
-/* An skb of @len bytes, headroom for the cable, data at the Ethernet header; NULL. */
-struct sk_buff *iroce_frame_alloc(struct iroce_func *f, unsigned int len, unsigned int l3);
-
 #endif /* IROCE_IPSEC_H */

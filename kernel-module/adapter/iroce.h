@@ -1,154 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * iroce: a software SR-IOV RDMA adapter. What its parts know of each other.
- *
- *                host stack                       verbs (rdmavt)
- *                 |      ^                          |        ^
- *    ndo_start_xmit      | iroce_netdev_receive     | flow   | iroce_roce_rx
- *                 v      |                          v        |
- *   ipsec:  iroce_ipsec_host_xmit            iroce_frame_build
- *                 |      ^    policy, SA, ESP       |        ^
- *                 v      |                          v        |
- *           iroce_eswitch_xmit <--------------------+        |
- *                 |                                          |
- *   eswitch:  MAC lookup --> iroce_rx (of the function) -----+
- *                 |  ^
- *                 v  |       rx_handler
- *             uplink = "cable": an ordinary netdev
- *
- * Frames between the boxes are sk_buffs whose data starts at the Ethernet
- * header (VLAN tag in the frame or accelerated, see skb_vlan_tag_present()),
- * linear unless said otherwise, owned by the callee.
+ * What rooms of the adapter still call by name although it is above or beside them.
  */
 #ifndef IROCE_H
 #define IROCE_H
 
-#include <linux/if_ether.h>
-#include <linux/if_vlan.h>
-#include <linux/in6.h>
-#include <linux/netdevice.h>
-#include <linux/pci.h>
 #include <linux/refcount.h>
-#include <linux/skbuff.h>
-#include <linux/uio.h>
-#include <linux/workqueue.h>
 
+#include "base/base.h"
 #include "core/spd.h"
-#include "stats.h"
 
-#define IROCE_MAX_PORTS		4
-#define IROCE_MAX_VFS		32	/* per PF; SR-IOV TotalVFs */
-#define IROCE_MAX_MTU		9000
-#define IROCE_ROCE_PORT		4791	/* UDP destination port of RoCEv2, IBTA annex A17 */
-
-struct iroce_adapter;
-struct iroce_func;
-struct iroce_ipsec;
-struct iroce_lag;
-struct iroce_roce;
 struct iroce_sa;
-
-/*
- * struct iroce_port - a physical port: one PF, its VFs, one cable
- * @cable: the uplink; RCU for the data path, RTNL for changes; NULL once the
- *	netdev went away
- * @eswitch: MAC table of the functions behind this port (switch.c)
- */
-struct iroce_port {
-	struct iroce_adapter *adapter;
-	unsigned int index;
-	struct net_device __rcu *cable;
-	netdevice_tracker cable_tracker;
-	struct iroce_eswitch *eswitch;
-};
-
-/*
- * struct iroce_rdma - of a function: which RDMA device it has; RTNL
- * @entry: list of all functions
- * @own: its own device, NULL while it is a port of a bond's
- * @lag: the bond it is a port of, whatever becomes of that
- * @slot: its place in the bond's device, -1 if it has none
- * @is_wanted: between init and fini
- * @may_send: the bond says so
- * @err: why it could not get a device
- * @sa_gone_work: queue pairs that send nothing let go of SAs that are deleted
- */
-struct iroce_rdma {
-	struct list_head entry;
-	struct iroce_roce *own;
-	struct iroce_lag *lag;
-	int slot;
-	bool is_wanted;
-	bool may_send;
-	int err;
-	struct work_struct sa_gone_work;
-};
-
-/*
- * struct iroce_func - a PF or VF as its driver sees it
- *
- * Created by the PCI probe, destroyed by its remove, after a grace period;
- * lives in netdev_priv(netdev). The data path reaches it under RCU from the
- * eswitch, from its own netdev (ndo_start_xmit) and from its QPs.
- *
- * @flow_gen: bumped whenever something of the function that a QP's flow was
- *	resolved from may have changed: SA, policy (ipsec), its address. A flow
- *	remembers the value it was resolved at and re-resolves when it differs.
- * @is_dying: set before teardown; nothing new may be started
- * @roce: the RDMA device that its RoCE packets are for: its own, that of the bond
- *	it is a port of, or NULL. Changed under RTNL, read under RCU
- */
-struct iroce_func {
-	struct iroce_port *port;
-	struct pci_dev *pdev;
-	struct net_device *netdev;
-	unsigned int vf;		/* VF number, or IROCE_PF */
-	atomic_t flow_gen;
-	bool is_dying;
-	struct iroce_stats __percpu *stats;
-	struct iroce_ipsec *ipsec;
-	struct iroce_roce *roce;
-	struct iroce_rdma rdma;		/* lag.c: which device it is to have */
-	struct iroce_host *host;	/* netdev.c: receive queue, gro cells, tc fence */
-};
-
-#define IROCE_PF	UINT_MAX
-
-static inline struct iroce_func *iroce_func(const struct net_device *netdev)
-{
-	return netdev_priv(netdev);
-}
 
 /* True for the netdevs of this module; used by notifiers. */
 bool iroce_is_func(const struct net_device *netdev);
 
-static inline void iroce_count(struct iroce_func *f, enum iroce_stat stat)
-{
-	iroce_stat_add(f->stats, stat, 1);
-}
-
 /* Any context; paths.c. */
 void iroce_flow_changed(struct iroce_func *f);
-
-/* ---- switch.c, cable.c ------------------------------------------------ */
-
-/*
- * iroce_eswitch_xmit - a function's frame enters the switch
- *
- * Consumes @skb. Goes to the uplink and/or to other functions (also back to
- * @f when the destination is its own MAC: QP loopback). Never runs the
- * receiver's code in the caller's context: local delivery is queued to the
- * receiver's NAPI. Context: any but hard irq; takes no lock of the caller's.
- * skb->destructor is kept until the uplink frees the frame (QPs bound their
- * frames in flight by it) and run at once for local delivery.
- */
-void iroce_eswitch_xmit(struct iroce_func *f, struct sk_buff *skb);
-
-/* The same for a batch in order: one doorbell for all. Empties @frames. */
-void iroce_eswitch_xmit_list(struct iroce_func *f, struct sk_buff_head *frames);
-
-/* Carrier of the function: its port's cable is up and running. Any context. */
-bool iroce_port_is_up(const struct iroce_port *port);
 
 /* ---- netdev.c --------------------------------------------------------- */
 
@@ -159,6 +27,15 @@ bool iroce_port_is_up(const struct iroce_port *port);
  * Context: softirq (or BH disabled).
  */
 void iroce_netdev_receive(struct iroce_func *f, struct sk_buff *skb);
+/* Queues @skb for NAPI. BH disabled. */
+void iroce_netdev_queue(struct iroce_func *f, struct sk_buff *skb);
+/* The fence, then iroce_rx(). Softirq, RCU read side. */
+void iroce_netdev_input(struct iroce_func *f, struct sk_buff *skb);
+/* True: a rule says drop; counted. RCU read side. Does not consume @skb. */
+enum iroce_tc_dir { IROCE_TC_INGRESS, IROCE_TC_EGRESS };
+bool iroce_tc_drops(struct iroce_func *f, const struct sk_buff *skb, enum iroce_tc_dir dir);
+/* Whether functions that nobody has decided about are closed until they are protected. */
+bool iroce_starts_closed(void);
 
 /* ---- ipsec: xfrm_state.c, sadb.c, policy.c, esp.c, open.c ------------------------- */
 
@@ -193,10 +70,9 @@ enum iroce_stat iroce_ipsec_seal_drop(int err);
 /* Policies that are gone and whose traffic stays closed. */
 unsigned int iroce_ipsec_n_fences(const struct iroce_func *f);
 
-/* ---- switch.c: what the port keeps of a function whose driver is not bound */
-bool iroce_eswitch_starts_closed(const struct iroce_func *f);
-void iroce_eswitch_set_starts_closed(struct iroce_func *f, bool is_closed);
-
+bool iroce_vport_starts_closed(const struct iroce_func *f);
+void iroce_vport_set_starts_closed(struct iroce_func *f, bool is_closed);
+void iroce_eswitch_xmit(struct iroce_func *f, struct sk_buff *skb);
 
 /*
  * iroce_ipsec_host_xmit - ndo_start_xmit's frame: policy, seal, switch
@@ -247,36 +123,6 @@ bool iroce_sa_is_live(const struct iroce_sa *sa);
 u32 iroce_sa_reqid(const struct iroce_sa *sa);
 
 /*
- * struct iroce_frame - one RoCE packet before it is a frame
- * @hdr: Ethernet .. last RoCE extended header, exactly as in cleartext: IP
- *	total/payload length, protocol UDP, IPv4 header checksum all for the
- *	cleartext packet. Sealing rewrites a copy.
- * @l2_len: Ethernet and VLAN tag; @l3_len: IP header; @hdr_len: all of @hdr
- * @payload, @n_payload, @payload_len: what goes between @hdr and @tail, in
- *	place (user memory by its kernel mapping); may be empty
- * @tail: pad bytes (0..3) and the ICRC, ready to send
- */
-#define IROCE_FRAME_HDR_MAX	(ETH_HLEN + VLAN_HLEN + 40 + 8 + 12 + 28 + 16)
-#define IROCE_FRAME_PIECES	24
-struct iroce_frame {
-	u8 hdr[IROCE_FRAME_HDR_MAX] __aligned(4);
-	u8 l2_len;
-	u8 l3_len;
-	u8 tail_len;
-	u16 hdr_len;
-	u16 n_payload;
-	u32 payload_len;
-	u8 tail[8];
-	struct kvec payload[IROCE_FRAME_PIECES];
-};
-
-/* As cleartext. */
-static inline unsigned int iroce_frame_len(const struct iroce_frame *frame)
-{
-	return frame->hdr_len + frame->payload_len + frame->tail_len;
-}
-
-/*
  * iroce_frame_build - make the skb of one RoCE packet
  * @sa: NULL for cleartext, else the SA that seals it
  *
@@ -290,22 +136,10 @@ static inline unsigned int iroce_frame_len(const struct iroce_frame *frame)
 struct sk_buff *iroce_frame_build(struct iroce_func *f, struct iroce_sa *sa,
 				  const struct iroce_frame *frame);
 
-/* Largest growth of a packet by sealing: ESP header, IV, padding, trailer, ICV. */
-#define IROCE_ESP_OVERHEAD_MAX	(8 + 8 + 3 + 2 + 16)
-
 /* ---- roce: lag.c, device.c, rvt.c, flow.c, ... -------------------------- */
 
 int iroce_roce_module_init(void);
 void iroce_roce_module_exit(void);
-
-/* After register_netdev(): registers its RDMA device, unless a bond's is to be its. */
-int iroce_rdma_init(struct iroce_func *f);
-/* Before unregister_netdev(); disassociates users, errors and frees all QPs. */
-void iroce_rdma_fini(struct iroce_func *f);
-
-/* Before the function has a netdev that could be in a bond; after it has none. */
-void iroce_rdma_prepare(struct iroce_func *f);
-void iroce_rdma_cleanup(struct iroce_func *f);
 
 /*
  * An outbound SA is deleted: I6, no flow keeps its key, not even of a QP that never

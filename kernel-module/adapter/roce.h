@@ -38,6 +38,7 @@
 #include "core/icrc.h"
 #include "core/lag.h"
 #include "core/roce.h"
+#include "fabric/fabric.h"
 #include "iroce.h"
 
 #define IROCE_RDMA_PORT		1	/* verbs port number of every function */
@@ -517,10 +518,6 @@ struct iroce_roce *iroce_roce_create(struct iroce_func *f, struct net_device *bo
 void iroce_roce_destroy(struct iroce_roce *roce);
 /* Its netdev went up, down, ...; RTNL. */
 void iroce_roce_netdev_event(struct iroce_roce *roce, unsigned long event);
-
-/* ---- lag.c: which device a function has ------------------------------- */
-int iroce_rdma_module_init(void);
-void iroce_rdma_module_exit(void);
 
 /* ---- paths.c: the paths of a device ------------------------------------- */
 /* @f, which has no device, becomes a path of the bond's device. RTNL. */

@@ -7,54 +7,17 @@
 
 #include <linux/etherdevice.h>
 #include <linux/if_arp.h>
-#include <linux/jhash.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
 
 #include "compat/compat.h"
-#include "uplink.h"
+#include "cable.h"
+#include "iroce.h"
+#include "switch.h"
+#include "vport.h"
 
 static LIST_HEAD(uplinks);	/* RTNL */
-
-bool iroce_port_is_up(const struct iroce_port *port)
-{
-	struct net_device *cable;
-	bool is_up;
-
-	rcu_read_lock();
-	cable = rcu_dereference(port->cable);
-	is_up = cable && netif_running(cable) && netif_carrier_ok(cable);
-	rcu_read_unlock();
-	return is_up;
-}
-
-unsigned int iroce_port_max_mtu(const struct iroce_port *port)
-{
-	unsigned int mtu = IROCE_MAX_MTU;
-	struct net_device *cable;
-
-	rcu_read_lock();
-	cable = rcu_dereference(port->cable);
-	if (cable)
-		mtu = clamp(READ_ONCE(cable->mtu), (unsigned int)ETH_MIN_MTU, mtu);
-	rcu_read_unlock();
-	return mtu;
-}
-
-/*
- * Locally administered, the same at each load as long as the cable keeps its
- * address, different for each cable and function: 02, hash of the cable's
- * address, function.
- */
-void iroce_port_func_mac(const struct iroce_port *port, unsigned int vf, u8 *mac)
-{
-	u32 hash = jhash(iroce_uplink(port)->mac, ETH_ALEN, 0);
-
-	mac[0] = 0x02;
-	put_unaligned_be32(hash, mac + 1);
-	mac[5] = vf == IROCE_PF ? 0 : vf + 1;
-}
 
 /* ---- the cable comes, changes, goes ----------------------------------- */
 
@@ -71,10 +34,10 @@ static struct iroce_uplink *find_uplink(const struct net_device *cable)
 
 static void update_carriers(struct iroce_uplink *up)
 {
-	struct iroce_host *host;
+	struct iroce_vport *vport;
 
-	list_for_each_entry(host, &up->port.eswitch->all, all_node)
-		iroce_eswitch_update_carrier(host->func);
+	list_for_each_entry(vport, &up->port.eswitch->all, all_node)
+		iroce_vport_update_carrier(vport->func);
 }
 
 /* No function may send what the cable can't carry. */
@@ -82,10 +45,10 @@ static void update_mtus(struct iroce_uplink *up)
 {
 	unsigned int max = iroce_port_max_mtu(&up->port);
 	struct net_device *netdev;
-	struct iroce_host *host;
+	struct iroce_vport *vport;
 
-	list_for_each_entry(host, &up->port.eswitch->all, all_node) {
-		netdev = host->func->netdev;
+	list_for_each_entry(vport, &up->port.eswitch->all, all_node) {
+		netdev = vport->func->netdev;
 		WRITE_ONCE(netdev->max_mtu, max);
 		if (netdev->mtu <= max)
 			continue;

@@ -9,6 +9,10 @@
  *
  * All are root complex integrated endpoints: no link, hence no link registers.
  * No FLR: there is no state in the "hardware" that its driver does not hold.
+ *
+ * No PCI-SIG member has vendor id f0ce: ids are handed out upwards from 0x1000 and are far away;
+ * pci.ids does not know it. Should a card ever carry it, probe still refuses whatever is not on
+ * one of our own buses, and the driver's table is not exported, so nothing loads the module for it.
  */
 #include <linux/bitfield.h>
 #include <linux/if_vlan.h>
@@ -17,7 +21,7 @@
 #include <linux/topology.h>
 
 #include "compat/compat.h"
-#include "platform.h"
+#include "fabric.h"
 
 /*
  * The first free one. Small: it is part of the names that udev makes, and there are

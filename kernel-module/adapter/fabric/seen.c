@@ -17,7 +17,7 @@
 #include <linux/siphash.h>
 #include <linux/slab.h>
 
-#include "platform.h"
+#include "seen.h"
 
 #define SEEN_FOR	(300 * HZ)	/* as bridges remember (IEEE 802.1D) */
 #define FILTER_BITS	17

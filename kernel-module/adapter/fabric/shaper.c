@@ -12,7 +12,8 @@
 #include <linux/math64.h>
 
 #include "compat/compat.h"
-#include "platform.h"
+#include "switch.h"
+#include "vport.h"
 
 #define BURST_NS	(5 * NSEC_PER_MSEC)	/* also what a late timer may catch up with */
 #define BATCH		64			/* frames that are handed on at once */
@@ -59,7 +60,7 @@ static void run(struct iroce_shaper *s)
 		if (skb_queue_empty(&due))
 			break;
 		spin_unlock(&s->frames.lock);
-		iroce_eswitch_forward(s->func, &due);
+		s->forward(s->func, &due);
 		spin_lock(&s->frames.lock);
 	}
 	s->is_sending = false;
@@ -83,7 +84,7 @@ static enum hrtimer_restart wake(struct hrtimer *timer)
 
 void iroce_shaper_xmit(struct iroce_func *f, struct sk_buff_head *frames)
 {
-	struct iroce_shaper *s = &f->host->shaper;
+	struct iroce_shaper *s = &f->vport->shaper;
 	unsigned int n_dropped = 0;
 	struct sk_buff_head full;
 	struct sk_buff *skb;
@@ -110,7 +111,7 @@ void iroce_shaper_xmit(struct iroce_func *f, struct sk_buff_head *frames)
 
 void iroce_shaper_set_rate(struct iroce_func *f, u32 rate)
 {
-	struct iroce_shaper *s = &f->host->shaper;
+	struct iroce_shaper *s = &f->vport->shaper;
 
 	ASSERT_RTNL();
 	spin_lock_bh(&s->frames.lock);
@@ -136,7 +137,7 @@ void iroce_shaper_start(struct iroce_func *f)
 
 static void drop_all(struct iroce_func *f, enum iroce_stat why)
 {
-	struct iroce_shaper *s = &f->host->shaper;
+	struct iroce_shaper *s = &f->vport->shaper;
 	struct sk_buff_head old;
 
 	__skb_queue_head_init(&old);
@@ -151,7 +152,7 @@ static void drop_all(struct iroce_func *f, enum iroce_stat why)
 void iroce_shaper_stop(struct iroce_func *f)
 {
 	/* What it is at now may start the timer again; that is cancelled, too. */
-	hrtimer_cancel(&f->host->shaper.timer);
+	hrtimer_cancel(&f->vport->shaper.timer);
 	drop_all(f, IROCE_STAT_tx_drop_link_down);
 }
 
@@ -162,11 +163,10 @@ void iroce_shaper_purge(struct iroce_func *f, enum iroce_stat why)
 	drop_all(f, why);
 }
 
-void iroce_shaper_init(struct iroce_func *f)
+void iroce_shaper_init(struct iroce_shaper *s, struct iroce_func *f, iroce_forward_fn forward)
 {
-	struct iroce_shaper *s = &f->host->shaper;
-
 	skb_queue_head_init(&s->frames);
 	s->func = f;
+	s->forward = forward;
 	iroce_compat_hrtimer_setup(&s->timer, wake, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
 }

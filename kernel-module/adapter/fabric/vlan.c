@@ -11,7 +11,7 @@
  */
 #include <linux/if_vlan.h>
 
-#include "platform.h"
+#include "vlan.h"
 
 bool iroce_vlan_is(const struct sk_buff *skb, u16 tci)
 {

@@ -11,7 +11,9 @@
 #include <linux/rtnetlink.h>
 
 #include "compat/compat.h"
-#include "platform.h"
+#include "fabric/fabric.h"
+#include "iroce.h"
+#include "netdev.h"
 
 /* Told where the cable knows none (virtio): RDMA and bonds want a number. */
 #define DEFAULT_SPEED SPEED_10000
@@ -116,7 +118,7 @@ static u32 get_priv_flags(struct net_device *netdev)
 	const struct iroce_func *f = iroce_func(netdev);
 
 	return (iroce_ipsec_is_fail_closed(f) ? BIT(FLAG_FAIL_CLOSED) : 0) |
-	       (iroce_eswitch_starts_closed(f) ? BIT(FLAG_STARTS_CLOSED) : 0);
+	       (iroce_vport_starts_closed(f) ? BIT(FLAG_STARTS_CLOSED) : 0);
 }
 
 static int set_priv_flags(struct net_device *netdev, u32 flags)

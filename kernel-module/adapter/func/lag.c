@@ -32,6 +32,7 @@
 
 #include "core/placement.h"
 #include "roce.h"
+#include "lag.h"
 
 /*
  * struct iroce_lag - a bond that functions are ports of; RTNL

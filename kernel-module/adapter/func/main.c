@@ -13,7 +13,11 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "platform.h"
+#include "fabric/fabric.h"
+#include "iroce.h"
+#include "probe.h"
+
+#define MAX_ADAPTERS 8
 
 static char *cables;
 module_param(cables, charp, 0444);
@@ -27,7 +31,7 @@ static bool closed_until_protected;
 module_param(closed_until_protected, bool, 0644);
 MODULE_PARM_DESC(closed_until_protected, "whether functions of adapters and VFs made from now on begin with ethtool's private flag ipsec-closed-until-protected on (default N)");
 
-static struct iroce_adapter *adapters[IROCE_MAX_ADAPTERS];
+static struct iroce_adapter *adapters[MAX_ADAPTERS];
 static unsigned int n_adapters;
 
 unsigned int iroce_initial_vfs(void)
@@ -99,8 +103,8 @@ static int create_adapters(void)
 		return -ENOMEM;
 	rest = list;
 	while ((part = strsep(&rest, "/"))) {
-		if (n_adapters == IROCE_MAX_ADAPTERS) {
-			pr_err("cables: more than %u adapters\n", IROCE_MAX_ADAPTERS);
+		if (n_adapters == MAX_ADAPTERS) {
+			pr_err("cables: more than %u adapters\n", MAX_ADAPTERS);
 			err = -EINVAL;
 			break;
 		}

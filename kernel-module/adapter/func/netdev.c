@@ -13,7 +13,12 @@
 #include <net/gro_cells.h>
 
 #include "compat/compat.h"
-#include "platform.h"
+#include "fabric/fabric.h"
+#include "iroce.h"
+#include "lag.h"
+#include "netdev.h"
+#include "tc.h"
+#include "vf.h"
 
 /* ---- receive ---------------------------------------------------------- */
 
@@ -125,7 +130,7 @@ static int ndo_open(struct net_device *netdev)
 	open_queues(f->host);
 	iroce_shaper_start(f);
 	netif_tx_start_all_queues(netdev);
-	iroce_eswitch_update_carrier(f);
+	iroce_vport_update_carrier(f);
 	return 0;
 }
 
@@ -152,7 +157,7 @@ static netdev_tx_t ndo_start_xmit(struct sk_buff *skb, struct net_device *netdev
 static int ndo_set_mac_address(struct net_device *netdev, void *addr)
 {
 	struct iroce_func *f = iroce_func(netdev);
-	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	const struct iroce_vf *vf = iroce_port_vf(f->port, f->vf);
 	const struct sockaddr *sa = addr;
 	const u8 *mac = sa->sa_data;
 	int err;
@@ -349,15 +354,15 @@ struct net_device *iroce_netdev_create(struct iroce_port *port, struct pci_dev *
 	f->host = kzalloc(sizeof(*f->host), GFP_KERNEL);
 	if (!f->host)
 		goto err_stats;
-	f->host->func = f;
-	INIT_LIST_HEAD(&f->host->node);
 	INIT_LIST_HEAD(&f->host->tc_blocks);
-	iroce_shaper_init(f);
+	err = iroce_vport_create(f);
+	if (err)
+		goto err_host;
 	set_properties(f);
 
 	err = gro_cells_init(&f->host->gro, netdev);
 	if (err)
-		goto err_host;
+		goto err_vport;
 	err = create_queues(f, n_queues);
 	if (err)
 		goto err_gro;
@@ -365,7 +370,7 @@ struct net_device *iroce_netdev_create(struct iroce_port *port, struct pci_dev *
 	if (err)
 		goto err_queues;
 	rtnl_lock();
-	list_add_tail(&f->host->all_node, &port->eswitch->all);
+	iroce_vport_add(f);
 	rtnl_unlock();
 	return netdev;
 
@@ -373,6 +378,8 @@ err_queues:
 	destroy_queues(f->host);
 err_gro:
 	gro_cells_destroy(&f->host->gro);
+err_vport:
+	iroce_vport_destroy(f);
 err_host:
 	kfree(f->host);
 err_stats:
@@ -387,7 +394,7 @@ void iroce_netdev_destroy(struct net_device *netdev)
 	struct iroce_func *f = iroce_func(netdev);
 
 	rtnl_lock();
-	list_del(&f->host->all_node);
+	iroce_vport_del(f);
 	rtnl_unlock();
 	/* The switch, the cable's softirq and QPs' last frames look at f under RCU. */
 	synchronize_net();
@@ -395,6 +402,7 @@ void iroce_netdev_destroy(struct net_device *netdev)
 	iroce_tc_fini(f);
 	destroy_queues(f->host);
 	gro_cells_destroy(&f->host->gro);
+	iroce_vport_destroy(f);
 	kfree(f->host);
 	free_percpu(f->stats);
 	free_netdev(netdev);

@@ -7,13 +7,17 @@
 #include <linux/pci.h>
 #include <linux/rtnetlink.h>
 
-#include "platform.h"
+#include "fabric/fabric.h"
+#include "iroce.h"
+#include "lag.h"
+#include "netdev.h"
+#include "probe.h"
 
 static void disable_vfs(struct iroce_func *pf)
 {
 	pci_disable_sriov(pf->pdev);
 	rtnl_lock();
-	iroce_eswitch_reset_vfs(pf->port->eswitch);
+	iroce_port_reset_vfs(pf->port);
 	rtnl_unlock();
 }
 
@@ -21,7 +25,7 @@ static void disable_vfs(struct iroce_func *pf)
 static int enable_vfs(struct iroce_func *pf, unsigned int n_vfs)
 {
 	rtnl_lock();
-	iroce_eswitch_reset_vfs(pf->port->eswitch);
+	iroce_port_reset_vfs(pf->port);
 	rtnl_unlock();
 	return pci_enable_sriov(pf->pdev, n_vfs);
 }

@@ -18,7 +18,9 @@
 #include <net/pkt_cls.h>
 
 #include "core/flow.h"
-#include "platform.h"
+#include "iroce.h"
+#include "netdev.h"
+#include "tc.h"
 
 #define MAX_RULES 64	/* per direction; they are walked one by one */
 

@@ -15,26 +15,14 @@
 #include <net/addrconf.h>
 
 #include "compat/compat.h"
-#include "platform.h"
+#include "fabric/fabric.h"
+#include "vf.h"
 
 static struct iroce_vf *find_vf(const struct iroce_func *pf, int vf)
 {
 	if (pf->vf != IROCE_PF || vf < 0 || vf >= pci_num_vf(pf->pdev))
 		return NULL;
-	return &pf->port->eswitch->vfs[vf];
-}
-
-/* VF @index if its driver is bound and its netdev in use. RTNL keeps it. */
-static struct iroce_func *find_vf_func(const struct iroce_func *pf, unsigned int index)
-{
-	struct iroce_host *host;
-
-	ASSERT_RTNL();
-	list_for_each_entry(host, &pf->port->eswitch->all, all_node)
-		if (host->func->vf == index &&
-		    host->func->netdev->reg_state == NETREG_REGISTERED)
-			return host->func;
-	return NULL;
+	return iroce_port_vf(pf->port, vf);
 }
 
 /* ---- what is shown ---------------------------------------------------- */
@@ -84,7 +72,7 @@ int iroce_vf_get_stats(struct net_device *pf, int index, struct ifla_vf_stats *o
 	if (!vf)
 		return -EINVAL;
 	*out = vf->gone;
-	f = find_vf_func(iroce_func(pf), index);
+	f = iroce_port_func(iroce_func(pf)->port, index);
 	if (f)
 		add_stats(f, out);
 	return 0;
@@ -92,7 +80,7 @@ int iroce_vf_get_stats(struct net_device *pf, int index, struct ifla_vf_stats *o
 
 void iroce_vf_keep_stats(struct iroce_func *f)
 {
-	struct iroce_vf *vf = iroce_eswitch_vf(f);
+	struct iroce_vf *vf = iroce_port_vf(f->port, f->vf);
 
 	ASSERT_RTNL();
 	/* A netdev that could not be registered has none. */
@@ -102,9 +90,11 @@ void iroce_vf_keep_stats(struct iroce_func *f)
 
 void iroce_vf_address(const struct iroce_port *port, unsigned int vf, u8 *mac)
 {
+	const struct iroce_vf *is = iroce_port_vf(port, vf);
+
 	iroce_port_func_mac(port, vf, mac);
-	if (vf != IROCE_PF && is_valid_ether_addr(port->eswitch->vfs[vf].mac))
-		ether_addr_copy(mac, port->eswitch->vfs[vf].mac);
+	if (is && is_valid_ether_addr(is->mac))
+		ether_addr_copy(mac, is->mac);
 }
 
 int iroce_vf_get_guid(struct net_device *pf, int index, struct ifla_vf_guid *node,
@@ -115,7 +105,7 @@ int iroce_vf_get_guid(struct net_device *pf, int index, struct ifla_vf_guid *nod
 
 	if (!find_vf(iroce_func(pf), index))
 		return -EINVAL;
-	f = find_vf_func(iroce_func(pf), index);
+	f = iroce_port_func(iroce_func(pf)->port, index);
 	if (f)
 		ether_addr_copy(mac, f->netdev->perm_addr);
 	else
@@ -141,8 +131,8 @@ int iroce_vf_set_mac(struct net_device *pf, int index, u8 *mac)
 		return -EINVAL;
 	ether_addr_copy(old, vf->mac);
 	ether_addr_copy(vf->mac, mac);
-	iroce_eswitch_judge(iroce_func(pf)->port->eswitch);
-	f = is_zero_ether_addr(mac) ? NULL : find_vf_func(iroce_func(pf), index);
+	iroce_eswitch_judge(iroce_func(pf)->port);
+	f = is_zero_ether_addr(mac) ? NULL : iroce_port_func(iroce_func(pf)->port, index);
 	if (!f)
 		return 0;
 	memcpy(((struct sockaddr *)&ss)->sa_data, mac, ETH_ALEN);
@@ -175,7 +165,7 @@ int iroce_vf_set_vlan(struct net_device *pf, int index, u16 vid, u8 qos, __be16 
 	}
 	WRITE_ONCE(vf->vlan_tci, qos << VLAN_PRIO_SHIFT | vid);
 	/* Frames that wait for their turn have the old tag. */
-	f = find_vf_func(iroce_func(pf), index);
+	f = iroce_port_func(iroce_func(pf)->port, index);
 	if (f && netif_running(f->netdev))
 		iroce_shaper_purge(f, IROCE_STAT_tx_drop_port_vlan);
 	return 0;
@@ -194,7 +184,7 @@ int iroce_vf_set_rate(struct net_device *pf, int index, int min, int max)
 		return -EOPNOTSUPP;
 	}
 	vf->max_tx_rate = max;
-	f = find_vf_func(iroce_func(pf), index);
+	f = iroce_port_func(iroce_func(pf)->port, index);
 	if (f && netif_running(f->netdev))
 		iroce_shaper_set_rate(f, max);
 	return 0;
@@ -229,7 +219,7 @@ int iroce_vf_set_trust(struct net_device *pf, int index, bool is_on)
 	if (!vf)
 		return -EINVAL;
 	WRITE_ONCE(vf->is_trusted, is_on);
-	f = find_vf_func(iroce_func(pf), index);
+	f = iroce_port_func(iroce_func(pf)->port, index);
 	/* Promiscuous mode and, under an address of the PF's, others are for the trusted. */
 	if (f)
 		iroce_eswitch_resync(f);
@@ -252,9 +242,9 @@ int iroce_vf_set_link_state(struct net_device *pf, int index, int state)
 		return -EINVAL;
 	}
 	WRITE_ONCE(vf->link_state, state);
-	f = find_vf_func(iroce_func(pf), index);
+	f = iroce_port_func(iroce_func(pf)->port, index);
 	if (f)
-		iroce_eswitch_update_carrier(f);
+		iroce_vport_update_carrier(f);
 	if (f && state == IFLA_VF_LINK_STATE_DISABLE && netif_running(f->netdev))
 		iroce_shaper_purge(f, IROCE_STAT_tx_drop_link_down);
 	return 0;

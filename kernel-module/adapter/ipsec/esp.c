@@ -239,29 +239,6 @@ static int crypt_run(struct iroce_sa *sa, struct iroce_crypt *c, u64 seq,
 
 /* ---- frames ----------------------------------------------------------- */
 
-struct sk_buff *iroce_frame_alloc(struct iroce_func *f, unsigned int len, unsigned int l3)
-{
-	const struct net_device *cable;
-	unsigned int room;
-	struct sk_buff *skb;
-
-	rcu_read_lock();
-	cable = rcu_dereference(f->port->cable);
-	room = cable ? LL_RESERVED_SPACE(cable) : LL_MAX_HEADER;
-	rcu_read_unlock();
-	/* The IP header aligned, where the headroom starts aligned. */
-	room = ALIGN(room + ETH_HLEN, 16) - ETH_HLEN;
-
-	skb = netdev_alloc_skb(f->netdev, room + len);
-	if (!skb)
-		return NULL;
-	skb_reserve(skb, room);
-	__skb_put(skb, len);
-	skb_reset_mac_header(skb);
-	skb_set_network_header(skb, l3);
-	return skb;
-}
-
 /* I3: take the next number; -EOVERFLOW rather than one that was used. */
 static int sa_next_seq(struct iroce_sa *sa, u64 *seq)
 {

@@ -537,7 +537,7 @@ static void fences_clear(struct iroce_ipsec *ipsec, enum iroce_dir dir)
 
 void iroce_ipsec_set_starts_closed(struct iroce_func *f, bool is_closed)
 {
-	iroce_eswitch_set_starts_closed(f, is_closed);
+	iroce_vport_set_starts_closed(f, is_closed);
 	WRITE_ONCE(f->ipsec->starts_closed, is_closed);
 	WRITE_ONCE(f->ipsec->has_told, false);
 	iroce_flow_changed(f);

@@ -231,7 +231,7 @@ int iroce_ipsec_init(struct iroce_func *f)
 		return -ENOMEM;
 	ipsec->f = f;
 	ipsec->is_fail_closed = true;
-	ipsec->starts_closed = iroce_eswitch_starts_closed(f);
+	ipsec->starts_closed = iroce_vport_starts_closed(f);
 	spin_lock_init(&ipsec->lock);
 	mutex_init(&ipsec->resize_lock);
 	INIT_WORK(&ipsec->resize_work, resize_work);

@@ -12,31 +12,6 @@
 
 #include "ipsec.h"
 
-static struct sk_buff *frame_plain(struct iroce_func *f, const struct iroce_frame *frame)
-{
-	unsigned int len = iroce_frame_len(frame);
-	struct sk_buff *skb;
-	unsigned int i;
-	u8 *p;
-
-	skb = iroce_frame_alloc(f, len, frame->l2_len);
-	if (!skb)
-		return ERR_PTR(-ENOMEM);
-	p = skb->data;
-	memcpy(p, frame->hdr, frame->hdr_len);
-	p += frame->hdr_len;
-	for (i = 0; i < frame->n_payload; i++) {
-		memcpy(p, frame->payload[i].iov_base, frame->payload[i].iov_len);
-		p += frame->payload[i].iov_len;
-	}
-	memcpy(p, frame->tail, frame->tail_len);
-
-	skb_set_transport_header(skb, frame->l2_len + frame->l3_len);
-	skb->protocol = frame->l3_len == sizeof(struct ipv6hdr) ? htons(ETH_P_IPV6) :
-								  htons(ETH_P_IP);
-	return skb;
-}
-
 /* What stands before the payload in the plaintext: UDP and RoCE headers. */
 static int frame_gather(struct iroce_crypt *c, const struct iroce_frame *frame,
 			unsigned int plain_len)
@@ -84,7 +59,7 @@ struct sk_buff *iroce_frame_build(struct iroce_func *f, struct iroce_sa *sa,
 	struct sk_buff *skb;
 
 	if (!sa)
-		return frame_plain(f, frame);
+		return iroce_frame_plain(f, frame);
 
 	c = iroce_crypt_get();
 	skb = frame_gather(c, frame, seal.plain_len) ? ERR_PTR(-EMSGSIZE) :

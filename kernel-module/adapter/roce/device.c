@@ -12,6 +12,7 @@
 #include <net/addrconf.h>
 
 #include "roce.h"
+#include "func/lag.h"
 #include "uapi/iroce-abi.h"
 
 #define LKEY_BITS	14	/* memory regions per device */

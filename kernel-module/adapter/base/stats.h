@@ -122,6 +122,29 @@ enum iroce_stat {
 	IROCE_STAT_PORT_FIRST = IROCE_STAT_rx_drop_no_mem,
 };
 
+/* Counters of a port that belong to no function; shown with the PF's. */
+#define IROCE_UPLINK_STATS(X)						\
+	X(uplink_rx_pkts)						\
+	X(uplink_rx_bytes)						\
+	X(uplink_rx_drop_unknown)	/* nobody here has the address */ \
+	X(uplink_rx_drop_runt)		/* no Ethernet header */	\
+	X(uplink_rx_drop_no_mem)					\
+	X(uplink_tx_pkts)						\
+	X(uplink_tx_bytes)						\
+	X(uplink_tx_drop_link_down)	/* queued when the link went */	\
+	X(uplink_tx_drop_refused)	/* the cable's driver dropped it */
+
+enum iroce_uplink_stat {
+#define IROCE_UPLINK_ENUM(name) IROCE_##name,
+	IROCE_UPLINK_STATS(IROCE_UPLINK_ENUM)
+#undef IROCE_UPLINK_ENUM
+	IROCE_UPLINK_STAT_MAX,
+};
+
+struct iroce_uplink_stats {
+	u64 v[IROCE_UPLINK_STAT_MAX];
+};
+
 struct iroce_stats {
 	u64 v[IROCE_STAT_MAX];
 };

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Private to cable.c (the life of a port and its cable) and cable_tx.c (the frames
- * on it).
+ * A port and its cable: its life (cable.c), the frames that leave (cable_tx.c) and come
+ * (cable_rx.c).
  */
-#ifndef IROCE_UPLINK_H
-#define IROCE_UPLINK_H
+#ifndef IROCE_FABRIC_CABLE_H
+#define IROCE_FABRIC_CABLE_H
 
+#include <linux/hrtimer.h>
 #include <linux/workqueue.h>
 
-#include "platform.h"
+#include "fabric.h"
 
 #define IROCE_TX_QUEUES	16
 
@@ -58,11 +59,28 @@ static inline struct iroce_uplink *iroce_uplink(const struct iroce_port *port)
 	return container_of(port, struct iroce_uplink, port);
 }
 
+static inline void iroce_uplink_count(struct iroce_uplink *up, enum iroce_uplink_stat stat, u64 n)
+{
+	this_cpu_add(up->stats->v[stat], n);
+}
+
+/* ---- port.c ------------------------------------------------------------- */
+
+/* Carrier of a function: its port's cable is up and running. Any context. */
+bool iroce_port_is_up(const struct iroce_port *port);
+
+/* ---- cable_tx.c --------------------------------------------------------- */
+
 void iroce_uplink_init(struct iroce_uplink *up);
 /* Drops what waits for the cable. */
 void iroce_uplink_purge(struct iroce_uplink *up);
 /* The cable is taken away and nobody sends any more: timers off, queues empty. */
 void iroce_uplink_stop(struct iroce_uplink *up);
+/* Consumes @frames, in order; bounded. Counts what it can't queue to @f. BH disabled. */
+void iroce_port_xmit(struct iroce_port *port, struct iroce_func *f, struct sk_buff_head *frames);
+
+/* ---- cable_rx.c --------------------------------------------------------- */
+
 rx_handler_result_t iroce_uplink_handle_frame(struct sk_buff **pskb);
 
-#endif /* IROCE_UPLINK_H */
+#endif /* IROCE_FABRIC_CABLE_H */
