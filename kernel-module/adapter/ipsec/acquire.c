@@ -15,7 +15,8 @@
 #include <linux/random.h>
 #include <linux/slab.h>
 
-#include "ipsec.h"
+#include "acquire.h"
+#include "sa.h"
 
 /* Between two questions for one policy and pair of addresses. */
 #define ASK_INTERVAL	HZ

@@ -9,7 +9,7 @@
  *	                       nobody and no policy of ours asks for it: see is_orphan()
  *	cleartext:             policy (I2) -> deliver
  *
- * The table of policy verdicts is in policy.c. The core does not check cleartext
+ * The table of policy verdicts is in decide.c. The core does not check cleartext
  * against offloaded policies, and does not check templates of what we opened: it
  * trusts the device, so both are done here.
  *
@@ -25,7 +25,12 @@
 #include <net/ipv6.h>
 
 #include "engine/ipsec_roce_engine.h"
-#include "ipsec.h"
+#include "decide.h"
+#include "drops.h"
+#include "esp.h"
+#include "iroce.h"
+#include "packet.h"
+#include "sadb.h"
 
 /* ---- delivery --------------------------------------------------------- */
 

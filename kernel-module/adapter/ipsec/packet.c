@@ -9,7 +9,7 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 
-#include "ipsec.h"
+#include "packet.h"
 
 /* Ethernet, two tags, IPv6 header, transport header with ports: what most frames need. */
 #define PULL_LEN	(ETH_HLEN + 2 * VLAN_HLEN + 40 + 16)

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Security associations: their life from state_add to the last reference, their
- * lifetimes, and the database the data path finds them in (core/sad.h).
- *
- *	state_add      alloc, key, insert      1 reference, xfrm's
- *	state_delete   kill: unlinked, dead    atomic, under x->lock
- *	state_free     put                     may sleep
- *	last put       an RCU grace period, then keys wiped by the tfm's destructor
+ * The SAs of a function, as the data path finds them (core/sad.h).
  *
  * Twins. xfrm adds a second state with the identity of a first one before it looks whether
  * there is one: a mistake that it takes back, or an update of lifetimes. If the first one ends
@@ -15,239 +9,11 @@
  */
 #include <linux/random.h>
 #include <linux/slab.h>
-#include <linux/timekeeping.h>
 
-#include "ipsec.h"
+#include "iroce.h"
+#include "sadb.h"
 
 #define SAD_BUCKETS_MIN 16
-
-/* ---- reference -------------------------------------------------------- */
-
-void iroce_sa_destroy(struct iroce_sa *sa)
-{
-	iroce_numbers_put(sa->num);
-	kfree(sa);
-}
-
-static void sa_free_work(struct work_struct *work)
-{
-	struct iroce_sa *sa = container_of(to_rcu_work(work), struct iroce_sa, free_work);
-
-	iroce_sa_drop_key(sa);
-	iroce_state_reopen(sa);
-	iroce_sa_destroy(sa);
-}
-
-struct iroce_sa *iroce_sa_get(struct iroce_sa *sa)
-{
-	refcount_inc(&sa->ref);
-	return sa;
-}
-
-void iroce_sa_put(struct iroce_sa *sa)
-{
-	/* Receivers use SA and tfm under RCU alone. Freeing a tfm may sleep, and we may be anywhere. */
-	if (refcount_dec_and_test(&sa->ref))
-		queue_rcu_work(iroce_ipsec_wq, &sa->free_work);
-}
-
-bool iroce_sa_is_live(const struct iroce_sa *sa)
-{
-	return !READ_ONCE(sa->is_dead) && iroce_sad_life(&sa->node) != IROCE_SA_DEAD;
-}
-
-u32 iroce_sa_reqid(const struct iroce_sa *sa)
-{
-	return sa->node.reqid;
-}
-
-/* ---- lifetimes -------------------------------------------------------- */
-
-/*
- * xfrm knows no lifetime in numbers, so what it does at the end of one is done here, as
- * in xfrm_state_check_expire(): its timer deletes the state and tells. x->lock; valid.
- */
-static void xfrm_expire(struct xfrm_state *x, bool are_low, bool are_spent)
-{
-	if (are_spent) {
-		x->km.state = XFRM_STATE_EXPIRED;
-		hrtimer_start(&x->mtimer, 0, HRTIMER_MODE_REL_SOFT);
-		return;
-	}
-	if (xfrm_state_check_expire(x))
-		return;
-	if (are_low && !x->km.dying) {
-		x->km.dying = 1;
-		km_state_expired(x, 0, 0);
-	}
-}
-
-/*
- * Lets xfrm see the counters: it moves the state on and sends its events. A state
- * that xfrm has not made valid yet (its state_add is still under way) is asked
- * again a little later.
- */
-static void sa_expire_work(struct work_struct *work)
-{
-	struct iroce_sa *sa = container_of(work, struct iroce_sa, expire_work.work);
-	struct xfrm_state *x;
-
-	bool are_low, are_spent;
-
-	spin_lock_bh(&sa->lock);
-	x = sa->x;
-	are_low = sa->are_low;
-	are_spent = sa->are_spent;
-	spin_unlock_bh(&sa->lock);
-	/* state_free waits for us before it lets go of x. */
-	if (!x)
-		return;
-
-	spin_lock_bh(&x->lock);
-	if (x->km.state == XFRM_STATE_VALID)
-		xfrm_expire(x, are_low, are_spent);
-	else if (x->km.state == XFRM_STATE_VOID)
-		queue_delayed_work(iroce_ipsec_wq, &sa->expire_work, msecs_to_jiffies(10));
-	spin_unlock_bh(&x->lock);
-}
-
-/* A limit is reached: what it means for the data path now, and tell xfrm. */
-static void sa_limit_reached(struct iroce_sa *sa)
-{
-	u64 packets = atomic64_read(&sa->num->packets);
-	u64 bytes = atomic64_read(&sa->num->bytes);
-	bool is_news = false;
-
-	spin_lock_bh(&sa->lock);
-	if (packets >= sa->hard_packets || bytes >= sa->hard_bytes) {
-		is_news = iroce_sad_life(&sa->node) != IROCE_SA_DEAD;
-		iroce_sad_set_life(&sa->node, IROCE_SA_DEAD);
-	} else if (!sa->is_soft_fired &&
-		   (packets >= sa->soft_packets || bytes >= sa->soft_bytes)) {
-		is_news = true;
-		WRITE_ONCE(sa->is_soft_fired, true);
-		iroce_sad_set_life(&sa->node, IROCE_SA_DYING);
-	}
-	if (is_news && sa->x)
-		queue_delayed_work(iroce_ipsec_wq, &sa->expire_work, 0);
-	spin_unlock_bh(&sa->lock);
-}
-
-/* RFC 4303 section 3.3.3: a number must not come again, so another SA must be there before. */
-void iroce_sa_numbers_used(struct iroce_sa *sa, u64 seq)
-{
-	bool is_news = false;
-
-	spin_lock_bh(&sa->lock);
-	if (iroce_sad_life(&sa->node) == IROCE_SA_DEAD) {
-		/* Its end has been told. */
-	} else if (seq >= sa->hard_seq) {
-		is_news = true;
-		sa->are_spent = true;
-		iroce_sad_set_life(&sa->node, IROCE_SA_DEAD);
-	} else if (seq >= sa->soft_seq && !sa->are_low) {
-		is_news = true;
-		WRITE_ONCE(sa->are_low, true);
-		iroce_sad_set_life(&sa->node, IROCE_SA_DYING);
-	}
-	if (is_news && sa->x)
-		queue_delayed_work(iroce_ipsec_wq, &sa->expire_work, 0);
-	spin_unlock_bh(&sa->lock);
-}
-
-bool iroce_sa_is_spent(const struct iroce_sa *sa)
-{
-	return READ_ONCE(sa->has_limits) &&
-	       ((u64)atomic64_read(&sa->num->packets) >= READ_ONCE(sa->hard_packets) ||
-		(u64)atomic64_read(&sa->num->bytes) >= READ_ONCE(sa->hard_bytes));
-}
-
-bool iroce_sa_charge(struct iroce_sa *sa, unsigned int len)
-{
-	struct iroce_numbers *num = sa->num;
-	u64 packets = atomic64_inc_return(&num->packets);
-	u64 bytes = atomic64_add_return(len, &num->bytes);
-	time64_t now = ktime_get_real_seconds();
-
-	if (unlikely(READ_ONCE(sa->has_limits))) {
-		/* As xfrm: the packet that reaches the limit is the last one to pass. */
-		if (packets > READ_ONCE(sa->hard_packets) ||
-		    bytes - len >= READ_ONCE(sa->hard_bytes)) {
-			atomic64_dec(&num->packets);
-			atomic64_sub(len, &num->bytes);
-			sa_limit_reached(sa);
-			return false;
-		}
-		if (packets >= READ_ONCE(sa->hard_packets) ||
-		    bytes >= READ_ONCE(sa->hard_bytes) ||
-		    (!READ_ONCE(sa->is_soft_fired) &&
-		     (packets >= READ_ONCE(sa->soft_packets) ||
-		      bytes >= READ_ONCE(sa->soft_bytes))))
-			sa_limit_reached(sa);
-	}
-	atomic64_inc(&sa->packets);
-	atomic64_add(len, &sa->bytes);
-	if (unlikely(!READ_ONCE(sa->first_use)))
-		cmpxchg(&sa->first_use, 0, now);
-	if (READ_ONCE(sa->last_use) != now)
-		WRITE_ONCE(sa->last_use, now);
-	return true;
-}
-
-/*
- * A packet that meets some old and some new limits is judged by sa_limit_reached(), under the
- * lock; at most it is itself dropped, or passes, by what was true a moment ago.
- */
-void iroce_sa_set_limits(struct iroce_sa *sa, const struct xfrm_lifetime_cfg *lft)
-{
-	if (sa->soft_packets == lft->soft_packet_limit &&
-	    sa->hard_packets == lft->hard_packet_limit &&
-	    sa->soft_bytes == lft->soft_byte_limit && sa->hard_bytes == lft->hard_byte_limit)
-		return;
-	WRITE_ONCE(sa->soft_packets, lft->soft_packet_limit);
-	WRITE_ONCE(sa->hard_packets, lft->hard_packet_limit);
-	WRITE_ONCE(sa->soft_bytes, lft->soft_byte_limit);
-	WRITE_ONCE(sa->hard_bytes, lft->hard_byte_limit);
-	WRITE_ONCE(sa->is_soft_fired, false);
-	WRITE_ONCE(sa->are_low, false);
-	/*
-	 * xfrm changes limits of valid states alone: one whose hard limit we saw reached, and
-	 * xfrm did not yet, lives on. Where the new limits are reached too, the next packet tells.
-	 */
-	iroce_sad_set_life(&sa->node, IROCE_SA_VALID);
-	WRITE_ONCE(sa->has_limits,
-		   lft->soft_packet_limit != XFRM_INF || lft->hard_packet_limit != XFRM_INF ||
-		   lft->soft_byte_limit != XFRM_INF || lft->hard_byte_limit != XFRM_INF);
-}
-
-/* ---- database --------------------------------------------------------- */
-
-struct iroce_sa *iroce_sa_alloc(void)
-{
-	struct iroce_sa *sa;
-
-	sa = kzalloc(sizeof(*sa), GFP_KERNEL);
-	if (!sa)
-		return NULL;
-	sa->num = iroce_numbers_create();
-	if (!sa->num) {
-		kfree(sa);
-		return NULL;
-	}
-	refcount_set(&sa->ref, 1);
-	spin_lock_init(&sa->lock);
-	INIT_DELAYED_WORK(&sa->expire_work, sa_expire_work);
-	INIT_RCU_WORK(&sa->free_work, sa_free_work);
-	return sa;
-}
-
-bool iroce_sa_is_same(const struct iroce_sa *a, const struct iroce_sa *b)
-{
-	return a->node.family == b->node.family && a->node.dir == b->node.dir &&
-	       a->node.spi == b->node.spi &&
-	       iroce_addr_equal(&a->node.daddr, &b->node.daddr) &&
-	       a->is_esn == b->is_esn && a->window == b->window && a->key_hash == b->key_hash;
-}
 
 /* @sa goes on with the numbers of @first: one key, one counter, one window. ipsec->lock. */
 static void use_numbers_of(struct iroce_sa *sa, struct iroce_sa *first)
@@ -343,11 +109,59 @@ struct iroce_sa *iroce_sad_lookup_in(const struct iroce_ipsec *ipsec,
 	return node ? iroce_sa_of(node) : NULL;
 }
 
+/* ---- growth ----------------------------------------------------------- */
+
+/* @mem is the new table; returns what to free after a grace period. */
+static void *sad_swap(struct iroce_ipsec *ipsec, void *mem, u32 n_buckets)
+{
+	void *old = mem;
+
+	spin_lock_bh(&ipsec->lock);
+	if (iroce_sad_rehash(&ipsec->sad, mem, n_buckets, &old))
+		old = mem;
+	spin_unlock_bh(&ipsec->lock);
+	return old;
+}
+
+static void sad_resize(struct iroce_ipsec *ipsec)
+{
+	u32 n_buckets;
+	void *mem, *old;
+
+	spin_lock_bh(&ipsec->lock);
+	n_buckets = iroce_sad_wants_resize(&ipsec->sad);
+	spin_unlock_bh(&ipsec->lock);
+	if (!n_buckets)
+		return;
+	/* Without memory it goes on as it is, only slower. */
+	mem = kvmalloc(iroce_sad_mem_size(n_buckets), GFP_KERNEL | __GFP_NOWARN);
+	if (!mem)
+		return;
+	old = sad_swap(ipsec, mem, n_buckets);
+	synchronize_rcu();
+	kvfree(old);
+	spin_lock_bh(&ipsec->lock);
+	iroce_sad_rehash_done(&ipsec->sad);
+	spin_unlock_bh(&ipsec->lock);
+}
+
+static void resize_work(struct work_struct *work)
+{
+	struct iroce_ipsec *ipsec = container_of(work, struct iroce_ipsec, resize_work);
+
+	mutex_lock(&ipsec->resize_lock);
+	sad_resize(ipsec);
+	mutex_unlock(&ipsec->resize_lock);
+}
+
+/* ---- life ------------------------------------------------------------- */
+
 int iroce_sad_setup(struct iroce_ipsec *ipsec)
 {
 	void *mem;
 	int err;
 
+	INIT_WORK(&ipsec->resize_work, resize_work);
 	mem = kvmalloc(iroce_sad_mem_size(SAD_BUCKETS_MIN), GFP_KERNEL);
 	if (!mem)
 		return -ENOMEM;

@@ -10,7 +10,11 @@
 #include <linux/ip.h>
 #include <net/sock.h>
 
-#include "ipsec.h"
+#include "decide.h"
+#include "drops.h"
+#include "esp.h"
+#include "iroce.h"
+#include "packet.h"
 
 /* Reads the frame where it is, without linearising it. */
 static int gather(struct iroce_crypt *c, const struct sk_buff *skb, unsigned int off)
@@ -105,7 +109,7 @@ void iroce_ipsec_host_xmit(struct iroce_func *f, struct sk_buff *skb)
 		iroce_ipsec_tx_drop(f, skb, IROCE_STAT_ipsec_tx_drop_malformed);
 		return;
 	}
-	/* Sealed, and perhaps then fragmented, by the stack with an SA of its own: see policy.c. */
+	/* Sealed, and perhaps then fragmented, by the stack with an SA of its own: see decide.c. */
 	if (pkt.key.proto == IPPROTO_ESP)
 		goto plain;
 

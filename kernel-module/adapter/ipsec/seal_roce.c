@@ -10,7 +10,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 
-#include "ipsec.h"
+#include "esp.h"
 
 /* What stands before the payload in the plaintext: UDP and RoCE headers. */
 static int frame_gather(struct iroce_crypt *c, const struct iroce_frame *frame,

@@ -2,7 +2,7 @@
 /*
  * xfrm packet offload, the side of the SAs (struct xfrmdev_ops): what is taken,
  * what is refused and why, and the counters and replay state that the kernel
- * shows. Policies are in policy.c.
+ * shows. Policies are in xfrm_policy.c.
  *
  * Contexts: state_add sleeps (netlink, under xfrm_cfg_mutex), except for larval
  * (ACQUIRE) states, which come from a packet. state_delete is atomic, under
@@ -16,8 +16,11 @@
 #include <net/ipv6.h>
 
 #include "compat/compat.h"
+#include "cipher.h"
 #include "engine/ipsec_roce_engine.h"
-#include "ipsec.h"
+#include "iroce.h"
+#include "sadb.h"
+#include "xfrm.h"
 
 #define REPLAY_WINDOW_MIN	32
 #define SALT_BITS		32
@@ -197,14 +200,6 @@ static void leave_state(struct iroce_sa *sa, struct xfrm_state *x)
 		sa->closed = x;
 	else
 		ipsec_roce_state_reopen(x);	/* nobody else has it: xfrm is about to free it */
-}
-
-void iroce_state_reopen(struct iroce_sa *sa)
-{
-	if (!sa->closed)
-		return;
-	ipsec_roce_state_reopen(sa->closed);
-	xfrm_state_put(sa->closed);
 }
 
 /* ---- from xfrm to the SA ---------------------------------------------- */
