@@ -10,12 +10,10 @@
 #include "base/base.h"
 #include "fabric/fabric.h"
 #include "ipsec/ipsec.h"
+#include "roce/roce.h"
 
 /* True for the netdevs of this module; used by notifiers. */
 bool iroce_is_func(const struct net_device *netdev);
-
-/* Any context; paths.c. */
-void iroce_flow_changed(struct iroce_func *f);
 
 /* ---- netdev.c --------------------------------------------------------- */
 
@@ -42,9 +40,6 @@ void iroce_engine_module_exit(void);
 
 /* ---- roce: lag.c, device.c, rvt.c, flow.c, ... -------------------------- */
 
-int iroce_roce_module_init(void);
-void iroce_roce_module_exit(void);
-
 /*
  * An outbound SA is deleted: I6, no flow keeps its key, not even of a QP that never
  * sends again. Any context but hard irq; it happens a little later.
@@ -53,18 +48,5 @@ void iroce_rdma_sa_gone(struct iroce_func *f);
 
 /* Carrier, MTU or address of the netdev changed: port events, active MTU. RTNL. */
 void iroce_rdma_netdev_event(struct iroce_func *f, unsigned long event);
-
-/*
- * iroce_roce_rx - one RoCEv2 packet, cleartext or opened, that came to @f
- * @sa: the inbound SA it came through, NULL if it was cleartext; the caller
- *	keeps its reference
- *
- * Consumes @skb: data at the Ethernet header, network and transport headers
- * set, linear, IP and UDP lengths checked against the buffer and trimmed, IP
- * header restored to its cleartext form (ICRC covers it). Policy is checked
- * already (open.c); the engine adds I5: a protected QP takes sealed packets
- * only. Context: softirq, RCU read side.
- */
-void iroce_roce_rx(struct iroce_func *f, struct sk_buff *skb, struct iroce_sa *sa);
 
 #endif /* IROCE_H */

@@ -30,8 +30,9 @@
 #include <linux/slab.h>
 #include <net/bonding.h>
 
+#include "core/lag.h"
 #include "core/placement.h"
-#include "roce.h"
+#include "iroce.h"
 #include "lag.h"
 
 /*
@@ -96,7 +97,7 @@ static bool lag_is_wanted(const struct iroce_lag *lag)
 	if (lag->is_gone || lag->is_void || lag->is_unfit || lag->is_broken)
 		return false;
 	if (lag->roce)
-		return lag->roce->func->rdma.is_wanted && lag_n_funcs(lag);
+		return iroce_roce_func(lag->roce)->rdma.is_wanted && lag_n_funcs(lag);
 	return lag->has_shape && lag_n_funcs(lag) > 1;
 }
 
@@ -430,16 +431,11 @@ static void settle_work_fn(struct work_struct *work)
 static void sa_gone_work_fn(struct work_struct *work)
 {
 	struct iroce_func *f = container_of(work, struct iroce_func, rdma.sa_gone_work);
-	struct iroce_qp *iqp;
 
 	/* A device that a function names is not destroyed before RTNL is free again. */
 	rtnl_lock();
-	if (f->roce) {
-		mutex_lock(&f->roce->qps_lock);
-		list_for_each_entry(iqp, &f->roce->qps, entry)
-			iroce_flow_drop_dead(iqp);
-		mutex_unlock(&f->roce->qps_lock);
-	}
+	if (f->roce)
+		iroce_roce_drop_dead(f->roce);
 	rtnl_unlock();
 }
 

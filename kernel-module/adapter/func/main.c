@@ -15,6 +15,7 @@
 
 #include "fabric/fabric.h"
 #include "iroce.h"
+#include "lag.h"
 #include "probe.h"
 
 #define MAX_ADAPTERS 8
@@ -164,9 +165,12 @@ static int __init iroce_init(void)
 	err = iroce_roce_module_init();
 	if (err)
 		goto err_ipsec;
-	err = iroce_port_module_init();
+	err = iroce_rdma_module_init();
 	if (err)
 		goto err_roce;
+	err = iroce_port_module_init();
+	if (err)
+		goto err_lag;
 	err = create_adapters();
 	if (err)
 		goto err_port;
@@ -185,6 +189,8 @@ err_adapters:
 	destroy_adapters();
 err_port:
 	iroce_port_module_exit();
+err_lag:
+	iroce_rdma_module_exit();
 err_roce:
 	iroce_roce_module_exit();
 err_ipsec:
@@ -200,6 +206,7 @@ static void __exit iroce_exit(void)
 	unplug_adapters();
 	destroy_adapters();
 	iroce_port_module_exit();
+	iroce_rdma_module_exit();
 	iroce_roce_module_exit();
 	iroce_ipsec_module_exit();
 	rcu_barrier();	/* callbacks of all parts are this module's code */

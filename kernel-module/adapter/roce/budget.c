@@ -24,7 +24,7 @@
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 
-#include "roce.h"
+#include "budget.h"
 
 static unsigned int user_objects = 8192;
 module_param(user_objects, uint, 0644);

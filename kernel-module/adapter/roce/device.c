@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The RDMA device of a function, or of a bond of functions: registration with rdmavt
- * and the core, limits, events. What user space makes on it is in objects.c and memory.c.
+ * and the core, limits, events. What user space makes on it is in qp.c, cq.c and memory.c.
  */
 #include <linux/delay.h>
 #include <linux/etherdevice.h>
@@ -11,9 +11,16 @@
 #include <linux/rtnetlink.h>
 #include <net/addrconf.h>
 
-#include "roce.h"
-#include "func/lag.h"
+#include "counters.h"
+#include "cq.h"
+#include "gid.h"
+#include "memory.h"
+#include "paths.h"
+#include "qp_state.h"
+#include "rvt.h"
+#include "send.h"
 #include "uapi/iroce-abi.h"
+#include "verbs.h"
 
 #define LKEY_BITS	14	/* memory regions per device */
 #define QP_TABLE	1024	/* hash buckets */
@@ -267,6 +274,94 @@ void iroce_roce_netdev_event(struct iroce_roce *roce, unsigned long event)
 	iroce_roce_changed(roce);
 }
 
+/* ---- paths of a bond's device, RTNL --------------------------------------------- */
+
+/* Not rvt_qp_iter(): that may step on a QP that is destroyed meanwhile. May sleep. */
+static void flush_flows(struct iroce_roce *roce)
+{
+	struct iroce_qp *iqp;
+
+	mutex_lock(&roce->qps_lock);
+	list_for_each_entry(iqp, &roce->qps, entry)
+		iroce_flow_flush(iqp, false);
+	mutex_unlock(&roce->qps_lock);
+}
+
+static void update_path(struct iroce_roce *roce, const struct iroce_func *f)
+{
+	u32 bit = BIT(f->rdma.slot);
+	u32 usable = roce->usable & ~bit;
+
+	if (f->rdma.may_send && netif_running(f->netdev) && netif_carrier_ok(f->netdev))
+		usable |= bit;
+	if (usable == roce->usable)
+		return;
+	WRITE_ONCE(roce->usable, usable);
+	iroce_roce_changed(roce);
+}
+
+void iroce_lag_update(struct iroce_func *f)
+{
+	if (f->rdma.slot >= 0)
+		update_path(f->roce, f);
+}
+
+void iroce_lag_add(struct iroce_roce *roce, struct iroce_func *f)
+{
+	int slot = ffz(roce->present);
+	int i;
+
+	/* func/lag.c counts the ports before it makes a device. */
+	if (WARN_ON_ONCE(slot >= IROCE_LAG_SLOTS))
+		return;
+	for (i = 0; i < IROCE_STAT_MAX; i++)
+		WRITE_ONCE(roce->paths[slot].base[i], iroce_stat_sum(f->stats, i));
+	f->rdma.slot = slot;
+	rcu_assign_pointer(roce->paths[slot].func, f);
+	WRITE_ONCE(roce->present, roce->present | BIT(slot));
+	update_path(roce, f);
+	iroce_roce_changed(roce);
+	/* Only now is there a table of QPs that a packet may be looked up in. */
+	smp_store_release(&f->roce, roce);
+}
+
+void iroce_lag_del(struct iroce_func *f)
+{
+	struct iroce_roce *roce;
+	int slot = f->rdma.slot;
+	int i;
+
+	if (slot < 0)
+		return;
+	roce = f->roce;
+	f->rdma.slot = -1;
+	WRITE_ONCE(f->roce, NULL);
+	WRITE_ONCE(roce->usable, roce->usable & ~BIT(slot));
+	WRITE_ONCE(roce->present, roce->present & ~BIT(slot));
+	for (i = 0; i < IROCE_STAT_MAX; i++)
+		WRITE_ONCE(roce->gone[i], roce->gone[i] + iroce_stat_sum(f->stats, i) -
+						  roce->paths[slot].base[i]);
+	RCU_INIT_POINTER(roce->paths[slot].func, NULL);
+	iroce_roce_changed(roce);
+	/* Flows hold SAs of @f, also those of QPs that send nothing. */
+	flush_flows(roce);
+}
+
+void iroce_roce_drop_dead(struct iroce_roce *roce)
+{
+	struct iroce_qp *iqp;
+
+	mutex_lock(&roce->qps_lock);
+	list_for_each_entry(iqp, &roce->qps, entry)
+		iroce_flow_drop_dead(iqp);
+	mutex_unlock(&roce->qps_lock);
+}
+
+struct iroce_func *iroce_roce_func(const struct iroce_roce *roce)
+{
+	return roce->func;
+}
+
 /* ---- life ------------------------------------------------------------------------- */
 
 struct iroce_roce *iroce_roce_create(struct iroce_func *f, struct net_device *bond)
@@ -395,13 +490,8 @@ int iroce_roce_module_init(void)
 	err = iroce_gid_module_init();
 	if (err)
 		goto err_send;
-	err = iroce_rdma_module_init();
-	if (err)
-		goto err_gid;
 	return 0;
 
-err_gid:
-	iroce_gid_module_exit();
 err_send:
 	iroce_send_module_exit();
 	return err;
@@ -409,7 +499,6 @@ err_send:
 
 void iroce_roce_module_exit(void)
 {
-	iroce_rdma_module_exit();
 	iroce_gid_module_exit();
 	iroce_send_module_exit();
 	/* Flows and their SAs are let go after a grace period. */

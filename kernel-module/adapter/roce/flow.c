@@ -35,85 +35,14 @@
 #include <net/neighbour.h>
 #include <net/route.h>
 
-#include "roce.h"
+#include "flow.h"
+#include "paths.h"
+#include "qp.h"
 
 #define ASK_AGAIN	HZ		/* closed, or the neighbour is not resolved yet */
-#define MAX_PEERS	4096
 /* Around a payload on its way, with the longest headers that follow a BTH. */
 #define ROCE_OVERHEAD	(sizeof(struct udphdr) + sizeof(struct iroce_bth) +		\
 			 sizeof(struct iroce_reth) + sizeof(struct iroce_immdt) + IROCE_ICRC_LEN)
-
-struct peer {
-	struct hlist_node node;
-	struct in6_addr addr;
-};
-
-/* ---- peers a UD QP was protected towards; flow_lock held ----------------- */
-
-static struct hlist_head *peer_bucket(struct iroce_qp *iqp, const struct in6_addr *addr)
-{
-	return &iqp->peers.bucket[jhash(addr, sizeof(*addr), 0) % IROCE_PEERS];
-}
-
-/* Of the QP, which is there until after its peers. */
-static struct iroce_charge *peer_charge(struct iroce_qp *iqp)
-{
-	return &iroce_verbs_qp(&iqp->qp->ibqp)->charge;
-}
-
-static struct peer *peer_find(struct iroce_qp *iqp, const struct in6_addr *addr)
-{
-	struct peer *peer;
-
-	hlist_for_each_entry(peer, peer_bucket(iqp, addr), node)
-		if (ipv6_addr_equal(&peer->addr, addr))
-			return peer;
-	return NULL;
-}
-
-static void peer_remember(struct iroce_qp *iqp, const struct in6_addr *addr)
-{
-	struct peer *peer;
-
-	if (peer_find(iqp, addr))
-		return;
-	if (iqp->peers.n >= MAX_PEERS || iroce_charge_more(peer_charge(iqp), sizeof(*peer)))
-		goto full;
-	peer = kmalloc(sizeof(*peer), GFP_ATOMIC);
-	if (!peer)
-		goto uncharge;
-	peer->addr = *addr;
-	hlist_add_head(&peer->node, peer_bucket(iqp, addr));
-	iqp->peers.n++;
-	return;
-
-uncharge:
-	iroce_charge_less(peer_charge(iqp), sizeof(*peer));
-full:
-	/* What cannot be remembered must not be forgotten: all are closed. */
-	iqp->peers.is_full = true;
-}
-
-static bool peer_is_protected(struct iroce_qp *iqp, const struct in6_addr *addr)
-{
-	return iqp->peers.is_full || peer_find(iqp, addr);
-}
-
-static void peers_forget(struct iroce_qp *iqp)
-{
-	struct hlist_node *tmp;
-	struct peer *peer;
-	int i;
-
-	for (i = 0; i < IROCE_PEERS; i++)
-		hlist_for_each_entry_safe(peer, tmp, &iqp->peers.bucket[i], node) {
-			hlist_del(&peer->node);
-			kfree(peer);
-		}
-	iroce_charge_less(peer_charge(iqp), (u64)iqp->peers.n * sizeof(*peer));
-	iqp->peers.n = 0;
-	iqp->peers.is_full = false;
-}
 
 /* ---- resolving ------------------------------------------------------------- */
 
@@ -302,8 +231,8 @@ static void resolve_memory(struct resolve *r)
 	if (flow->verdict != IROCE_PLAIN) {
 		WRITE_ONCE(iqp->is_sealed, true);
 		if (is_ud)
-			peer_remember(iqp, &r->daddr);
-	} else if (iqp->is_sealed && (!is_ud || peer_is_protected(iqp, &r->daddr))) {
+			iroce_peers_remember(iqp, &r->daddr);
+	} else if (iqp->is_sealed && (!is_ud || iroce_peers_have(iqp, &r->daddr))) {
 		flow->verdict = IROCE_CLOSED;
 		flow->why = IROCE_STAT_tx_drop_closed;
 	}
@@ -562,7 +491,7 @@ bool iroce_flow_takes_plain(struct iroce_qp *iqp, const struct in6_addr *saddr)
 	if (!iroce_qp_is_ud(iqp->qp))
 		return false;
 	spin_lock_irqsave(&iqp->flow_lock, flags);
-	is_protected = peer_is_protected(iqp, saddr);
+	is_protected = iroce_peers_have(iqp, saddr);
 	spin_unlock_irqrestore(&iqp->flow_lock, flags);
 	return !is_protected;
 }
@@ -578,7 +507,7 @@ void iroce_flow_flush(struct iroce_qp *iqp, bool forget)
 	for (i = 0; i < IROCE_UD_FLOWS; i++)
 		flow_put(rcu_replace_pointer(iqp->ud_flow[i], NULL, true));
 	if (forget) {
-		peers_forget(iqp);
+		iroce_peers_forget(iqp);
 		WRITE_ONCE(iqp->is_sealed, false);
 	}
 	spin_unlock_irqrestore(&iqp->flow_lock, flags);

@@ -14,7 +14,7 @@
 #include <net/neighbour.h>
 #include <net/netevent.h>
 
-#include "roce.h"
+#include "gid.h"
 
 static LIST_HEAD(devices);		/* iroce_roce.entry, RCU */
 static DEFINE_SPINLOCK(devices_lock);

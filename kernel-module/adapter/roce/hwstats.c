@@ -3,7 +3,8 @@
  * `rdma statistic` and sysfs hw_counters: rdma_rxe's names, ours, and those of
  * IPsec, all from the lists in stats.h.
  */
-#include "roce.h"
+#include "counters.h"
+#include "paths.h"
 
 static const enum iroce_stat stats_shown[] = {
 #define STAT(name) IROCE_STAT_##name,

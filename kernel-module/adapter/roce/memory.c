@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory regions of user space. rdmavt's data path reads them (struct rvt_mregion, and
+ * Protection domains and memory regions of user space. rdmavt's data path reads them (struct rvt_mregion, and
  * the device's table of keys); making and ending them is done here, because rdmavt
  *
  *  - publishes a key before the region behind it has addresses, length and pages;
@@ -15,7 +15,9 @@
 #include <linux/slab.h>
 #include <rdma/ib_umem.h>
 
-#include "roce.h"
+#include "core/roce.h"
+#include "memory.h"
+#include "qp_state.h"
 
 /*
  * struct iroce_mr - a region that a user registered
@@ -36,6 +38,34 @@ static struct iroce_mr *iroce_mr(struct ib_mr *ibmr)
 static void last_put(struct percpu_ref *ref)
 {
 	complete(&container_of(ref, struct rvt_mregion, refcount)->comp);
+}
+
+/* ---- protection domains ------------------------------------------------------------ */
+
+int iroce_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
+{
+	struct iroce_roce *roce = iroce_roce(ibpd->device);
+	struct iroce_pd *pd = iroce_pd(ibpd);
+	int err;
+
+	err = iroce_charge(&pd->charge, roce, IROCE_OBJECT_PD, sizeof(*pd), udata);
+	if (err)
+		return err;
+	mutex_init(&pd->lock);
+	INIT_LIST_HEAD(&pd->users);
+	err = roce->rvt.alloc_pd(ibpd, udata);
+	if (err)
+		iroce_uncharge(&pd->charge);
+	return err;
+}
+
+int iroce_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
+{
+	int err = iroce_roce(ibpd->device)->rvt.dealloc_pd(ibpd, udata);
+
+	if (!err)
+		iroce_uncharge(&iroce_pd(ibpd)->charge);
+	return err;
 }
 
 /* ---- the table of keys ------------------------------------------------------------ */
@@ -312,4 +342,15 @@ int iroce_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 struct ib_mr *iroce_alloc_mr(struct ib_pd *pd, enum ib_mr_type type, u32 max_num_sg)
 {
 	return ERR_PTR(-EOPNOTSUPP);
+}
+
+/* ---- what peers name by a key ------------------------------------------------------ */
+
+bool iroce_mr_map(struct rvt_qp *qp, struct rvt_sge *sge, const struct iroce_reth *reth, int access)
+{
+	u64 va = be64_to_cpu(reth->va);
+	u32 len = be32_to_cpu(reth->len);
+
+	return !iroce_range_wraps(va, len) &&
+	       rvt_rkey_ok(qp, sge, len, va, be32_to_cpu(reth->rkey), access);
 }

@@ -16,7 +16,9 @@
 #include <linux/udp.h>
 #include <net/checksum.h>
 
-#include "roce.h"
+#include "fabric/fabric.h"
+#include "ipsec/ipsec.h"
+#include "packet.h"
 
 /* Takes @len bytes off @ss as pieces of the frame; neighbours in memory become one. */
 static int put_payload(struct iroce_frame *frame, struct rvt_sge_state *ss, u32 len)

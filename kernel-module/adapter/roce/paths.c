@@ -10,11 +10,10 @@
  * carrier; its flows hash to what is left, and back when it can again. A packet is taken
  * from whichever path it comes. What is protected at one path is protected at all.
  *
- * Paths change under RTNL. The data path reads them under RCU.
+ * Paths change under RTNL (device.c). What is here reads them under RCU.
  */
-#include "roce.h"
-
-/* ---- data path -------------------------------------------------------- */
+#include "ipsec/ipsec.h"
+#include "paths.h"
 
 struct iroce_func *iroce_lag_func(struct iroce_roce *roce, const struct iroce_flow_key *key)
 {
@@ -92,77 +91,4 @@ u64 iroce_lag_stat(struct iroce_roce *roce, enum iroce_stat stat)
 	}
 	rcu_read_unlock();
 	return sum;
-}
-
-/* ---- paths, RTNL ------------------------------------------------------ */
-
-/* Not rvt_qp_iter(): that may step on a QP that is destroyed meanwhile. May sleep. */
-static void flush_flows(struct iroce_roce *roce)
-{
-	struct iroce_qp *iqp;
-
-	mutex_lock(&roce->qps_lock);
-	list_for_each_entry(iqp, &roce->qps, entry)
-		iroce_flow_flush(iqp, false);
-	mutex_unlock(&roce->qps_lock);
-}
-
-static void update(struct iroce_roce *roce, const struct iroce_func *f)
-{
-	u32 bit = BIT(f->rdma.slot);
-	u32 usable = roce->usable & ~bit;
-
-	if (f->rdma.may_send && netif_running(f->netdev) && netif_carrier_ok(f->netdev))
-		usable |= bit;
-	if (usable == roce->usable)
-		return;
-	WRITE_ONCE(roce->usable, usable);
-	iroce_roce_changed(roce);
-}
-
-void iroce_lag_update(struct iroce_func *f)
-{
-	if (f->rdma.slot >= 0)
-		update(f->roce, f);
-}
-
-void iroce_lag_add(struct iroce_roce *roce, struct iroce_func *f)
-{
-	int slot = ffz(roce->present);
-	int i;
-
-	/* func/lag.c counts the ports before it makes a device. */
-	if (WARN_ON_ONCE(slot >= IROCE_LAG_SLOTS))
-		return;
-	for (i = 0; i < IROCE_STAT_MAX; i++)
-		WRITE_ONCE(roce->paths[slot].base[i], iroce_stat_sum(f->stats, i));
-	f->rdma.slot = slot;
-	rcu_assign_pointer(roce->paths[slot].func, f);
-	WRITE_ONCE(roce->present, roce->present | BIT(slot));
-	update(roce, f);
-	iroce_roce_changed(roce);
-	/* Only now is there a table of QPs that a packet may be looked up in. */
-	smp_store_release(&f->roce, roce);
-}
-
-void iroce_lag_del(struct iroce_func *f)
-{
-	struct iroce_roce *roce;
-	int slot = f->rdma.slot;
-	int i;
-
-	if (slot < 0)
-		return;
-	roce = f->roce;
-	f->rdma.slot = -1;
-	WRITE_ONCE(f->roce, NULL);
-	WRITE_ONCE(roce->usable, roce->usable & ~BIT(slot));
-	WRITE_ONCE(roce->present, roce->present & ~BIT(slot));
-	for (i = 0; i < IROCE_STAT_MAX; i++)
-		WRITE_ONCE(roce->gone[i], roce->gone[i] + iroce_stat_sum(f->stats, i) -
-						  roce->paths[slot].base[i]);
-	RCU_INIT_POINTER(roce->paths[slot].func, NULL);
-	iroce_roce_changed(roce);
-	/* Flows hold SAs of @f, also those of QPs that send nothing. */
-	flush_flows(roce);
 }

@@ -9,7 +9,8 @@
 #include <rdma/ib_mad.h>
 #include <rdma/ib_pma.h>
 
-#include "roce.h"
+#include "counters.h"
+#include "paths.h"
 
 #define WORD	4	/* bytes that one of port_{xmit,rcv}_data stands for */
 

@@ -12,7 +12,8 @@
  * Runs in softirq with r_lock held; takes s_lock. Data is copied without s_lock:
  * r_lock alone keeps the WQE and its memory regions, as completion needs both.
  */
-#include "roce.h"
+#include "qp_state.h"
+#include "rc.h"
 
 struct ack {
 	struct iroce_qp *iqp;

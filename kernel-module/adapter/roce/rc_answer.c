@@ -12,7 +12,8 @@
  * again as well, unless its memory was let go: then its own duplicate comes.
  * Everything under s_lock.
  */
-#include "roce.h"
+#include "memory.h"
+#include "rc.h"
 
 static u8 ring_next(const struct rvt_qp *qp, u8 i)
 {
@@ -46,7 +47,7 @@ static bool entry_map(struct rvt_qp *qp, struct rvt_ack_entry *e, const struct i
 
 	entry_put_mr(e);
 	memset(&e->rdma_sge, 0, sizeof(e->rdma_sge));
-	return !len || iroce_resp_map(qp, &e->rdma_sge, reth, IB_ACCESS_REMOTE_READ);
+	return !len || iroce_mr_map(qp, &e->rdma_sge, reth, IB_ACCESS_REMOTE_READ);
 }
 
 static void wake(struct rvt_qp *qp)

@@ -12,7 +12,8 @@
  * PSNs are compared modulo 2^24, always within the window, never across what
  * was posted but not sent: a queue may hold more PSNs than there are.
  */
-#include "roce.h"
+#include "qp_state.h"
+#include "rc.h"
 
 #define MAX_PATIENCE	4	/* timeouts granted to frames that wait below us */
 #define MAX_GAP		(2 * HZ)
@@ -46,29 +47,6 @@ static const struct iroce_send_op send_ops[] = {
 bool iroce_wqe_is_read(const struct rvt_swqe *wqe)
 {
 	return send_ops[wqe->wr.opcode].flags & IROCE_SOP_READ;
-}
-
-/* Makes the batch independent of the WQE: own list of SGEs, own references. */
-void iroce_batch_sges(struct iroce_batch *batch, const struct rvt_sge_state *ss)
-{
-	u8 i;
-
-	batch->ss = *ss;
-	batch->ss.sg_list = batch->sge;
-	batch->n_mr = 0;
-	for (i = 0; i < ss->num_sge; i++) {
-		if (i)
-			batch->sge[i - 1] = ss->sg_list[i - 1];
-		batch->mr[i] = i ? ss->sg_list[i - 1].mr : ss->sge.mr;
-		rvt_get_mr(batch->mr[i]);
-		batch->n_mr++;
-	}
-}
-
-void iroce_batch_put(struct iroce_batch *batch)
-{
-	while (batch->n_mr)
-		rvt_put_mr(batch->mr[--batch->n_mr]);
 }
 
 /* Many QPs share what may be on the way: queues grow, timeouts do not. */

@@ -10,7 +10,11 @@
  * An ACK goes out at once from here, unless read responses are queued or being
  * sent: acks must not overtake them, so then the sender sends it (rc_answer.c).
  */
-#include "roce.h"
+#include "memory.h"
+#include "packet.h"
+#include "qp_state.h"
+#include "rc.h"
+#include "rwqe.h"
 
 /* What became of a request. */
 enum verdict {
@@ -137,17 +141,6 @@ static enum verdict do_send(struct iroce_rx_pkt *pkt)
 	return DONE;
 }
 
-/* Points @sge at what the peer asks for, with a reference, if the key allows it. */
-bool iroce_resp_map(struct rvt_qp *qp, struct rvt_sge *sge, const struct iroce_reth *reth,
-		    int access)
-{
-	u64 va = be64_to_cpu(reth->va);
-	u32 len = be32_to_cpu(reth->len);
-
-	return !iroce_range_wraps(va, len) &&
-	       rvt_rkey_ok(qp, sge, len, va, be32_to_cpu(reth->rkey), access);
-}
-
 /* Checks RETH and key of the whole message, once: qp->r_sge, r_len. */
 static enum verdict begin_write(struct iroce_rx_pkt *pkt)
 {
@@ -164,7 +157,7 @@ static enum verdict begin_write(struct iroce_rx_pkt *pkt)
 	qp->r_sge.num_sge = 0;
 	if (!qp->r_len)
 		return DONE;
-	if (!iroce_resp_map(qp, &qp->r_sge.sge, reth, IB_ACCESS_REMOTE_WRITE))
+	if (!iroce_mr_map(qp, &qp->r_sge.sge, reth, IB_ACCESS_REMOTE_WRITE))
 		return ACCESS;
 	qp->r_sge.num_sge = 1;
 	qp->r_sge.total_len = qp->r_len;

@@ -14,7 +14,11 @@
 #include <linux/ipv6.h>
 #include <linux/udp.h>
 
-#include "roce.h"
+#include "gid.h"
+#include "packet.h"
+#include "paths.h"
+#include "rc.h"
+#include "ud.h"
 
 #define PKEY_BASE	0x7fff
 #define NO_DROP		IROCE_STAT_MAX

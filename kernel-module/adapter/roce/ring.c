@@ -10,14 +10,14 @@
  * rdmavt would make the rings itself, for mmap(), at the cost of nobody: it is asked
  * for an object with the smallest ring and without an offset, whose ring is replaced
  * before anybody sees the object. Where rdmavt asks "is this ring a user's?" it looks
- * for a struct rvt_mmap_info: iroce_ring_open() makes one that has no memory.
+ * for a struct rvt_mmap_info: ring_open() makes one that has no memory.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <rdma/ib_umem.h>
 
-#include "roce.h"
+#include "ring.h"
 #include "uapi/iroce-abi.h"
 
 /*
@@ -89,11 +89,11 @@ static struct rvt_mmap_info *make_mark(struct ib_udata *udata)
 }
 
 /*
- * iroce_ring_open - iroce_ring_map() for a new object, with its mark
+ * ring_open - iroce_ring_map() for a new object, with its mark
  * @mark: kfree() it while rdmavt does not have it
  */
-int iroce_ring_open(struct iroce_ring *ring, struct rvt_mmap_info **mark,
-		    struct ib_device *ibdev, struct ib_udata *udata, size_t need)
+static int ring_open(struct iroce_ring *ring, struct rvt_mmap_info **mark,
+		     struct ib_device *ibdev, struct ib_udata *udata, size_t need)
 {
 	int err = iroce_ring_map(ring, ibdev, udata, need);
 
@@ -104,4 +104,33 @@ int iroce_ring_open(struct iroce_ring *ring, struct rvt_mmap_info **mark,
 		return 0;
 	iroce_ring_unmap(ring);
 	return -ENOMEM;
+}
+
+/* ---- while rdmavt makes the object ----------------------------------------------- */
+
+/* rdmavt's verbs take a user's object without room for an answer for the kernel's. */
+int iroce_making_begin(struct iroce_making *m, struct ib_udata *udata, struct iroce_ring *ring,
+		       struct ib_device *ibdev, size_t need)
+{
+	int err;
+
+	*m = (struct iroce_making){ .ring = ring, .udata = udata, .outlen = udata->outlen };
+	if (ring) {
+		err = ring_open(ring, &m->mark, ibdev, udata, need);
+		if (err)
+			return err;
+	}
+	udata->outlen = 0;
+	return 0;
+}
+
+/* @err is what rdmavt said, and is returned. */
+int iroce_making_end(struct iroce_making *m, int err)
+{
+	m->udata->outlen = m->outlen;
+	if (err && m->ring) {
+		kfree(m->mark);
+		iroce_ring_unmap(m->ring);
+	}
+	return err;
 }

@@ -7,7 +7,11 @@
 #include <linux/log2.h>
 #include <linux/wait_bit.h>
 
-#include "roce.h"
+#include "paths.h"
+#include "qp_state.h"
+#include "rc.h"
+#include "rvt.h"
+#include "send.h"
 
 /* What goes from a work request into the send queue, and for which services. */
 const struct rvt_operation_params iroce_post_parms[RVT_OPERATION_MAX] = {
@@ -41,42 +45,6 @@ const enum ib_wc_opcode iroce_wc_opcode[] = {
 	[IB_WR_RDMA_WRITE_WITH_IMM] = IB_WC_RDMA_WRITE,
 	[IB_WR_RDMA_READ] = IB_WC_RDMA_READ,
 };
-
-void iroce_qp_event(struct rvt_qp *qp, enum ib_event_type type)
-{
-	struct ib_event ev = {
-		.device = qp->ibqp.device,
-		.element.qp = &qp->ibqp,
-		.event = type,
-	};
-
-	if (qp->ibqp.event_handler)
-		qp->ibqp.event_handler(&ev, qp->ibqp.qp_context);
-}
-
-void iroce_qp_error(struct rvt_qp *qp, enum ib_wc_status status)
-{
-	if (rvt_error_qp(qp, status))
-		iroce_qp_event(qp, IB_EVENT_QP_LAST_WQE_REACHED);
-}
-
-/*
- * In SQD: is what had begun done? rdmavt compares with s_cur, which goes back when
- * packets are sent again, and tells nobody. s_lock held, after each completion.
- */
-void iroce_qp_check_drained(struct iroce_qp *iqp)
-{
-	struct rvt_qp *qp = iqp->qp;
-
-	lockdep_assert_held(&qp->s_lock);
-	if (likely(qp->state != IB_QPS_SQD))
-		return;
-	qp->s_draining = qp->s_last != qp->s_tail;
-	if (!qp->s_draining && iqp->wants_drained) {
-		iqp->wants_drained = false;
-		iroce_qp_event(qp, IB_EVENT_SQ_DRAINED);
-	}
-}
 
 /* ---- life ------------------------------------------------------------------ */
 
@@ -173,7 +141,7 @@ static unsigned int free_all_qps(struct rvt_dev_info *rdi)
 /* ---- attributes ------------------------------------------------------------- */
 
 /* What fits the netdev with all headers (the core knows them) and sealed: 1500 -> 1024. */
-enum ib_mtu iroce_port_active_mtu(struct iroce_roce *roce)
+static enum ib_mtu port_active_mtu(struct iroce_roce *roce)
 {
 	int mtu = iroce_lag_mtu(roce) - IROCE_ESP_OVERHEAD_MAX;
 
@@ -185,7 +153,7 @@ static int get_pmtu_from_attr(struct rvt_dev_info *rdi, struct rvt_qp *qp,
 {
 	struct iroce_roce *roce = container_of(rdi, struct iroce_roce, rdi);
 
-	if (attr->path_mtu < IB_MTU_256 || attr->path_mtu > iroce_port_active_mtu(roce))
+	if (attr->path_mtu < IB_MTU_256 || attr->path_mtu > port_active_mtu(roce))
 		return -EINVAL;
 	return attr->path_mtu;
 }
@@ -212,7 +180,7 @@ static int check_ah(struct ib_device *ibdev, struct rdma_ah_attr *attr)
 
 static void notify_new_ah(struct ib_device *ibdev, struct rdma_ah_attr *attr, struct rvt_ah *ah)
 {
-	ah->log_pmtu = ilog2(ib_mtu_enum_to_int(iroce_port_active_mtu(iroce_roce(ibdev))));
+	ah->log_pmtu = ilog2(ib_mtu_enum_to_int(port_active_mtu(iroce_roce(ibdev))));
 }
 
 /* r_lock, s_hlock and s_lock held: what rdmavt takes the caller's word for. */
@@ -309,7 +277,7 @@ static int query_port_state(struct rvt_dev_info *rdi, u32 port_num, struct ib_po
 	props->gid_tbl_len = 256;
 	props->max_msg_sz = IROCE_MAX_MSG;
 	props->max_mtu = IB_MTU_4096;
-	props->active_mtu = iroce_port_active_mtu(roce);
+	props->active_mtu = port_active_mtu(roce);
 	props->ip_gids = true;
 	props->port_cap_flags |= IB_PORT_CM_SUP;
 	props->active_speed = READ_ONCE(roce->speed);

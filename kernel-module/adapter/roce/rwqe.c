@@ -5,7 +5,7 @@
  * checked, then used. rvt_get_rwqe() trusts num_sge and list of an entry, which
  * lets a process write behind qp->r_sg_list; that is why we have our own.
  */
-#include "roce.h"
+#include "rwqe.h"
 
 /* An entry as it was at one moment. */
 struct rwqe {

@@ -10,128 +10,25 @@
  *                                          (BH off, no lock, RVT_S_BUSY)
  *
  * Runs in post_send's caller, where the user waits anyway, and in a work item
- * per QP, so that QPs spread over CPUs. On a machine with a single CPU the work
- * runs as softirq: a thread would compete with the poller that waits for it.
+ * per QP (sched.c).
  *
  * Per packet: one skb (iroce_frame_build), one atomic for the frames in flight,
  * no lock of ours, no lookup. Per batch: two rounds of s_lock, one check of the
  * flow's generation, one reference per memory region, one doorbell.
  */
 #include <linux/bottom_half.h>
-#include <linux/cpumask.h>
 #include <linux/wait_bit.h>
 
-#include "roce.h"
-
-static struct workqueue_struct *send_wq;	/* threads, any CPU */
-static struct workqueue_struct *send_bh_wq;	/* softirq */
-
-/* Any context including hard irq. */
-static bool queue(struct rvt_qp *qp)
-{
-	struct workqueue_struct *wq = num_online_cpus() == 1 ? send_bh_wq : send_wq;
-
-	return queue_work(wq, &iroce_qp(qp)->work);
-}
-
-/*
- * iroce_send_schedule - have the QP's work item run
- *
- * Any context including hard irq (RNR timer), s_lock held. A sender that is BUSY
- * plans once more under s_lock before it stops, so it sees what the caller has
- * just changed under s_lock and needs no waking. Without s_lock that is not so:
- * it may have made its last plan and be about to stop.
- */
-bool iroce_send_schedule(struct rvt_qp *qp)
-{
-	lockdep_assert_held(&qp->s_lock);
-	if (qp->s_flags & RVT_S_BUSY)
-		return false;
-	return queue(qp);
-}
+#include "fabric/fabric.h"
+#include "packet.h"
+#include "rc.h"
+#include "send.h"
+#include "ud.h"
 
 /* post_send with more than one request, or behind others: s_lock not held. */
 bool iroce_send_kick(struct rvt_qp *qp)
 {
 	iroce_send(qp);
-	return true;
-}
-
-/* ---- frames in flight -------------------------------------------------- */
-
-/* Of all QPs, also those that are gone: the module stays for their destructors. */
-static atomic_t n_flights;
-static DECLARE_WAIT_QUEUE_HEAD(flights_gone);
-
-struct iroce_flight *iroce_flight_create(struct rvt_qp *qp)
-{
-	struct iroce_flight *flight = kzalloc(sizeof(*flight), GFP_KERNEL_ACCOUNT);
-
-	if (!flight)
-		return NULL;
-	refcount_set(&flight->refs, 1);
-	spin_lock_init(&flight->lock);
-	flight->qp = qp;
-	atomic_inc(&n_flights);
-	return flight;
-}
-
-/* Any context. */
-static void flight_put(struct iroce_flight *flight)
-{
-	if (!refcount_dec_and_test(&flight->refs))
-		return;
-	kfree(flight);
-	/* Who waits goes on after a grace period: we are out of here by then. */
-	rcu_read_lock();
-	if (atomic_dec_and_test(&n_flights))
-		wake_up(&flights_gone);
-	rcu_read_unlock();
-}
-
-void iroce_flight_leave(struct iroce_flight *flight)
-{
-	spin_lock_irq(&flight->lock);
-	flight->qp = NULL;
-	spin_unlock_irq(&flight->lock);
-	flight_put(flight);
-}
-
-static void frame_destroyed(struct sk_buff *skb)
-{
-	struct iroce_flight *flight = skb_shinfo(skb)->destructor_arg;
-	unsigned long flags;
-
-	/* Pairs with the barrier in has_room(): one of the two sees the other. */
-	if (iroce_flight_n(flight) - 1 <= IROCE_TX_LOW && READ_ONCE(flight->wants_room)) {
-		spin_lock_irqsave(&flight->lock, flags);
-		if (flight->qp && flight->wants_room) {
-			flight->wants_room = false;
-			queue(flight->qp);
-		}
-		spin_unlock_irqrestore(&flight->lock, flags);
-	}
-	flight_put(flight);
-}
-
-static void own_frame(struct iroce_flight *flight, struct sk_buff *skb)
-{
-	refcount_inc(&flight->refs);
-	skb_orphan(skb);
-	skb_shinfo(skb)->destructor_arg = flight;
-	skb->destructor = frame_destroyed;
-}
-
-/* s_lock held. Where there is no room the destructor schedules us. */
-static bool has_room(struct iroce_flight *flight)
-{
-	if (likely(iroce_flight_n(flight) < IROCE_TX_HIGH))
-		return true;
-	WRITE_ONCE(flight->wants_room, true);
-	smp_mb();
-	if (iroce_flight_n(flight) > IROCE_TX_LOW)
-		return false;
-	WRITE_ONCE(flight->wants_room, false);
 	return true;
 }
 
@@ -146,7 +43,7 @@ static enum iroce_plan plan(struct iroce_qp *iqp)
 	if (!(ib_rvt_state_ops[qp->state] & RVT_SEND_OR_FLUSH_OR_RECV_OK))
 		return IROCE_PLAN_IDLE;
 	/* A flush sends nothing: frames that are stuck below us must not hold it up. */
-	if (!(ib_rvt_state_ops[qp->state] & RVT_FLUSH_SEND) && !has_room(iqp->flight))
+	if (!(ib_rvt_state_ops[qp->state] & RVT_FLUSH_SEND) && !iroce_flight_has_room(iqp->flight))
 		return IROCE_PLAN_IDLE;
 	if (qp->s_flags & (RVT_S_RESP_PENDING | RVT_S_ACK_PENDING)) {
 		what = iroce_resp_plan(iqp);
@@ -193,7 +90,7 @@ static int build(struct iroce_qp *iqp, struct iroce_flow *flow, struct sk_buff_h
 		if (IS_ERR(skb))
 			break;
 		bytes += iroce_frame_len(&iqp->frame);
-		own_frame(iqp->flight, skb);
+		iroce_flight_own(iqp->flight, skb);
 		__skb_queue_tail(frames, skb);
 	}
 	if (i == from)
@@ -300,7 +197,7 @@ void iroce_send(struct rvt_qp *qp)
 	unsigned long flags;
 
 	if (in_hardirq() || irqs_disabled()) {
-		queue(qp);
+		iroce_send_queue(qp);
 		return;
 	}
 	spin_lock_irqsave(&qp->s_lock, flags);
@@ -340,28 +237,4 @@ void iroce_send(struct rvt_qp *qp)
 void iroce_send_work(struct work_struct *work)
 {
 	iroce_send(container_of(work, struct iroce_qp, work)->qp);
-}
-
-int iroce_send_module_init(void)
-{
-	send_wq = alloc_workqueue("iroce_send", WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
-	if (!send_wq)
-		return -ENOMEM;
-	send_bh_wq = alloc_workqueue("iroce_send_bh", WQ_BH | IROCE_WQ_PERCPU, 0);
-	if (!send_bh_wq) {
-		destroy_workqueue(send_wq);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/* All devices are gone; frames of their QPs may not be. */
-void iroce_send_module_exit(void)
-{
-	wait_event(flights_gone, !atomic_read(&n_flights));
-	/* The last of their destructors is out of its RCU section, then out of our text. */
-	synchronize_rcu();
-	synchronize_rcu_tasks();
-	destroy_workqueue(send_bh_wq);
-	destroy_workqueue(send_wq);
 }

@@ -13,7 +13,9 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 
-#include "roce.h"
+#include "qp_state.h"
+#include "rwqe.h"
+#include "ud.h"
 
 #define QKEY_FROM_QP	0x80000000	/* the QP's own Q_Key, not the WQE's (10.2.5) */
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PDs, AHs, CQs, SRQs and QPs as user space makes and ends them: counted (budget.c),
- * with rings in memory of the process (ring.c), and with what rdmavt trusts user space
- * for checked before. Regions are in memory.c.
+ * AHs, SRQs and QPs as user space makes and ends them: counted (budget.c), with rings in
+ * memory of the process (ring.c), and with what rdmavt trusts user space for checked before.
+ * CQs are in cq.c, PDs and regions in memory.c.
  *
  * Of a user's CQ, SRQ or QP rdmavt makes the smallest one there is, without a ring to
  * mmap() (uverbs_attr_bundle.driver_udata without room for an answer); we put in the
@@ -16,74 +16,11 @@
 #include <linux/vmalloc.h>
 #include <rdma/uverbs_ioctl.h>
 
-#include "roce.h"
+#include "memory.h"
+#include "rvt.h"
+#include "verbs.h"
 
-/*
- * struct making - while rdmavt makes an object
- * @ring: to become the object's; NULL: it has none
- * @mark: to become its rvt_mmap_info
- */
-struct making {
-	struct iroce_ring *ring;
-	struct rvt_mmap_info *mark;
-	struct ib_udata *udata;
-	size_t outlen;
-};
-
-/* rdmavt's verbs take a user's object without room for an answer for the kernel's. */
-static int making_begin(struct making *m, struct ib_udata *udata, struct iroce_ring *ring,
-			struct ib_device *ibdev, size_t need)
-{
-	int err;
-
-	*m = (struct making){ .ring = ring, .udata = udata, .outlen = udata->outlen };
-	if (ring) {
-		err = iroce_ring_open(ring, &m->mark, ibdev, udata, need);
-		if (err)
-			return err;
-	}
-	udata->outlen = 0;
-	return 0;
-}
-
-/* @err is what rdmavt said, and is returned. */
-static int making_end(struct making *m, int err)
-{
-	m->udata->outlen = m->outlen;
-	if (err && m->ring) {
-		kfree(m->mark);
-		iroce_ring_unmap(m->ring);
-	}
-	return err;
-}
-
-/* ---- PDs and address handles ------------------------------------------------------ */
-
-int iroce_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
-{
-	struct iroce_roce *roce = iroce_roce(ibpd->device);
-	struct iroce_pd *pd = iroce_pd(ibpd);
-	int err;
-
-	err = iroce_charge(&pd->charge, roce, IROCE_OBJECT_PD, sizeof(*pd), udata);
-	if (err)
-		return err;
-	mutex_init(&pd->lock);
-	INIT_LIST_HEAD(&pd->users);
-	err = roce->rvt.alloc_pd(ibpd, udata);
-	if (err)
-		iroce_uncharge(&pd->charge);
-	return err;
-}
-
-int iroce_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
-{
-	int err = iroce_roce(ibpd->device)->rvt.dealloc_pd(ibpd, udata);
-
-	if (!err)
-		iroce_uncharge(&iroce_pd(ibpd)->charge);
-	return err;
-}
+/* ---- address handles -------------------------------------------------------------- */
 
 /* Kernel users may be atomic; they are not counted, and counting is all that sleeps. */
 int iroce_create_ah(struct ib_ah *ibah, struct rdma_ah_init_attr *attr, struct ib_udata *udata)
@@ -107,172 +44,6 @@ int iroce_destroy_ah(struct ib_ah *ibah, u32 flags)
 
 	if (!err)
 		iroce_uncharge(&iroce_ah(ibah)->charge);
-	return err;
-}
-
-/* ---- completion queues ------------------------------------------------------------ */
-
-/*
- * rdmavt tells of each completion that a full CQ had no room for, and uverbs keeps a note
- * of each, of nobody's memory, until the process reads it. What is full stays full, until
- * the CQ is destroyed: once is enough.
- */
-static void cq_event(struct ib_event *ev, void *context)
-{
-	struct iroce_cq *cq = iroce_cq(ev->element.cq);
-
-	if (!xchg(&cq->has_failed, 1))
-		cq->event_handler(ev, context);
-}
-
-static size_t cq_bytes(u32 cqe)
-{
-	return sizeof(struct rvt_cq_wc) + ((size_t)cqe + 1) * sizeof(struct ib_uverbs_wc);
-}
-
-static int create_user_cq(struct iroce_cq *cq, const struct ib_cq_init_attr *attr,
-			  struct uverbs_attr_bundle *attrs)
-{
-	struct iroce_roce *roce = iroce_roce(cq->rvt.ibcq.device);
-	struct ib_udata *udata = &attrs->driver_udata;
-	struct ib_cq_init_attr least = *attr;
-	struct making m;
-	int err;
-
-	if (attr->cqe < 1 || attr->cqe > roce->rdi.dparms.props.max_cqe)
-		return -EINVAL;
-	least.cqe = 1;
-	err = making_begin(&m, udata, &cq->ring, &roce->rdi.ibdev, cq_bytes(attr->cqe));
-	if (err)
-		return err;
-	err = making_end(&m, roce->rvt.create_cq(&cq->rvt.ibcq, &least, attrs));
-	if (err)
-		return err;
-	vfree(cq->rvt.kqueue);
-	cq->rvt.kqueue = NULL;
-	cq->rvt.queue = cq->ring.addr;
-	RDMA_WRITE_UAPI_ATOMIC(cq->rvt.queue->head, 0);
-	RDMA_WRITE_UAPI_ATOMIC(cq->rvt.queue->tail, 0);
-	cq->rvt.ip = m.mark;
-	cq->rvt.ibcq.cqe = attr->cqe;
-	if (cq->rvt.ibcq.event_handler) {
-		cq->event_handler = cq->rvt.ibcq.event_handler;
-		cq->rvt.ibcq.event_handler = cq_event;
-	}
-	return 0;
-}
-
-int iroce_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
-		    struct uverbs_attr_bundle *attrs)
-{
-	struct iroce_roce *roce = iroce_roce(ibcq->device);
-	struct iroce_cq *cq = iroce_cq(ibcq);
-	int err;
-
-	mutex_init(&cq->resize_lock);
-	if (!attrs)
-		return roce->rvt.create_cq(ibcq, attr, attrs);
-	err = iroce_charge(&cq->charge, roce, IROCE_OBJECT_CQ, sizeof(*cq), &attrs->driver_udata);
-	if (err)
-		return err;
-	err = create_user_cq(cq, attr, attrs);
-	if (err)
-		iroce_uncharge(&cq->charge);
-	return err;
-}
-
-int iroce_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata)
-{
-	struct iroce_cq *cq = iroce_cq(ibcq);
-	int err = iroce_roce(ibcq->device)->rvt.destroy_cq(ibcq, udata);
-
-	if (err)
-		return err;
-	iroce_ring_unmap(&cq->ring);
-	iroce_uncharge(&cq->charge);
-	return 0;
-}
-
-#define MAX_LATE	65536	/* completions that may come while those before them are moved */
-
-/*
- * struct move - completions that are not polled yet go to another ring
- * @to, @cqe: that ring, and how many it takes
- * @tail: of the old ring, what is to be moved next
- * @n: how many have been
- */
-struct move {
-	struct rvt_cq_wc *to;
-	u32 cqe;
-	u32 tail;
-	u32 n;
-};
-
-/* Up to the head, which user space may set as it likes. -EINVAL: more than @max, or than fit. */
-static int move_completions(const struct rvt_cq *cq, struct move *m, u32 max)
-{
-	const struct rvt_cq_wc *from = cq->queue;
-	u32 last = cq->ibcq.cqe;
-	u32 head = min_t(u32, RDMA_READ_UAPI_ATOMIC(from->head), last);
-	u32 len = (head < m->tail ? head + last + 1 : head) - m->tail;
-
-	if (len > max || len > m->cqe - m->n)
-		return -EINVAL;
-	smp_rmb();	/* rdmavt writes a completion, then the head */
-	while (len--) {
-		m->to->uqueue[m->n++] = from->uqueue[m->tail];
-		m->tail = m->tail == last ? 0 : m->tail + 1;
-	}
-	return 0;
-}
-
-/*
- * The process brings a second ring. uverbs lets any number of calls in at once:
- * resize_lock makes them one after the other.
- */
-static int resize_user_cq(struct iroce_cq *cq, u32 cqe, struct ib_udata *udata)
-{
-	struct iroce_ring ring = {};
-	struct move m;
-	int err;
-
-	err = iroce_ring_map(&ring, cq->rvt.ibcq.device, udata, cq_bytes(cqe));
-	if (err)
-		return err;
-	m = (struct move){
-		.to = ring.addr, .cqe = cqe,
-		.tail = min_t(u32, RDMA_READ_UAPI_ATOMIC(cq->rvt.queue->tail), cq->rvt.ibcq.cqe),
-	};
-	/* Millions may wait. New ones come behind them, and only those are moved under the lock. */
-	err = move_completions(&cq->rvt, &m, U32_MAX);
-	spin_lock_irq(&cq->rvt.lock);
-	err = err ?: move_completions(&cq->rvt, &m, MAX_LATE);
-	if (!err) {
-		RDMA_WRITE_UAPI_ATOMIC(m.to->head, m.n);
-		RDMA_WRITE_UAPI_ATOMIC(m.to->tail, 0);
-		cq->rvt.queue = ring.addr;
-		cq->rvt.ibcq.cqe = cqe;
-		swap(cq->ring, ring);
-	}
-	spin_unlock_irq(&cq->rvt.lock);
-	/* The old one, or the new one that was too small. */
-	iroce_ring_unmap(&ring);
-	return err;
-}
-
-int iroce_resize_cq(struct ib_cq *ibcq, iroce_cqe_t cqe, struct ib_udata *udata)
-{
-	struct iroce_cq *cq = iroce_cq(ibcq);
-	int err;
-
-	if (cqe < 1 || cqe > iroce_roce(ibcq->device)->rdi.dparms.props.max_cqe)
-		return -EINVAL;
-	/* rdmavt's own, for a CQ of the kernel, is offered to nobody. */
-	if (!udata || !cq->ring.addr)
-		return -EOPNOTSUPP;
-	mutex_lock(&cq->resize_lock);
-	err = resize_user_cq(cq, cqe, udata);
-	mutex_unlock(&cq->resize_lock);
 	return err;
 }
 
@@ -303,18 +74,18 @@ static int create_user_srq(struct iroce_srq *srq, struct ib_srq_init_attr *attr,
 	struct iroce_roce *roce = iroce_roce(srq->rvt.ibsrq.device);
 	const struct ib_device_attr *props = &roce->rdi.dparms.props;
 	u32 max_wr = attr->attr.max_wr;
-	struct making m;
+	struct iroce_making m;
 	int err;
 
 	if (max_wr < 1 || max_wr > props->max_srq_wr || attr->attr.max_sge < 1 ||
 	    attr->attr.max_sge > props->max_srq_sge)
 		return -EINVAL;
-	err = making_begin(&m, udata, &srq->ring, &roce->rdi.ibdev,
+	err = iroce_making_begin(&m, udata, &srq->ring, &roce->rdi.ibdev,
 			   rq_bytes(max_wr + 1, attr->attr.max_sge));
 	if (err)
 		return err;
 	attr->attr.max_wr = 1;
-	err = making_end(&m, roce->rvt.create_srq(&srq->rvt.ibsrq, attr, udata));
+	err = iroce_making_end(&m, roce->rvt.create_srq(&srq->rvt.ibsrq, attr, udata));
 	attr->attr.max_wr = max_wr;
 	if (err)
 		return err;
@@ -461,17 +232,17 @@ static int create_user_qp(struct iroce_roce *roce, struct iroce_verbs_qp *vqp,
 			  struct send_queue *sq)
 {
 	struct rvt_qp *qp = &vqp->rvt;
-	struct making m;
+	struct iroce_making m;
 	int err;
 
 	err = sq_alloc(sq);
 	if (err)
 		return err;
-	err = making_begin(&m, udata, attr->srq ? NULL : &vqp->rq, &roce->rdi.ibdev,
+	err = iroce_making_begin(&m, udata, attr->srq ? NULL : &vqp->rq, &roce->rdi.ibdev,
 			   rq_bytes(attr->cap.max_recv_wr + 1, attr->cap.max_recv_sge));
 	if (err)
 		goto err_sq;
-	err = making_end(&m, create_least_qp(roce, &qp->ibqp, attr, udata));
+	err = iroce_making_end(&m, create_least_qp(roce, &qp->ibqp, attr, udata));
 	if (err)
 		goto err_sq;
 	/* What rdmavt knows a user's QP by (rvt_is_user_qp()). */
