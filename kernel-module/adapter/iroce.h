@@ -26,11 +26,6 @@ bool iroce_is_func(const struct net_device *netdev);
 void iroce_netdev_receive(struct iroce_func *f, struct sk_buff *skb);
 /* Queues @skb for NAPI. BH disabled. */
 void iroce_netdev_queue(struct iroce_func *f, struct sk_buff *skb);
-/* The fence, then iroce_rx(). Softirq, RCU read side. */
-void iroce_netdev_input(struct iroce_func *f, struct sk_buff *skb);
-/* True: a rule says drop; counted. RCU read side. Does not consume @skb. */
-enum iroce_tc_dir { IROCE_TC_INGRESS, IROCE_TC_EGRESS };
-bool iroce_tc_drops(struct iroce_func *f, const struct sk_buff *skb, enum iroce_tc_dir dir);
 /* Whether functions that nobody has decided about are closed until they are protected. */
 bool iroce_starts_closed(void);
 

@@ -7,6 +7,7 @@
 #define IROCE_FABRIC_H
 
 #include "base/base.h"
+#include "fence.h"
 #include "vf.h"
 
 /* ---- PCI: the adapter as a host bridge, pci.c ----------------------------- */
@@ -94,6 +95,11 @@ void iroce_shaper_purge(struct iroce_func *f, enum iroce_stat why);
 void iroce_eswitch_xmit(struct iroce_func *f, struct sk_buff *skb);
 /* The same for a batch in order: one doorbell for all. Empties @frames. */
 void iroce_eswitch_xmit_list(struct iroce_func *f, struct sk_buff_head *frames);
+/*
+ * The fence, for a frame that the switch had a function queue: false if it was dropped. Softirq,
+ * RCU read side.
+ */
+bool iroce_vport_admits(struct iroce_func *f, struct sk_buff *skb);
 /* Hash that keeps a flow (addresses, ports or SPI) in one queue. */
 u32 iroce_eswitch_flow_hash(const struct sk_buff *skb);
 

@@ -69,8 +69,8 @@ typedef void (*deliver_fn)(struct iroce_func *f, struct sk_buff *skb);
 static void deliver_uplink(struct iroce_func *f, struct sk_buff *skb)
 {
 	skb->dev = f->netdev;
-	if (iroce_vlan_pop(f, skb))
-		iroce_netdev_input(f, skb);
+	if (iroce_vlan_pop(f, skb) && iroce_vport_admits(f, skb))
+		iroce_rx(f, skb);
 }
 
 static void deliver_local(struct iroce_func *f, struct sk_buff *skb)
@@ -230,7 +230,7 @@ static bool accept(struct iroce_func *f, struct sk_buff *skb)
 	why = IROCE_STAT_tx_drop_spoofed;
 	if (vf && READ_ONCE(vf->is_spoofchk) && !is_own_source(f, eth_hdr(skb)->h_source))
 		goto drop;
-	if (iroce_tc_drops(f, skb, IROCE_TC_EGRESS)) {
+	if (iroce_fence_drops(f, skb, IROCE_FENCE_OUT)) {
 		why = IROCE_STAT_tc_drop_egress;
 		goto drop;
 	}

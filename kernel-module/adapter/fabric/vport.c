@@ -97,12 +97,16 @@ int iroce_vport_create(struct iroce_func *f)
 	vport->func = f;
 	INIT_LIST_HEAD(&vport->node);
 	iroce_shaper_init(&vport->shaper, f, iroce_eswitch_forward);
+	iroce_fence_init(&vport->fence[IROCE_FENCE_IN]);
+	iroce_fence_init(&vport->fence[IROCE_FENCE_OUT]);
 	f->vport = vport;
 	return 0;
 }
 
 void iroce_vport_destroy(struct iroce_func *f)
 {
+	iroce_fence_clear(&f->vport->fence[IROCE_FENCE_IN]);
+	iroce_fence_clear(&f->vport->fence[IROCE_FENCE_OUT]);
 	kfree(f->vport);
 }
 

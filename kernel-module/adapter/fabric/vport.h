@@ -8,6 +8,7 @@
 #include <linux/list.h>
 
 #include "fabric.h"
+#include "fence.h"
 #include "shaper.h"
 
 /*
@@ -22,6 +23,15 @@ struct iroce_vport {
 	bool is_promisc;
 	bool is_allmulti;
 	struct iroce_shaper shaper;
+	struct iroce_fence fence[2];	/* by enum iroce_fence_dir */
 };
+
+/* ---- fence.c ------------------------------------------------------------ */
+
+void iroce_fence_init(struct iroce_fence *fence);
+/* Nobody sends or receives any more. */
+void iroce_fence_clear(struct iroce_fence *fence);
+/* True: a rule says drop; counted. RCU read side. Does not consume @skb. */
+bool iroce_fence_drops(struct iroce_func *f, const struct sk_buff *skb, enum iroce_fence_dir dir);
 
 #endif /* IROCE_FABRIC_VPORT_H */

@@ -17,20 +17,9 @@
 #include "iroce.h"
 #include "lag.h"
 #include "netdev.h"
-#include "tc.h"
 #include "vf.h"
 
 /* ---- receive ---------------------------------------------------------- */
-
-void iroce_netdev_input(struct iroce_func *f, struct sk_buff *skb)
-{
-	if (iroce_tc_drops(f, skb, IROCE_TC_INGRESS)) {
-		iroce_count(f, IROCE_STAT_tc_drop_ingress);
-		kfree_skb(skb);
-		return;
-	}
-	iroce_rx(f, skb);
-}
 
 void iroce_netdev_receive(struct iroce_func *f, struct sk_buff *skb)
 {
@@ -77,7 +66,8 @@ static int poll(struct napi_struct *napi, int budget)
 		skb = skb_dequeue(&q->frames);
 		if (!skb)
 			break;
-		iroce_netdev_input(q->func, skb);
+		if (iroce_vport_admits(q->func, skb))
+			iroce_rx(q->func, skb);
 		done++;
 	}
 	rcu_read_unlock();
@@ -224,7 +214,7 @@ static int ndo_set_features(struct net_device *netdev, netdev_features_t feature
 	netdev_features_t changed = netdev->features ^ features;
 
 	if ((changed & NETIF_F_HW_TC) && !(features & NETIF_F_HW_TC) &&
-	    iroce_tc_has_rules(iroce_func(netdev))) {
+	    iroce_fence_has_rules(iroce_func(netdev))) {
 		netdev_err(netdev, "hw-tc-offload: remove the offloaded filters first\n");
 		return -EBUSY;
 	}
@@ -354,7 +344,7 @@ struct net_device *iroce_netdev_create(struct iroce_port *port, struct pci_dev *
 	f->host = kzalloc(sizeof(*f->host), GFP_KERNEL);
 	if (!f->host)
 		goto err_stats;
-	INIT_LIST_HEAD(&f->host->tc_blocks);
+	iroce_tc_init(f);
 	err = iroce_vport_create(f);
 	if (err)
 		goto err_host;
@@ -366,16 +356,11 @@ struct net_device *iroce_netdev_create(struct iroce_port *port, struct pci_dev *
 	err = create_queues(f, n_queues);
 	if (err)
 		goto err_gro;
-	err = iroce_tc_init(f);
-	if (err)
-		goto err_queues;
 	rtnl_lock();
 	iroce_vport_add(f);
 	rtnl_unlock();
 	return netdev;
 
-err_queues:
-	destroy_queues(f->host);
 err_gro:
 	gro_cells_destroy(&f->host->gro);
 err_vport:
@@ -399,7 +384,6 @@ void iroce_netdev_destroy(struct net_device *netdev)
 	/* The switch, the cable's softirq and QPs' last frames look at f under RCU. */
 	synchronize_net();
 	iroce_rdma_cleanup(f);
-	iroce_tc_fini(f);
 	destroy_queues(f->host);
 	gro_cells_destroy(&f->host->gro);
 	iroce_vport_destroy(f);

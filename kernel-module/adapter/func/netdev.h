@@ -9,6 +9,7 @@
 #include <net/gro_cells.h>
 
 #include "base/base.h"
+#include "tc.h"
 
 #define IROCE_MAX_QUEUES	8	/* receive queues of a function, for what the switch delivers */
 #define IROCE_RXQ_LIMIT	8192	/* frames waiting in one receive queue */
@@ -26,7 +27,7 @@ struct iroce_host {
 	unsigned int n_queues;
 	struct iroce_rxq *queues;
 	struct gro_cells gro;
-	struct iroce_tc_table *tc[2];	/* by enum iroce_tc_dir */
+	struct iroce_tc tc[2];		/* by enum iroce_fence_dir */
 	struct list_head tc_blocks;	/* flow_block_cb; RTNL */
 };
 

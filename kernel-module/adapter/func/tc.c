@@ -6,120 +6,17 @@
  *	tc filter add dev VF egress protocol ip flower skip_sw \
  *		ip_proto udp dst_port 4791 action drop
  *
- * The host's own tc never sees RoCE. Egress rules look at what leaves the
- * function after IPsec, ingress rules at what arrives before it: a sealed packet
- * is ESP there and passes. What is not this kind of rule is refused.
+ * The host's own tc never sees RoCE: the switch keeps to these rules (fabric/fence.c).
+ * What is not this kind of rule is refused.
  */
 #include <linux/if_vlan.h>
-#include <linux/rculist.h>
 #include <linux/rtnetlink.h>
-#include <linux/slab.h>
 #include <net/flow_offload.h>
 #include <net/pkt_cls.h>
 
-#include "core/flow.h"
-#include "iroce.h"
+#include "fabric/fabric.h"
 #include "netdev.h"
 #include "tc.h"
-
-#define MAX_RULES 64	/* per direction; they are walked one by one */
-
-struct hits {
-	u64 packets;
-	u64 bytes;
-};
-
-/*
- * struct rule - one flower rule; all match fields are constant once published
- * @family: AF_INET, AF_INET6; @is_tagged: wants exactly one VLAN tag, else none
- * @reported: what tc was told already; RTNL
- */
-struct rule {
-	struct list_head node;
-	struct rcu_head rcu;
-	unsigned long cookie;
-	u16 family;
-	bool is_tagged;
-	__be16 vlan_tci;
-	__be16 vlan_mask;
-	union iroce_addr src, src_mask;
-	union iroce_addr dst, dst_mask;
-	struct hits __percpu *hits;
-	struct hits reported;
-	unsigned long last_used;	/* jiffies */
-};
-
-/* Rules of one direction. Written under RTNL, read under RCU. */
-struct iroce_tc_table {
-	struct net_device *netdev;
-	struct list_head rules;
-	unsigned int n_rules;
-};
-
-/* ---- the data path ---------------------------------------------------- */
-
-static bool is_in(const union iroce_addr *addr, const union iroce_addr *net,
-		  const union iroce_addr *mask)
-{
-	unsigned int i;
-	__be32 diff = 0;
-
-	for (i = 0; i < ARRAY_SIZE(addr->v6); i++)
-		diff |= (addr->v6[i] ^ net->v6[i]) & mask->v6[i];
-	return !diff;
-}
-
-static bool matches(const struct rule *rule, const struct iroce_flow_key *key,
-		    const struct vlan_hdr *tag)
-{
-	if (rule->family != key->family || rule->is_tagged != !!tag)
-		return false;
-	if (tag && ((tag->h_vlan_TCI ^ rule->vlan_tci) & rule->vlan_mask))
-		return false;
-	return is_in(&key->saddr, &rule->src, &rule->src_mask) &&
-	       is_in(&key->daddr, &rule->dst, &rule->dst_mask);
-}
-
-static void count_hit(struct rule *rule, const struct sk_buff *skb)
-{
-	this_cpu_inc(rule->hits->packets);
-	this_cpu_add(rule->hits->bytes, skb->len);
-	if (READ_ONCE(rule->last_used) != jiffies)
-		WRITE_ONCE(rule->last_used, jiffies);
-}
-
-bool iroce_tc_drops(struct iroce_func *f, const struct sk_buff *skb, enum iroce_tc_dir dir)
-{
-	const struct iroce_tc_table *table = f->host->tc[dir];
-	const struct vlan_hdr *tag = NULL;
-	struct iroce_flow_key key;
-	size_t off = ETH_HLEN;
-	struct rule *rule;
-	u32 l4;
-
-	if (likely(list_empty(&table->rules)))
-		return false;
-	/* Frames here carry their tag inside; a second one is no RoCE that anybody takes. */
-	if (skb_headlen(skb) < ETH_HLEN + VLAN_HLEN)
-		return false;
-	if (eth_type_vlan(((const struct ethhdr *)skb->data)->h_proto)) {
-		tag = (const struct vlan_hdr *)(skb->data + ETH_HLEN);
-		off += VLAN_HLEN;
-	}
-	if (iroce_flow_from_ip(skb->data + off, skb_headlen(skb) - off, &key, &l4) ||
-	    key.proto != IPPROTO_UDP || key.dport != htons(IROCE_ROCE_PORT))
-		return false;
-
-	list_for_each_entry_rcu(rule, &table->rules, node) {
-		if (matches(rule, &key, tag)) {
-			count_hit(rule, skb);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* ---- rules from tc ---------------------------------------------------- */
 
 #define KNOWN_KEYS (BIT_ULL(FLOW_DISSECTOR_KEY_CONTROL) |	\
 		    BIT_ULL(FLOW_DISSECTOR_KEY_BASIC) |		\
@@ -128,7 +25,7 @@ bool iroce_tc_drops(struct iroce_func *f, const struct sk_buff *skb, enum iroce_
 		    BIT_ULL(FLOW_DISSECTOR_KEY_IPV4_ADDRS) |	\
 		    BIT_ULL(FLOW_DISSECTOR_KEY_IPV6_ADDRS))
 
-static int parse_protocol(struct rule *rule, struct flow_rule *flow,
+static int parse_protocol(struct iroce_fence_match *rule, struct flow_rule *flow,
 			  struct netlink_ext_ack *extack)
 {
 	struct flow_match_basic basic;
@@ -170,7 +67,7 @@ err:
 	return -EOPNOTSUPP;
 }
 
-static int parse_vlan(struct rule *rule, struct flow_rule *flow, struct netlink_ext_ack *extack)
+static int parse_vlan(struct iroce_fence_match *rule, struct flow_rule *flow, struct netlink_ext_ack *extack)
 {
 	struct flow_match_vlan vlan;
 
@@ -188,7 +85,7 @@ static int parse_vlan(struct rule *rule, struct flow_rule *flow, struct netlink_
 	return 0;
 }
 
-static void parse_addresses(struct rule *rule, struct flow_rule *flow)
+static void parse_addresses(struct iroce_fence_match *rule, struct flow_rule *flow)
 {
 	struct flow_match_ipv4_addrs v4;
 	struct flow_match_ipv6_addrs v6;
@@ -209,7 +106,7 @@ static void parse_addresses(struct rule *rule, struct flow_rule *flow)
 	}
 }
 
-static int parse_rule(struct rule *rule, struct flow_cls_offload *cls)
+static int parse_rule(struct iroce_fence_match *rule, struct flow_cls_offload *cls)
 {
 	struct flow_rule *flow = flow_cls_offload_flow_rule(cls);
 	struct netlink_ext_ack *extack = cls->common.extack;
@@ -240,111 +137,51 @@ static int parse_rule(struct rule *rule, struct flow_cls_offload *cls)
 	return 0;
 }
 
-static struct rule *find_rule(struct iroce_tc_table *table, unsigned long cookie)
+static int add_rule(struct iroce_tc *tc, struct flow_cls_offload *cls)
 {
-	struct rule *rule;
+	struct iroce_fence_match match = {};
+	int err;
 
-	list_for_each_entry(rule, &table->rules, node)
-		if (rule->cookie == cookie)
-			return rule;
-	return NULL;
-}
-
-static void free_rule(struct rcu_head *rcu)
-{
-	struct rule *rule = container_of(rcu, struct rule, rcu);
-
-	free_percpu(rule->hits);
-	kfree(rule);
-}
-
-static int add_rule(struct iroce_tc_table *table, struct flow_cls_offload *cls)
-{
-	struct rule *rule;
-	int err = -ENOMEM;
-
-	if (find_rule(table, cls->cookie))
-		return -EEXIST;
-	if (table->n_rules == MAX_RULES) {
-		NL_SET_ERR_MSG(cls->common.extack, "the adapter has no room for another rule");
-		return -ENOSPC;
-	}
-	rule = kzalloc(sizeof(*rule), GFP_KERNEL);
-	if (!rule)
-		return -ENOMEM;
-	rule->hits = alloc_percpu(struct hits);
-	if (!rule->hits)
-		goto err_free;
-	rule->cookie = cls->cookie;
-	rule->last_used = jiffies;
-	err = parse_rule(rule, cls);
+	err = parse_rule(&match, cls);
 	if (err)
-		goto err_hits;
-	table->n_rules++;
-	list_add_tail_rcu(&rule->node, &table->rules);
-	return 0;
-
-err_hits:
-	free_percpu(rule->hits);
-err_free:
-	kfree(rule);
+		return err;
+	err = iroce_fence_add(tc->f, tc->dir, cls->cookie, &match);
+	if (err == -ENOSPC)
+		NL_SET_ERR_MSG(cls->common.extack, "the adapter has no room for another rule");
 	return err;
 }
 
-static void unlink_rule(struct iroce_tc_table *table, struct rule *rule)
+static int get_stats(struct iroce_tc *tc, struct flow_cls_offload *cls)
 {
-	list_del_rcu(&rule->node);
-	table->n_rules--;
-	call_rcu_hurry(&rule->rcu, free_rule);
-}
+	struct iroce_fence_hits news;
+	unsigned long last_used;
+	int err;
 
-static int del_rule(struct iroce_tc_table *table, struct flow_cls_offload *cls)
-{
-	struct rule *rule = find_rule(table, cls->cookie);
-
-	if (!rule)
-		return -ENOENT;
-	unlink_rule(table, rule);
-	return 0;
-}
-
-static int get_stats(struct iroce_tc_table *table, struct flow_cls_offload *cls)
-{
-	struct rule *rule = find_rule(table, cls->cookie);
-	struct hits sum = {};
-	int cpu;
-
-	if (!rule)
-		return -ENOENT;
-	for_each_possible_cpu(cpu) {
-		sum.packets += READ_ONCE(per_cpu_ptr(rule->hits, cpu)->packets);
-		sum.bytes += READ_ONCE(per_cpu_ptr(rule->hits, cpu)->bytes);
-	}
-	flow_stats_update(&cls->stats, sum.bytes - rule->reported.bytes,
-			  sum.packets - rule->reported.packets,
-			  sum.packets - rule->reported.packets, READ_ONCE(rule->last_used),
+	err = iroce_fence_take_hits(tc->f, tc->dir, cls->cookie, &news, &last_used);
+	if (err)
+		return err;
+	flow_stats_update(&cls->stats, news.bytes, news.packets, news.packets, last_used,
 			  FLOW_ACTION_HW_STATS_IMMEDIATE);
-	rule->reported = sum;
 	return 0;
 }
 
 /* RTNL: the driver does not declare unlocked callbacks. */
 static int block_cb(enum tc_setup_type type, void *type_data, void *cb_priv)
 {
-	struct iroce_tc_table *table = cb_priv;
 	struct flow_cls_offload *cls = type_data;
+	struct iroce_tc *tc = cb_priv;
 
 	if (type != TC_SETUP_CLSFLOWER)
 		return -EOPNOTSUPP;
 	switch (cls->command) {
 	case FLOW_CLS_REPLACE:
-		if (!tc_cls_can_offload_and_chain0(table->netdev, &cls->common))
+		if (!tc_cls_can_offload_and_chain0(tc->f->netdev, &cls->common))
 			return -EOPNOTSUPP;
-		return add_rule(table, cls);
+		return add_rule(tc, cls);
 	case FLOW_CLS_DESTROY:
-		return del_rule(table, cls);
+		return iroce_fence_del(tc->f, tc->dir, cls->cookie);
 	case FLOW_CLS_STATS:
-		return get_stats(table, cls);
+		return get_stats(tc, cls);
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -354,54 +191,28 @@ int iroce_tc_setup(struct net_device *netdev, enum tc_setup_type type, void *typ
 {
 	struct iroce_host *host = iroce_func(netdev)->host;
 	struct flow_block_offload *block = type_data;
-	struct iroce_tc_table *table;
+	struct iroce_tc *tc;
 
 	if (type != TC_SETUP_BLOCK)
 		return -EOPNOTSUPP;
 	switch (block->binder_type) {
 	case FLOW_BLOCK_BINDER_TYPE_CLSACT_INGRESS:
-		table = host->tc[IROCE_TC_INGRESS];
+		tc = &host->tc[IROCE_FENCE_IN];
 		break;
 	case FLOW_BLOCK_BINDER_TYPE_CLSACT_EGRESS:
-		table = host->tc[IROCE_TC_EGRESS];
+		tc = &host->tc[IROCE_FENCE_OUT];
 		break;
 	default:
 		return -EOPNOTSUPP;
 	}
-	return flow_block_cb_setup_simple(block, &host->tc_blocks, block_cb, table, table, false);
+	return flow_block_cb_setup_simple(block, &host->tc_blocks, block_cb, tc, tc, false);
 }
 
-bool iroce_tc_has_rules(const struct iroce_func *f)
+void iroce_tc_init(struct iroce_func *f)
 {
-	return f->host->tc[IROCE_TC_INGRESS]->n_rules || f->host->tc[IROCE_TC_EGRESS]->n_rules;
-}
+	unsigned int dir;
 
-/* ---- life ------------------------------------------------------------- */
-
-int iroce_tc_init(struct iroce_func *f)
-{
-	struct iroce_tc_table *tables;
-	unsigned int i;
-
-	tables = kcalloc(2, sizeof(*tables), GFP_KERNEL);
-	if (!tables)
-		return -ENOMEM;
-	for (i = 0; i < 2; i++) {
-		tables[i].netdev = f->netdev;
-		INIT_LIST_HEAD(&tables[i].rules);
-		f->host->tc[i] = &tables[i];
-	}
-	return 0;
-}
-
-/* After unregister_netdev(): tc has taken its rules back. */
-void iroce_tc_fini(struct iroce_func *f)
-{
-	struct rule *rule, *next;
-	unsigned int i;
-
-	for (i = 0; i < 2; i++)
-		list_for_each_entry_safe(rule, next, &f->host->tc[i]->rules, node)
-			unlink_rule(f->host->tc[i], rule);
-	kfree(f->host->tc[0]);
+	INIT_LIST_HEAD(&f->host->tc_blocks);
+	for (dir = IROCE_FENCE_IN; dir <= IROCE_FENCE_OUT; dir++)
+		f->host->tc[dir] = (struct iroce_tc){ .f = f, .dir = dir };
 }

@@ -7,12 +7,15 @@
 
 #include <linux/netdevice.h>
 
-#include "base/base.h"
+#include "fabric/fabric.h"
 
-int iroce_tc_init(struct iroce_func *f);
-void iroce_tc_fini(struct iroce_func *f);
+/* struct iroce_tc - one of a function's two hooks, as tc names it in its calls */
+struct iroce_tc {
+	struct iroce_func *f;
+	enum iroce_fence_dir dir;
+};
+
+void iroce_tc_init(struct iroce_func *f);
 int iroce_tc_setup(struct net_device *netdev, enum tc_setup_type type, void *type_data);
-/* RTNL */
-bool iroce_tc_has_rules(const struct iroce_func *f);
 
 #endif /* IROCE_FUNC_TC_H */
