@@ -24,8 +24,6 @@ bool iroce_is_func(const struct net_device *netdev);
  * Context: softirq (or BH disabled).
  */
 void iroce_netdev_receive(struct iroce_func *f, struct sk_buff *skb);
-/* Queues @skb for NAPI. BH disabled. */
-void iroce_netdev_queue(struct iroce_func *f, struct sk_buff *skb);
 /* Whether functions that nobody has decided about are closed until they are protected. */
 bool iroce_starts_closed(void);
 

@@ -48,8 +48,22 @@ void iroce_port_reset_vfs(struct iroce_port *port);
 
 /* ---- a function in the switch, vport.c and macs.c ------------------------- */
 
-/* Process context. @f is the function's for good: see iroce_vport_destroy(). */
-int iroce_vport_create(struct iroce_func *f);
+/*
+ * struct iroce_vport_ops - what a function gives the switch
+ * @receive: consumes a frame from the cable: not shared; linear, unless it is ESP (then its headers up
+ *	to the fixed IP header are in the first piece). Softirq, RCU read side
+ * @queue: consumes a frame from a function, to be received by iroce_vport_admits() and what
+ *	@receive does, but not in the sender's context. BH disabled
+ * @link_changed: the carrier has changed. RTNL
+ */
+struct iroce_vport_ops {
+	void (*receive)(struct iroce_func *f, struct sk_buff *skb);
+	void (*queue)(struct iroce_func *f, struct sk_buff *skb);
+	void (*link_changed)(struct iroce_func *f);
+};
+
+/* Process context. */
+int iroce_vport_create(struct iroce_func *f, const struct iroce_vport_ops *ops);
 /* After a grace period, which it does not wait for. */
 void iroce_vport_destroy(struct iroce_func *f);
 /* RTNL: whether the port's events reach the function. */

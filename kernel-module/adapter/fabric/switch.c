@@ -62,15 +62,12 @@ void iroce_eswitch_destroy(struct iroce_eswitch *esw)
 
 /* ---- forwarding ------------------------------------------------------- */
 
-/* Where a frame from the cable or from a function goes to a local receiver. */
-typedef void (*deliver_fn)(struct iroce_func *f, struct sk_buff *skb);
-
 /* The receiver is in this context already: NAPI of the cable. */
 static void deliver_uplink(struct iroce_func *f, struct sk_buff *skb)
 {
 	skb->dev = f->netdev;
 	if (iroce_vlan_pop(f, skb) && iroce_vport_admits(f, skb))
-		iroce_rx(f, skb);
+		f->vport->ops->receive(f, skb);
 }
 
 static void deliver_local(struct iroce_func *f, struct sk_buff *skb)
@@ -89,7 +86,7 @@ static void deliver_local(struct iroce_func *f, struct sk_buff *skb)
 	}
 	skb->dev = f->netdev;
 	if (iroce_vlan_pop(f, skb))
-		iroce_netdev_queue(f, skb);
+		f->vport->ops->queue(f, skb);
 }
 
 /*
@@ -99,10 +96,18 @@ static void deliver_local(struct iroce_func *f, struct sk_buff *skb)
 struct fan {
 	struct sk_buff *skb;
 	struct iroce_func *last;
-	deliver_fn deliver;
+	bool is_from_cable;
 	bool is_known;		/* of a unicast frame: somebody here has the address */
 	bool is_counted;	/* did not want it, and has counted that */
 };
+
+static void deliver(const struct fan *fan, struct sk_buff *skb)
+{
+	if (fan->is_from_cable)
+		deliver_uplink(fan->last, skb);
+	else
+		deliver_local(fan->last, skb);
+}
 
 static void fan_copy(struct fan *fan)
 {
@@ -110,7 +115,7 @@ static void fan_copy(struct fan *fan)
 
 	copy = skb_copy(fan->skb, GFP_ATOMIC);
 	if (copy)
-		fan->deliver(fan->last, copy);
+		deliver(fan, copy);
 	else
 		iroce_count(fan->last, IROCE_STAT_rx_drop_no_mem);
 }
@@ -186,13 +191,13 @@ static void note_source(struct iroce_eswitch *esw, const u8 *source)
 
 void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb)
 {
-	struct fan fan = { .skb = skb, .deliver = deliver_uplink };
+	struct fan fan = { .skb = skb, .is_from_cable = true };
 
 	rcu_read_lock();
 	note_source(port->eswitch, eth_hdr(skb)->h_source);
 	find_receivers(port->eswitch, &fan, NULL);
 	if (fan.last) {
-		fan.deliver(fan.last, skb);
+		deliver_uplink(fan.last, skb);
 	} else {
 		if (!fan.is_counted)
 			iroce_uplink_count(iroce_uplink(port), IROCE_uplink_rx_drop_unknown, 1);
@@ -258,7 +263,7 @@ count:
 static bool switch_frame(struct iroce_func *f, struct sk_buff *skb)
 {
 	struct iroce_eswitch *esw = f->port->eswitch;
-	struct fan fan = { .skb = skb, .deliver = deliver_local };
+	struct fan fan = { .skb = skb };
 	bool to_uplink = !iroce_macs_is_local(esw, eth_hdr(skb)->h_dest);
 
 	find_receivers(esw, &fan, f);

@@ -82,19 +82,19 @@ void iroce_vport_update_carrier(struct iroce_func *f)
 		netif_carrier_on(f->netdev);
 	else
 		netif_carrier_off(f->netdev);
-	/* The core's own NETDEV_CHANGE may come a second later. */
-	iroce_rdma_netdev_event(f, NETDEV_CHANGE);
+	f->vport->ops->link_changed(f);
 }
 
 /* ---- life --------------------------------------------------------------- */
 
-int iroce_vport_create(struct iroce_func *f)
+int iroce_vport_create(struct iroce_func *f, const struct iroce_vport_ops *ops)
 {
 	struct iroce_vport *vport = kzalloc(sizeof(*vport), GFP_KERNEL);
 
 	if (!vport)
 		return -ENOMEM;
 	vport->func = f;
+	vport->ops = ops;
 	INIT_LIST_HEAD(&vport->node);
 	iroce_shaper_init(&vport->shaper, f, iroce_eswitch_forward);
 	iroce_fence_init(&vport->fence[IROCE_FENCE_IN]);

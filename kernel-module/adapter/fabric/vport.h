@@ -18,6 +18,7 @@
  */
 struct iroce_vport {
 	struct iroce_func *func;
+	const struct iroce_vport_ops *ops;
 	struct list_head node;
 	struct list_head all_node;
 	bool is_promisc;

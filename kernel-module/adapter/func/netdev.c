@@ -34,7 +34,7 @@ void iroce_netdev_receive(struct iroce_func *f, struct sk_buff *skb)
 	gro_cells_receive(&f->host->gro, skb);
 }
 
-void iroce_netdev_queue(struct iroce_func *f, struct sk_buff *skb)
+static void queue_frame(struct iroce_func *f, struct sk_buff *skb)
 {
 	struct iroce_host *host = f->host;
 	struct iroce_rxq *q;
@@ -256,6 +256,18 @@ bool iroce_is_func(const struct net_device *netdev)
 	return netdev->netdev_ops == &netdev_ops;
 }
 
+/* The core's own NETDEV_CHANGE may come a second later. */
+static void link_changed(struct iroce_func *f)
+{
+	iroce_rdma_netdev_event(f, NETDEV_CHANGE);
+}
+
+static const struct iroce_vport_ops vport_ops = {
+	.receive = iroce_rx,
+	.queue = queue_frame,
+	.link_changed = link_changed,
+};
+
 /* ---- life ------------------------------------------------------------- */
 
 static void set_address(struct iroce_func *f)
@@ -345,7 +357,7 @@ struct net_device *iroce_netdev_create(struct iroce_port *port, struct pci_dev *
 	if (!f->host)
 		goto err_stats;
 	iroce_tc_init(f);
-	err = iroce_vport_create(f);
+	err = iroce_vport_create(f, &vport_ops);
 	if (err)
 		goto err_host;
 	set_properties(f);
