@@ -12,9 +12,6 @@
 #include "ipsec/ipsec.h"
 #include "roce/roce.h"
 
-/* True for the netdevs of this module; used by notifiers. */
-bool iroce_is_func(const struct net_device *netdev);
-
 /* ---- netdev.c --------------------------------------------------------- */
 
 /*
@@ -38,8 +35,5 @@ void iroce_engine_module_exit(void);
  * sends again. Any context but hard irq; it happens a little later.
  */
 void iroce_rdma_sa_gone(struct iroce_func *f);
-
-/* Carrier, MTU or address of the netdev changed: port events, active MTU. RTNL. */
-void iroce_rdma_netdev_event(struct iroce_func *f, unsigned long event);
 
 #endif /* IROCE_H */

@@ -80,9 +80,8 @@ struct iroce_rdma {
 /*
  * struct iroce_func - a PF or VF as its driver sees it; lives in netdev_priv(netdev)
  *
- * Created by the PCI probe, destroyed by its remove, after a grace period. The data path reaches
- * it under RCU from the switch, from its own netdev (ndo_start_xmit) and from its QPs.
- *
+ * From the PCI probe to the remove. The data path reaches it under RCU from the switch, from its own
+ * netdev (ndo_start_xmit) and from its QPs.
  * @vf: VF number, or IROCE_PF
  * @flow_gen: bumped whenever something of the function that a QP's flow was resolved from may have
  *	changed: SA, policy, address. A flow resolves anew when it remembers another value.
@@ -109,6 +108,10 @@ static inline struct iroce_func *iroce_func(const struct net_device *netdev)
 {
 	return netdev_priv(netdev);
 }
+
+/* SET_NETDEV_DEVTYPE() of functions. */
+extern const struct device_type iroce_func_type;
+bool iroce_is_func(const struct net_device *netdev);
 
 static inline void iroce_count(struct iroce_func *f, enum iroce_stat stat)
 {

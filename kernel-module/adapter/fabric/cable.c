@@ -13,7 +13,6 @@
 
 #include "compat/compat.h"
 #include "cable.h"
-#include "iroce.h"
 #include "switch.h"
 #include "vport.h"
 
@@ -233,19 +232,14 @@ static void cable_event(struct iroce_uplink *up, struct net_device *cable, unsig
 	}
 }
 
-static void func_event(struct iroce_func *f, unsigned long event)
+void iroce_cable_netdev_event(struct net_device *dev, unsigned long event)
 {
-	switch (event) {
-	case NETDEV_REGISTER:
-		iroce_ipsec_net_changed(f);
-		break;
-	case NETDEV_UP:
-	case NETDEV_DOWN:
-	case NETDEV_CHANGEMTU:
-	case NETDEV_CHANGEADDR:
-		iroce_rdma_netdev_event(f, event);
-		break;
-	}
+	struct iroce_uplink *up = find_uplink(dev);
+
+	if (up)
+		cable_event(up, dev, event);
+	else if (event == NETDEV_REGISTER || event == NETDEV_CHANGENAME)
+		find_lost_port(dev);
 }
 
 static int is_func_step(struct net_device *dev, struct netdev_nested_priv *priv)
@@ -254,7 +248,7 @@ static int is_func_step(struct net_device *dev, struct netdev_nested_priv *priv)
 }
 
 /* A function below a cable would send its own frames to itself, for ever. */
-static bool makes_loop(struct net_device *lower, struct net_device *upper)
+bool iroce_cable_makes_loop(struct net_device *lower, struct net_device *upper)
 {
 	struct netdev_nested_priv priv = {};
 	struct net_device *cable;
@@ -269,50 +263,6 @@ static bool makes_loop(struct net_device *lower, struct net_device *upper)
 	}
 	return false;
 }
-
-static int netdev_event(struct notifier_block *nb, unsigned long event, void *info)
-{
-	struct net_device *dev = netdev_notifier_info_to_dev(info);
-	struct netdev_notifier_changeupper_info *change = info;
-	struct iroce_uplink *up;
-
-	if (event == NETDEV_PRECHANGEUPPER) {
-		if (change->linking && makes_loop(dev, change->upper_dev)) {
-			NL_SET_ERR_MSG(change->info.extack,
-				       "an iroce function can't be below its adapter's cable");
-			return notifier_from_errno(-ELOOP);
-		}
-		return NOTIFY_DONE;
-	}
-	switch (event) {
-	case NETDEV_REGISTER:
-	case NETDEV_CHANGENAME:
-	case NETDEV_UP:
-	case NETDEV_DOWN:
-	case NETDEV_CHANGE:
-	case NETDEV_CHANGEMTU:
-	case NETDEV_CHANGEADDR:
-	case NETDEV_FEAT_CHANGE:
-	case NETDEV_UNREGISTER:
-		break;
-	default:
-		return NOTIFY_DONE;	/* some others come without RTNL */
-	}
-	if (iroce_is_func(dev)) {
-		func_event(iroce_func(dev), event);
-		return NOTIFY_DONE;
-	}
-	up = find_uplink(dev);
-	if (up)
-		cable_event(up, dev, event);
-	else if (event == NETDEV_REGISTER || event == NETDEV_CHANGENAME)
-		find_lost_port(dev);
-	return NOTIFY_DONE;
-}
-
-static struct notifier_block netdev_notifier = {
-	.notifier_call = netdev_event,
-};
 
 /* ---- life ------------------------------------------------------------- */
 
@@ -399,14 +349,4 @@ void iroce_port_destroy(struct iroce_port *port)
 	iroce_eswitch_destroy(port->eswitch);
 	free_percpu(up->stats);
 	kfree(up);
-}
-
-int iroce_port_module_init(void)
-{
-	return register_netdevice_notifier(&netdev_notifier);
-}
-
-void iroce_port_module_exit(void)
-{
-	unregister_netdevice_notifier(&netdev_notifier);
 }

@@ -25,8 +25,6 @@ struct iroce_port *iroce_pci_port(const struct pci_dev *pdev);
 
 #define IROCE_UPLINK_LIMIT	4096	/* frames waiting in one of a port's queues to the cable */
 
-int iroce_port_module_init(void);
-void iroce_port_module_exit(void);
 /* Takes RTNL. ERR_PTR with the rule printed when @cable can't be one. */
 struct iroce_port *iroce_port_create(struct iroce_adapter *adapter, unsigned int index,
 				     const char *cable);
@@ -35,6 +33,10 @@ void iroce_port_destroy(struct iroce_port *port);
 void iroce_port_func_mac(const struct iroce_port *port, unsigned int vf, u8 *mac);
 /* Largest MTU a function may have now. */
 unsigned int iroce_port_max_mtu(const struct iroce_port *port);
+/* Something happened to a netdev that is no function: it may be a cable. RTNL. */
+void iroce_cable_netdev_event(struct net_device *dev, unsigned long event);
+/* RTNL: would a function be below a cable if @upper came above @lower? */
+bool iroce_cable_makes_loop(struct net_device *lower, struct net_device *upper);
 u64 iroce_port_stat_sum(const struct iroce_port *port, enum iroce_uplink_stat stat);
 
 /* ---- what the PF decides about a VF, vport.c ------------------------------ */

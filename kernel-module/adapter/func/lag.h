@@ -19,4 +19,7 @@ void iroce_rdma_fini(struct iroce_func *f);
 void iroce_rdma_prepare(struct iroce_func *f);
 void iroce_rdma_cleanup(struct iroce_func *f);
 
+/* Carrier, MTU or address of the netdev changed: port events, active MTU. RTNL. */
+void iroce_rdma_netdev_event(struct iroce_func *f, unsigned long event);
+
 #endif /* IROCE_FUNC_LAG_H */

@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "events.h"
 #include "fabric/fabric.h"
 #include "iroce.h"
 #include "lag.h"
@@ -168,7 +169,7 @@ static int __init iroce_init(void)
 	err = iroce_rdma_module_init();
 	if (err)
 		goto err_roce;
-	err = iroce_port_module_init();
+	err = iroce_events_module_init();
 	if (err)
 		goto err_lag;
 	err = create_adapters();
@@ -188,7 +189,7 @@ err_driver:
 err_adapters:
 	destroy_adapters();
 err_port:
-	iroce_port_module_exit();
+	iroce_events_module_exit();
 err_lag:
 	iroce_rdma_module_exit();
 err_roce:
@@ -205,7 +206,7 @@ static void __exit iroce_exit(void)
 	iroce_func_unregister_driver();
 	unplug_adapters();
 	destroy_adapters();
-	iroce_port_module_exit();
+	iroce_events_module_exit();
 	iroce_rdma_module_exit();
 	iroce_roce_module_exit();
 	iroce_ipsec_module_exit();

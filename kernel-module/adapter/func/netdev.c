@@ -251,11 +251,6 @@ static const struct net_device_ops netdev_ops = {
 	IROCE_VF_NDOS
 };
 
-bool iroce_is_func(const struct net_device *netdev)
-{
-	return netdev->netdev_ops == &netdev_ops;
-}
-
 /* The core's own NETDEV_CHANGE may come a second later. */
 static void link_changed(struct iroce_func *f)
 {
@@ -282,6 +277,7 @@ static void set_properties(struct iroce_func *f)
 {
 	struct net_device *netdev = f->netdev;
 
+	SET_NETDEV_DEVTYPE(netdev, &iroce_func_type);
 	netdev->netdev_ops = &netdev_ops;
 	netdev->ethtool_ops = &iroce_ethtool_ops;
 	netdev->pcpu_stat_type = NETDEV_PCPU_STAT_TSTATS;
