@@ -12,15 +12,6 @@
 #include "ipsec/ipsec.h"
 #include "roce/roce.h"
 
-/* ---- netdev.c --------------------------------------------------------- */
-
-/*
- * iroce_netdev_receive - a cleartext or opened frame goes to the host stack
- *
- * Consumes @skb; data at the Ethernet header; a secpath stays attached.
- * Context: softirq (or BH disabled).
- */
-void iroce_netdev_receive(struct iroce_func *f, struct sk_buff *skb);
 /* Whether functions that nobody has decided about are closed until they are protected. */
 bool iroce_starts_closed(void);
 

@@ -21,7 +21,8 @@
 
 /* ---- receive ---------------------------------------------------------- */
 
-void iroce_netdev_receive(struct iroce_func *f, struct sk_buff *skb)
+/* A cleartext or opened frame goes to the host stack. Data is at the Ethernet header. Softirq. */
+static void receive_host(struct iroce_func *f, struct sk_buff *skb)
 {
 	struct net_device *netdev = f->netdev;
 
@@ -32,6 +33,22 @@ void iroce_netdev_receive(struct iroce_func *f, struct sk_buff *skb)
 	else if (skb->pkt_type == PACKET_BROADCAST)
 		iroce_count(f, IROCE_STAT_rx_broadcast);
 	gro_cells_receive(&f->host->gro, skb);
+}
+
+static void receive_frame(struct iroce_func *f, struct sk_buff *skb)
+{
+	struct iroce_sa *sa;
+
+	switch (iroce_ipsec_open(f, &skb, &sa)) {
+	case IROCE_TO_HOST:
+		receive_host(f, skb);
+		break;
+	case IROCE_TO_ROCE:
+		iroce_roce_rx(f, skb, sa);
+		break;
+	case IROCE_CONSUMED:
+		break;
+	}
 }
 
 static void queue_frame(struct iroce_func *f, struct sk_buff *skb)
@@ -67,7 +84,7 @@ static int poll(struct napi_struct *napi, int budget)
 		if (!skb)
 			break;
 		if (iroce_vport_admits(q->func, skb))
-			iroce_rx(q->func, skb);
+			receive_frame(q->func, skb);
 		done++;
 	}
 	rcu_read_unlock();
@@ -138,9 +155,13 @@ static int ndo_stop(struct net_device *netdev)
 
 static netdev_tx_t ndo_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 {
+	struct iroce_func *f = iroce_func(netdev);
+
 	dev_sw_netstats_tx_add(netdev, 1, skb->len);
 	skb_tx_timestamp(skb);
-	iroce_ipsec_host_xmit(iroce_func(netdev), skb);
+	skb = iroce_ipsec_seal_host(f, skb);
+	if (skb)
+		iroce_eswitch_xmit(f, skb);
 	return NETDEV_TX_OK;
 }
 
@@ -258,7 +279,7 @@ static void link_changed(struct iroce_func *f)
 }
 
 static const struct iroce_vport_ops vport_ops = {
-	.receive = iroce_rx,
+	.receive = receive_frame,
 	.queue = queue_frame,
 	.link_changed = link_changed,
 };

@@ -36,7 +36,7 @@ bool iroce_ipsec_is_fail_closed(const struct iroce_func *f);
 void iroce_ipsec_set_starts_closed(struct iroce_func *f, bool is_closed);
 /* @n packets of @bytes together that never came into an skb; with the family's totals and xfrm_stat. */
 void iroce_ipsec_tx_count_drops(struct iroce_func *f, u32 n, u32 bytes, enum iroce_stat why);
-/* The reason behind an error of iroce_frame_build() with an SA. */
+/* The reason behind an error of iroce_ipsec_seal_roce() with an SA. */
 enum iroce_stat iroce_ipsec_seal_drop(int err);
 /* Policies that are gone and whose traffic stays closed. */
 unsigned int iroce_ipsec_n_fences(const struct iroce_func *f);
@@ -46,22 +46,29 @@ int iroce_state_add_shared(struct net_device *dev, struct xfrm_state *x,
 			   const struct xfrm_state *first, struct netlink_ext_ack *extack);
 
 /*
- * iroce_ipsec_host_xmit - ndo_start_xmit's frame: policy, seal, switch
+ * iroce_ipsec_seal_host - what the host stack sends: policy, seal
  *
- * Consumes @skb (may be non-linear, checksum may be CHECKSUM_PARTIAL).
- * Context: softirq or BH disabled, under the tx queue's lock (or LLTX).
+ * Consumes @skb (may be non-linear, checksum may be CHECKSUM_PARTIAL). The frame for the switch, or
+ * NULL if it was dropped, and counted. Softirq or BH disabled, under the tx queue's lock (or LLTX).
  */
-void iroce_ipsec_host_xmit(struct iroce_func *f, struct sk_buff *skb);
+struct sk_buff *iroce_ipsec_seal_host(struct iroce_func *f, struct sk_buff *skb);
+
+/* For whom an arrived frame is. */
+enum iroce_arrival {
+	IROCE_TO_HOST,	/* the stack; a secpath stays attached */
+	IROCE_TO_ROCE,	/* the RDMA device: see iroce_roce_rx() */
+	IROCE_CONSUMED,	/* nobody: dropped and counted, or it said nothing */
+};
 
 /*
- * iroce_rx - a frame for this function comes out of the switch
+ * iroce_ipsec_open - a frame for this function comes out of the switch
+ * @skb: linear, or ESP, as the switch gives it; perhaps another one afterwards
+ * @sa: the inbound SA that a frame for RoCE came through, NULL if it was cleartext; no reference
  *
- * Consumes @skb (not shared; ESP may be cloned or in pieces, its headers up to the
- * fixed IP header in the first one). Opens ESP, checks replay, selectors and
- * policies (I2, I4), then gives RoCE to iroce_roce_rx() and the rest to
- * iroce_netdev_receive(). Context: softirq, RCU read side.
+ * Opens ESP, checks replay, selectors and policies (I2, I4). Softirq, RCU read side.
  */
-void iroce_rx(struct iroce_func *f, struct sk_buff *skb);
+enum iroce_arrival iroce_ipsec_open(struct iroce_func *f, struct sk_buff **skb,
+				    struct iroce_sa **sa);
 
 enum iroce_verdict {
 	IROCE_PLAIN,	/* no policy: cleartext is right */
@@ -94,17 +101,16 @@ bool iroce_sa_is_live(const struct iroce_sa *sa);
 u32 iroce_sa_reqid(const struct iroce_sa *sa);
 
 /*
- * iroce_frame_build - make the skb of one RoCE packet
+ * iroce_ipsec_seal_roce - make the skb of one RoCE packet
  * @sa: NULL for cleartext, else the SA that seals it
  *
- * One pass: plaintext is copied into the skb, or the AEAD reads @payload in
- * place and writes the skb: the copy is the encryption. Returns the skb for
- * iroce_eswitch_xmit*(), or ERR_PTR, and the caller counts the drop: -ENOMEM,
- * -ESTALE (SA dead: re-resolve), or what iroce_ipsec_seal_drop() knows.
- * Synchronous: when it returns, @payload is no longer looked at.
- * Context: any but hard irq; keep BH disabled around a batch, SIMD likes it.
+ * One pass: plaintext is copied into the skb, or the AEAD reads the payload in place and writes the
+ * skb: the copy is the encryption. Returns the skb for the switch, or ERR_PTR, and the caller counts
+ * the drop: -ENOMEM, -ESTALE (SA dead: re-resolve), or what iroce_ipsec_seal_drop() knows.
+ * Synchronous: when it returns, the payload is no longer looked at. Any context but hard irq; keep BH
+ * disabled around a batch, SIMD likes it.
  */
-struct sk_buff *iroce_frame_build(struct iroce_func *f, struct iroce_sa *sa,
-				  const struct iroce_frame *frame);
+struct sk_buff *iroce_ipsec_seal_roce(struct iroce_func *f, struct iroce_sa *sa,
+				      const struct iroce_frame *frame);
 
 #endif /* IROCE_IPSEC_H */

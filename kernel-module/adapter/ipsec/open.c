@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A frame comes out of the switch: open it if it is ours, ask the policies, then
- * RoCE to the engine and the rest to the host stack.
+ * A frame comes out of the switch: open it if it is ours, ask the policies, and say for
+ * whom it is: RoCE, or the host stack.
  *
  *	ESP of an SA of ours:  replay look -> open -> trailer -> replay commit
  *	                       -> SA selector -> policy -> deliver with its SA
@@ -28,20 +28,18 @@
 #include "decide.h"
 #include "drops.h"
 #include "esp.h"
-#include "iroce.h"
 #include "packet.h"
 #include "sadb.h"
 
-/* ---- delivery --------------------------------------------------------- */
+/* ---- for whom it is --------------------------------------------------- */
 
-/* To the engine: linear, trimmed, lengths checked. Consumes @skb. */
-static void deliver_roce(struct iroce_func *f, struct sk_buff *skb, struct iroce_pkt *pkt,
-			 struct iroce_sa *sa)
+/* RoCE's, which wants it linear, trimmed, its lengths checked. */
+static enum iroce_arrival to_roce(struct iroce_func *f, struct sk_buff *skb, struct iroce_pkt *pkt)
 {
 	const struct udphdr *udp;
 	unsigned int len;
 
-	/* No QP is behind two tags, and tc's fence looks behind one (func/tc.c). */
+	/* No QP is behind two tags, and the fence looks behind one (fabric/fence.c). */
 	if (pkt->l3 > VLAN_ETH_HLEN)
 		goto drop;
 	if (pkt->is_fragment || skb_is_gso(skb) || iroce_pkt_trim(skb, pkt) ||
@@ -56,12 +54,12 @@ static void deliver_roce(struct iroce_func *f, struct sk_buff *skb, struct iroce
 	__skb_trim(skb, pkt->l4 + len);
 	skb_set_network_header(skb, pkt->l3);
 	skb_set_transport_header(skb, pkt->l4);
-	iroce_roce_rx(f, skb, sa);
-	return;
+	return IROCE_TO_ROCE;
 
 drop:
 	iroce_count(f, IROCE_STAT_rx_drop_malformed);
 	kfree_skb(skb);
+	return IROCE_CONSUMED;
 }
 
 static bool is_roce(const struct sk_buff *skb, const struct iroce_pkt *pkt)
@@ -103,22 +101,19 @@ static int attach_secpath(struct sk_buff *skb, struct iroce_sa *sa)
 	return 0;
 }
 
-static void deliver_opened(struct iroce_func *f, struct sk_buff *skb, struct iroce_pkt *pkt,
-			   struct iroce_sa *sa)
+static enum iroce_arrival to_opened(struct iroce_func *f, struct sk_buff *skb,
+				    struct iroce_pkt *pkt, struct iroce_sa *sa)
 {
 	int err;
 
-	if (is_roce(skb, pkt)) {
-		deliver_roce(f, skb, pkt, sa);
-		return;
-	}
+	if (is_roce(skb, pkt))
+		return to_roce(f, skb, pkt);
 	err = attach_secpath(skb, sa);
-	if (err) {
-		iroce_ipsec_rx_drop(f, skb, err == -ENOMEM ? IROCE_STAT_ipsec_rx_drop_sp_alloc :
-							     IROCE_STAT_ipsec_rx_drop_sadb_miss);
-		return;
-	}
-	iroce_netdev_receive(f, skb);
+	if (!err)
+		return IROCE_TO_HOST;
+	iroce_ipsec_rx_drop(f, skb, err == -ENOMEM ? IROCE_STAT_ipsec_rx_drop_sp_alloc :
+						     IROCE_STAT_ipsec_rx_drop_sadb_miss);
+	return IROCE_CONSUMED;
 }
 
 /* ---- through an SA ---------------------------------------------------- */
@@ -221,21 +216,21 @@ static bool is_nested(u8 proto)
 }
 
 /* Opened: the IP header gets its cleartext form back, then who may have it? */
-static void rx_opened(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff *skb,
-		      struct iroce_pkt *pkt, u8 next_hdr, unsigned int wire_len)
+static enum iroce_arrival rx_opened(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff *skb,
+				    struct iroce_pkt *pkt, u8 next_hdr, unsigned int wire_len)
 {
 	enum iroce_stat why = IROCE_STAT_ipsec_rx_drop_trailer;
 
 	if (!iroce_sa_charge(sa, skb->len - pkt->l4)) {
 		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_expired);
-		return;
+		return IROCE_CONSUMED;
 	}
 	/* Traffic flow confidentiality: a packet that says nothing (RFC 4303 section 2.6). */
 	if (next_hdr == IPPROTO_NONE) {
 		iroce_count(f, IROCE_STAT_ipsec_rx_pkts);
 		iroce_stat_add(f->stats, IROCE_STAT_ipsec_rx_bytes, wire_len);
 		consume_skb(skb);
-		return;
+		return IROCE_CONSUMED;
 	}
 	iroce_pkt_fix_ip(skb->data + pkt->l3, skb->data + pkt->proto_off, next_hdr,
 			 skb->len - pkt->l3);
@@ -244,45 +239,47 @@ static void rx_opened(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff 
 	if (is_nested(next_hdr) || iroce_pkt_parse(skb, pkt) || is_nested(pkt->key.proto) ||
 	    judge_opened(f, sa, &pkt->key, &why)) {
 		iroce_ipsec_rx_drop(f, skb, why);
-		return;
+		return IROCE_CONSUMED;
 	}
 	iroce_count(f, IROCE_STAT_ipsec_rx_pkts);
 	iroce_stat_add(f->stats, IROCE_STAT_ipsec_rx_bytes, wire_len);
-	deliver_opened(f, skb, pkt, sa);
+	return to_opened(f, skb, pkt, sa);
 }
 
-static void rx_sealed(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff *skb,
-		      struct iroce_pkt *pkt, const struct iroce_esp_frame *esp)
+static enum iroce_arrival rx_sealed(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff **skb,
+				    struct iroce_pkt *pkt, const struct iroce_esp_frame *esp)
 {
-	unsigned int wire_len = skb->len;
+	unsigned int wire_len = (*skb)->len;
+	enum iroce_stat why;
 	u8 next_hdr;
 	u64 seq;
 	int err;
 
-	if (iroce_sa_is_spent(sa)) {
-		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_expired);
-		return;
-	}
+	why = IROCE_STAT_ipsec_rx_drop_expired;
+	if (iroce_sa_is_spent(sa))
+		goto drop;
+	why = IROCE_STAT_ipsec_rx_drop_replay;
 	err = replay_look(sa, esp->seq, &seq);
 	if (err) {
 		count_replay(sa, err);
-		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_replay);
-		return;
+		goto drop;
 	}
-	err = iroce_esp_open(f, sa, &skb, pkt->l4, seq, &next_hdr);
+	err = iroce_esp_open(f, sa, skb, pkt->l4, seq, &next_hdr);
 	if (err) {
-		iroce_ipsec_rx_drop(f, skb, open_reason(sa, err));
-		return;
+		why = open_reason(sa, err);
+		goto drop;
 	}
 	if (READ_ONCE(sa->is_dead)) {
-		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_sadb_miss);
-		return;
+		why = IROCE_STAT_ipsec_rx_drop_sadb_miss;
+		goto drop;
 	}
-	if (replay_commit(sa, seq)) {
-		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_replay);
-		return;
-	}
-	rx_opened(f, sa, skb, pkt, next_hdr, wire_len);
+	if (replay_commit(sa, seq))
+		goto drop;
+	return rx_opened(f, sa, *skb, pkt, next_hdr, wire_len);
+
+drop:
+	iroce_ipsec_rx_drop(f, *skb, why);
+	return IROCE_CONSUMED;
 }
 
 /* A policy of ours seals, or did, something between these addresses. */
@@ -342,40 +339,43 @@ static bool is_later_fragment(const struct sk_buff *skb, const struct iroce_pkt 
 	return ((const struct frag_hdr *)(skb->data + pkt->l4) - 1)->frag_off & htons(IP6_OFFSET);
 }
 
-/* True: ESP of ours, consumed. False: untouched, the stack's. */
-static bool rx_esp(struct iroce_func *f, struct sk_buff *skb, struct iroce_pkt *pkt)
+static enum iroce_arrival rx_esp(struct iroce_func *f, struct sk_buff **skb, struct iroce_pkt *pkt,
+				 struct iroce_sa **through)
 {
+	enum iroce_stat why = IROCE_STAT_ipsec_rx_drop_short;
 	struct iroce_esp_frame esp;
 	struct iroce_sa *sa;
 	__be32 spi;
 	int err;
 
 	/* They have no SPI and are nothing without the first one. */
-	if (is_later_fragment(skb, pkt))
-		return false;
-	if (skb_copy_bits(skb, pkt->l4, &spi, sizeof(spi)))
-		return false;
+	if (is_later_fragment(*skb, pkt))
+		return IROCE_TO_HOST;
+	if (skb_copy_bits(*skb, pkt->l4, &spi, sizeof(spi)))
+		return IROCE_TO_HOST;
 	sa = iroce_sad_lookup_in(f->ipsec, &pkt->key, spi);
 	if (!sa) {
 		if (!is_orphan(f, &pkt->key, spi))
-			return false;
-		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_sadb_miss);
-		return true;
+			return IROCE_TO_HOST;
+		why = IROCE_STAT_ipsec_rx_drop_sadb_miss;
+		goto drop;
 	}
 
-	if (pkt->is_fragment || skb_is_gso(skb) || iroce_pkt_trim(skb, pkt) ||
-	    !pskb_may_pull(skb, min(skb->len, pkt->l4 + IROCE_ESP_PREFIX_LEN))) {
-		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_short);
-		return true;
-	}
-	err = iroce_esp_frame_check(skb->data + pkt->l4, skb->len - pkt->l4, &esp);
+	if (pkt->is_fragment || skb_is_gso(*skb) || iroce_pkt_trim(*skb, pkt) ||
+	    !pskb_may_pull(*skb, min((*skb)->len, pkt->l4 + IROCE_ESP_PREFIX_LEN)))
+		goto drop;
+	err = iroce_esp_frame_check((*skb)->data + pkt->l4, (*skb)->len - pkt->l4, &esp);
 	if (err) {
-		iroce_ipsec_rx_drop(f, skb, err == -EBADMSG ? IROCE_STAT_ipsec_rx_drop_trailer :
-							      IROCE_STAT_ipsec_rx_drop_short);
-		return true;
+		if (err == -EBADMSG)
+			why = IROCE_STAT_ipsec_rx_drop_trailer;
+		goto drop;
 	}
-	rx_sealed(f, sa, skb, pkt, &esp);
-	return true;
+	*through = sa;
+	return rx_sealed(f, sa, skb, pkt, &esp);
+
+drop:
+	iroce_ipsec_rx_drop(f, *skb, why);
+	return IROCE_CONSUMED;
 }
 
 /* ---- in the clear ----------------------------------------------------- */
@@ -402,33 +402,27 @@ static int judge_plain(struct iroce_func *f, const struct iroce_flow_key *key,
 	return -EACCES;
 }
 
-void iroce_rx(struct iroce_func *f, struct sk_buff *skb)
+enum iroce_arrival iroce_ipsec_open(struct iroce_func *f, struct sk_buff **skb,
+				    struct iroce_sa **sa)
 {
 	enum iroce_stat why;
 	struct iroce_pkt pkt;
 	int err;
 
-	err = iroce_pkt_parse(skb, &pkt);
+	*sa = NULL;
+	err = iroce_pkt_parse(*skb, &pkt);
 	if (err == -EBADMSG && !iroce_spd_is_open(f->ipsec, IROCE_DIR_IN)) {
 		/* Whose flow it is can't be told: not even the stack's to guess. */
-		iroce_ipsec_rx_drop(f, skb, IROCE_STAT_ipsec_rx_drop_plain);
-		return;
+		iroce_ipsec_rx_drop(f, *skb, IROCE_STAT_ipsec_rx_drop_plain);
+		return IROCE_CONSUMED;
 	}
-	if (err) {
-		iroce_netdev_receive(f, skb);
-		return;
-	}
-	if (pkt.key.proto == IPPROTO_ESP) {
-		if (!rx_esp(f, skb, &pkt))
-			iroce_netdev_receive(f, skb);
-		return;
-	}
+	if (err)
+		return IROCE_TO_HOST;
+	if (pkt.key.proto == IPPROTO_ESP)
+		return rx_esp(f, skb, &pkt, sa);
 	if (!iroce_spd_is_open(f->ipsec, IROCE_DIR_IN) && judge_plain(f, &pkt.key, &why)) {
-		iroce_ipsec_rx_drop(f, skb, why);
-		return;
+		iroce_ipsec_rx_drop(f, *skb, why);
+		return IROCE_CONSUMED;
 	}
-	if (is_roce(skb, &pkt))
-		deliver_roce(f, skb, &pkt, NULL);
-	else
-		iroce_netdev_receive(f, skb);
+	return is_roce(*skb, &pkt) ? to_roce(f, *skb, &pkt) : IROCE_TO_HOST;
 }

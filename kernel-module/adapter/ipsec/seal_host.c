@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the host stack sends through a function: policy, seal, switch.
+ * What the host stack sends through a function: policy, seal.
  *
  * The stack does not mark packets it leaves to packet offload, so each frame is
  * matched against the function's own policies here (as the hardware does). A
@@ -13,7 +13,6 @@
 #include "decide.h"
 #include "drops.h"
 #include "esp.h"
-#include "iroce.h"
 #include "packet.h"
 
 /* Reads the frame where it is, without linearising it. */
@@ -73,26 +72,27 @@ static bool make_sealable(struct sk_buff *skb, struct iroce_pkt *pkt)
 	return !skb_has_frag_list(skb) || !skb_linearize(skb);
 }
 
-static void xmit_sealed(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff *skb,
-			struct iroce_pkt *pkt)
+/* The sealed frame instead of @skb; NULL: dropped. */
+static struct sk_buff *replace_sealed(struct iroce_func *f, struct iroce_sa *sa,
+				      struct sk_buff *skb, struct iroce_pkt *pkt)
 {
 	struct sk_buff *out;
 
 	if (!make_sealable(skb, pkt)) {
 		iroce_ipsec_tx_drop(f, skb, IROCE_STAT_ipsec_tx_drop_malformed);
-		return;
+		return NULL;
 	}
 	out = seal(f, sa, skb, pkt);
 	/* An SA deleted in this very moment: the sender's next packet finds what is now. */
 	if (IS_ERR(out)) {
 		iroce_ipsec_tx_drop(f, skb, iroce_ipsec_seal_drop(PTR_ERR(out)));
-		return;
+		return NULL;
 	}
 	consume_skb(skb);
-	iroce_eswitch_xmit(f, out);
+	return out;
 }
 
-void iroce_ipsec_host_xmit(struct iroce_func *f, struct sk_buff *skb)
+struct sk_buff *iroce_ipsec_seal_host(struct iroce_func *f, struct sk_buff *skb)
 {
 	enum iroce_verdict verdict;
 	enum iroce_stat why;
@@ -101,30 +101,29 @@ void iroce_ipsec_host_xmit(struct iroce_func *f, struct sk_buff *skb)
 	int err;
 
 	if (iroce_spd_is_open(f->ipsec, IROCE_DIR_OUT))
-		goto plain;
+		return skb;
 	err = iroce_pkt_parse(skb, &pkt);
 	if (err == -EPROTONOSUPPORT)
-		goto plain;
+		return skb;
 	if (err) {
 		iroce_ipsec_tx_drop(f, skb, IROCE_STAT_ipsec_tx_drop_malformed);
-		return;
+		return NULL;
 	}
 	/* Sealed, and perhaps then fragmented, by the stack with an SA of its own: see decide.c. */
 	if (pkt.key.proto == IPPROTO_ESP)
-		goto plain;
+		return skb;
 
 	verdict = iroce_ipsec_out(f, &pkt.key, &sa, &why);
 	switch (verdict) {
 	case IROCE_PLAIN:
-		goto plain;
+		break;
 	case IROCE_SEAL:
-		xmit_sealed(f, sa, skb, &pkt);
+		skb = replace_sealed(f, sa, skb, &pkt);
 		iroce_sa_put(sa);
-		return;
+		break;
 	case IROCE_CLOSED:
 		iroce_ipsec_tx_drop(f, skb, why);
-		return;
+		return NULL;
 	}
-plain:
-	iroce_eswitch_xmit(f, skb);
+	return skb;
 }

@@ -40,8 +40,8 @@ static int frame_gather(struct iroce_crypt *c, const struct iroce_frame *frame,
 	return err;
 }
 
-struct sk_buff *iroce_frame_build(struct iroce_func *f, struct iroce_sa *sa,
-				  const struct iroce_frame *frame)
+struct sk_buff *iroce_ipsec_seal_roce(struct iroce_func *f, struct iroce_sa *sa,
+				      const struct iroce_frame *frame)
 {
 	bool is_v6 = frame->l3_len == sizeof(struct ipv6hdr);
 	unsigned int l4 = frame->l2_len + frame->l3_len;

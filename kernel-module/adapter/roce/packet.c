@@ -7,7 +7,7 @@
  *   lengths, checksum patched |                                 | kvecs    |
  *
  * The payload is read twice where it lies: by the ICRC here, by the copy or the
- * AEAD in iroce_frame_build(). A process that changes it in between has sent a
+ * AEAD in iroce_ipsec_seal_roce(). A process that changes it in between has sent a
  * packet with a bad ICRC and will send it again: its own loss.
  */
 #include <linux/crc32.h>
@@ -108,7 +108,7 @@ static struct sk_buff *finish(const struct iroce_flow *flow, struct iroce_frame 
 		memcpy(ip + offsetof(struct iphdr, check), &check, sizeof(check));
 	}
 	put_tail(frame, flow);
-	return iroce_frame_build(flow->func, flow->sa, frame);
+	return iroce_ipsec_seal_roce(flow->func, flow->sa, frame);
 }
 
 static u8 batch_opcode(const struct iroce_batch *batch, u32 index)
@@ -122,7 +122,7 @@ static u8 batch_opcode(const struct iroce_batch *batch, u32 index)
 }
 
 /*
- * iroce_packet_build - packet @i of @batch as skb, or ERR_PTR as iroce_frame_build
+ * iroce_packet_build - packet @i of @batch as skb, or ERR_PTR as iroce_ipsec_seal_roce
  *
  * Packets must be built in order: the batch's SGE state moves on. It does not if
  * an error is returned, the packet may be tried again.

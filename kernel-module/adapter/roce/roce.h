@@ -5,7 +5,7 @@
  *
  *   post_send --> send.c --plan--> rc_req.c / rc_answer.c / ud.c
  *                   |                (what to send next, under s_lock)
- *                   +--execute--> packet.c --> flow.c, iroce_frame_build()
+ *                   +--execute--> packet.c --> flow.c, iroce_ipsec_seal_roce()
  *                                 (no lock, one batch of packets)
  *                   +--> iroce_eswitch_xmit_list()
  *

@@ -12,7 +12,7 @@
  * Runs in post_send's caller, where the user waits anyway, and in a work item
  * per QP (sched.c).
  *
- * Per packet: one skb (iroce_frame_build), one atomic for the frames in flight,
+ * Per packet: one skb (iroce_ipsec_seal_roce), one atomic for the frames in flight,
  * no lock of ours, no lookup. Per batch: two rounds of s_lock, one check of the
  * flow's generation, one reference per memory region, one doorbell.
  */
