@@ -5,7 +5,8 @@
  * crypto engine does. ipsec_roce_engine.ko carries the word.
  */
 #include "engine/ipsec_roce_engine.h"
-#include "iroce.h"
+#include "engine.h"
+#include "ipsec/ipsec.h"
 
 static const void *engine_of(const struct net_device *dev)
 {

@@ -12,7 +12,7 @@
 
 #include "compat/compat.h"
 #include "fabric/fabric.h"
-#include "iroce.h"
+#include "ipsec/ipsec.h"
 #include "netdev.h"
 
 /* Told where the cable knows none (virtio): RDMA and bonds want a number. */
@@ -130,8 +130,10 @@ static int set_priv_flags(struct net_device *netdev, u32 flags)
 		return -EINVAL;
 	if (changed & BIT(FLAG_FAIL_CLOSED))
 		iroce_ipsec_set_fail_closed(f, flags & BIT(FLAG_FAIL_CLOSED));
-	if (changed & BIT(FLAG_STARTS_CLOSED))
+	if (changed & BIT(FLAG_STARTS_CLOSED)) {
+		iroce_vport_set_starts_closed(f, flags & BIT(FLAG_STARTS_CLOSED));
 		iroce_ipsec_set_starts_closed(f, flags & BIT(FLAG_STARTS_CLOSED));
+	}
 	return 0;
 }
 

@@ -22,4 +22,10 @@ void iroce_rdma_cleanup(struct iroce_func *f);
 /* Carrier, MTU or address of the netdev changed: port events, active MTU. RTNL. */
 void iroce_rdma_netdev_event(struct iroce_func *f, unsigned long event);
 
+/*
+ * An outbound SA is deleted: I6, no flow keeps its key, not even of a QP that never
+ * sends again. Any context but hard irq; it happens a little later.
+ */
+void iroce_rdma_sa_gone(struct iroce_func *f);
+
 #endif /* IROCE_FUNC_LAG_H */

@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "engine.h"
 #include "events.h"
 #include "fabric/fabric.h"
 #include "iroce.h"
@@ -163,9 +164,10 @@ static int __init iroce_init(void)
 	err = iroce_ipsec_module_init();
 	if (err)
 		return err;
+	iroce_engine_module_init();
 	err = iroce_roce_module_init();
 	if (err)
-		goto err_ipsec;
+		goto err_engine;
 	err = iroce_rdma_module_init();
 	if (err)
 		goto err_roce;
@@ -194,7 +196,8 @@ err_lag:
 	iroce_rdma_module_exit();
 err_roce:
 	iroce_roce_module_exit();
-err_ipsec:
+err_engine:
+	iroce_engine_module_exit();
 	iroce_ipsec_module_exit();
 	rcu_barrier();
 	return err;
@@ -209,6 +212,7 @@ static void __exit iroce_exit(void)
 	iroce_events_module_exit();
 	iroce_rdma_module_exit();
 	iroce_roce_module_exit();
+	iroce_engine_module_exit();
 	iroce_ipsec_module_exit();
 	rcu_barrier();	/* callbacks of all parts are this module's code */
 }

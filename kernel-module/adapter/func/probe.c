@@ -30,6 +30,11 @@ static int enable_vfs(struct iroce_func *pf, unsigned int n_vfs)
 	return pci_enable_sriov(pf->pdev, n_vfs);
 }
 
+static const struct iroce_ipsec_events ipsec_events = {
+	.changed = iroce_flow_changed,
+	.sa_gone = iroce_rdma_sa_gone,
+};
+
 static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct iroce_port *port = iroce_pci_port(pdev);
@@ -56,7 +61,7 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	f = iroce_func(netdev);
 	pci_set_drvdata(pdev, f);
 
-	err = iroce_ipsec_init(f);
+	err = iroce_ipsec_init(f, &ipsec_events, iroce_vport_starts_closed(f));
 	if (err)
 		goto err_netdev;
 	err = register_netdev(netdev);

@@ -15,8 +15,22 @@ struct xfrm_state;
 int iroce_ipsec_module_init(void);
 void iroce_ipsec_module_exit(void);
 
-/* Before register_netdev(): sets xfrmdev_ops and NETIF_F_HW_ESP. */
-int iroce_ipsec_init(struct iroce_func *f);
+/*
+ * struct iroce_ipsec_events - what a function wants to hear
+ * @changed: an SA or a policy came or went: what has become of a flow may be otherwise now. Any context
+ * @sa_gone: an outbound SA is deleted: I6, nobody keeps its key. Any context but hard irq
+ */
+struct iroce_ipsec_events {
+	void (*changed)(struct iroce_func *f);
+	void (*sa_gone)(struct iroce_func *f);
+};
+
+/*
+ * Before register_netdev(): sets xfrmdev_ops and NETIF_F_HW_ESP. @starts_closed: see
+ * iroce_ipsec_set_starts_closed()
+ */
+int iroce_ipsec_init(struct iroce_func *f, const struct iroce_ipsec_events *events,
+		     bool starts_closed);
 /* After unregister_netdev(): xfrm has flushed its states and policies. */
 void iroce_ipsec_fini(struct iroce_func *f);
 

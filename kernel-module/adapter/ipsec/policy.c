@@ -22,7 +22,6 @@
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
 
-#include "iroce.h"
 #include "policy.h"
 
 #define FENCES_MAX 4096
@@ -241,10 +240,9 @@ static void fences_clear(struct iroce_ipsec *ipsec, enum iroce_dir dir)
 
 void iroce_ipsec_set_starts_closed(struct iroce_func *f, bool is_closed)
 {
-	iroce_vport_set_starts_closed(f, is_closed);
 	WRITE_ONCE(f->ipsec->starts_closed, is_closed);
 	WRITE_ONCE(f->ipsec->has_told, false);
-	iroce_flow_changed(f);
+	iroce_ipsec_changed(f->ipsec);
 	/* Senders that found it open are through when the caller hears that it is closed. */
 	synchronize_rcu_expedited();
 }
@@ -265,7 +263,7 @@ void iroce_ipsec_set_fail_closed(struct iroce_func *f, bool is_closed)
 		fences_clear(ipsec, IROCE_DIR_OUT);
 	}
 	spin_unlock_bh(&ipsec->lock);
-	iroce_flow_changed(f);
+	iroce_ipsec_changed(f->ipsec);
 }
 
 /*
@@ -286,7 +284,7 @@ void iroce_ipsec_net_changed(struct iroce_func *f)
 	fences_clear(ipsec, IROCE_DIR_OUT);
 	WRITE_ONCE(ipsec->is_fail_closed, true);
 	spin_unlock_bh(&ipsec->lock);
-	iroce_flow_changed(f);
+	iroce_ipsec_changed(f->ipsec);
 }
 
 bool iroce_ipsec_is_fail_closed(const struct iroce_func *f)

@@ -7,12 +7,12 @@
 
 #include "acquire.h"
 #include "cipher.h"
-#include "iroce.h"
 #include "policy.h"
 #include "sadb.h"
 #include "xfrm.h"
 
-int iroce_ipsec_init(struct iroce_func *f)
+int iroce_ipsec_init(struct iroce_func *f, const struct iroce_ipsec_events *events,
+		     bool starts_closed)
 {
 	struct iroce_ipsec *ipsec;
 	int err;
@@ -21,8 +21,9 @@ int iroce_ipsec_init(struct iroce_func *f)
 	if (!ipsec)
 		return -ENOMEM;
 	ipsec->f = f;
+	ipsec->events = events;
 	ipsec->is_fail_closed = true;
-	ipsec->starts_closed = iroce_vport_starts_closed(f);
+	ipsec->starts_closed = starts_closed;
 	spin_lock_init(&ipsec->lock);
 	mutex_init(&ipsec->resize_lock);
 	INIT_LIST_HEAD(&ipsec->pending);
@@ -85,7 +86,6 @@ int iroce_ipsec_module_init(void)
 	err = iroce_crypt_init();
 	if (err)
 		goto err_wq;
-	iroce_engine_module_init();
 	return 0;
 
 err_wq:
@@ -95,7 +95,6 @@ err_wq:
 
 void iroce_ipsec_module_exit(void)
 {
-	iroce_engine_module_exit();
 	/* Queues what waits for its grace period, then runs it: the last SAs free their keys. */
 	rcu_barrier();
 	destroy_workqueue(iroce_ipsec_wq);

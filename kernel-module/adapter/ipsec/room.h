@@ -38,6 +38,7 @@
  */
 struct iroce_ipsec {
 	struct iroce_func *f;
+	const struct iroce_ipsec_events *events;
 	spinlock_t lock;
 	struct iroce_sad sad;
 	struct iroce_spd spd[2];
@@ -57,5 +58,10 @@ struct iroce_ipsec {
 	struct iroce_ask *ask;
 	struct work_struct acquire_work;
 };
+
+static inline void iroce_ipsec_changed(struct iroce_ipsec *ipsec)
+{
+	ipsec->events->changed(ipsec->f);
+}
 
 #endif /* IROCE_IPSEC_ROOM_H */

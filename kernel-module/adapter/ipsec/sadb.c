@@ -10,7 +10,6 @@
 #include <linux/random.h>
 #include <linux/slab.h>
 
-#include "iroce.h"
 #include "sadb.h"
 
 #define SAD_BUCKETS_MIN 16
@@ -50,7 +49,7 @@ int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
 	if (is_crowded)
 		queue_work(iroce_ipsec_wq, &ipsec->resize_work);
 	if (!err)
-		iroce_flow_changed(ipsec->f);
+		iroce_ipsec_changed(ipsec);
 	return err;
 }
 
@@ -97,7 +96,7 @@ void iroce_sad_kill(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
 		bequeath(sa, iroce_sa_of(heir));
 	iroce_sad_remove(&ipsec->sad, &sa->node);
 	spin_unlock_bh(&ipsec->lock);
-	iroce_flow_changed(ipsec->f);
+	iroce_ipsec_changed(ipsec);
 }
 
 struct iroce_sa *iroce_sad_lookup_in(const struct iroce_ipsec *ipsec,

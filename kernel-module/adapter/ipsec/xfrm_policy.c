@@ -6,7 +6,6 @@
 #include <linux/slab.h>
 #include <net/xfrm.h>
 
-#include "iroce.h"
 #include "policy.h"
 #include "xfrm.h"
 
@@ -184,7 +183,7 @@ int iroce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack)
 		goto err_free;
 	}
 	xp->xdo.offload_handle = (unsigned long)policy;
-	iroce_flow_changed(f);
+	iroce_ipsec_changed(f->ipsec);
 	/* Senders that found no policy are through when the caller hears that there is one (I1). */
 	synchronize_rcu_expedited();
 	if (is_source_bound(policy))
@@ -205,7 +204,7 @@ void iroce_policy_delete(struct xfrm_policy *xp)
 	spin_lock_bh(&f->ipsec->lock);
 	iroce_policy_unlink(f->ipsec, policy);
 	spin_unlock_bh(&f->ipsec->lock);
-	iroce_flow_changed(f);
+	iroce_ipsec_changed(f->ipsec);
 	ipsec_roce_policy_deleted(&policy->kept, xp);
 }
 

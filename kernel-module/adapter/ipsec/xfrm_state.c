@@ -18,7 +18,6 @@
 #include "compat/compat.h"
 #include "cipher.h"
 #include "engine/ipsec_roce_engine.h"
-#include "iroce.h"
 #include "sadb.h"
 #include "xfrm.h"
 
@@ -444,7 +443,7 @@ static void state_free(struct net_device *dev, struct xfrm_state *x)
 	leave_state(sa, x);
 	iroce_sa_put(sa);
 	if (x->xso.dir == XFRM_DEV_OFFLOAD_OUT)
-		iroce_rdma_sa_gone(iroce_func(dev));
+		iroce_func(dev)->ipsec->events->sa_gone(iroce_func(dev));
 }
 
 /* ---- asked by xfrm ------------------------------------------------------ */
