@@ -15,9 +15,8 @@
  *	        v                                v        +-------+
  *	      fabric: switch --> local functions, or the cable, an ordinary netdev
  *
- * Frames between the rooms are sk_buffs whose data starts at the Ethernet header (VLAN tag in
- * the frame or accelerated, see skb_vlan_tag_present()), linear unless said otherwise, owned by
- * the callee.
+ * Frames between the rooms are sk_buffs whose data starts at the Ethernet header (VLAN tag in the
+ * frame or accelerated), linear unless said otherwise, owned by the callee.
  */
 #ifndef IROCE_BASE_H
 #define IROCE_BASE_H

@@ -302,7 +302,7 @@ out:
 }
 
 struct iroce_port *iroce_port_create(struct iroce_adapter *adapter, unsigned int index,
-				     const char *cable)
+				     const char *cable, bool starts_closed)
 {
 	struct iroce_uplink *up;
 	int err = -ENOMEM;
@@ -317,7 +317,7 @@ struct iroce_port *iroce_port_create(struct iroce_adapter *adapter, unsigned int
 	up->stats = alloc_percpu(struct iroce_uplink_stats);
 	if (!up->stats)
 		goto err_free;
-	up->port.eswitch = iroce_eswitch_create();
+	up->port.eswitch = iroce_eswitch_create(starts_closed);
 	if (!up->port.eswitch)
 		goto err_stats;
 	err = plug(up, cable);

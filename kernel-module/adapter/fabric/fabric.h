@@ -25,9 +25,9 @@ struct iroce_port *iroce_pci_port(const struct pci_dev *pdev);
 
 #define IROCE_UPLINK_LIMIT	4096	/* frames waiting in one of a port's queues to the cable */
 
-/* Takes RTNL. ERR_PTR with the rule printed when @cable can't be one. */
+/* Takes RTNL. ERR_PTR with the rule printed when @cable can't be one. @starts_closed: the PF */
 struct iroce_port *iroce_port_create(struct iroce_adapter *adapter, unsigned int index,
-				     const char *cable);
+				     const char *cable, bool starts_closed);
 void iroce_port_destroy(struct iroce_port *port);
 /* Permanent address of function @vf (IROCE_PF), the same at each load. */
 void iroce_port_func_mac(const struct iroce_port *port, unsigned int vf, u8 *mac);
@@ -45,8 +45,8 @@ u64 iroce_port_stat_sum(const struct iroce_port *port, enum iroce_uplink_stat st
 struct iroce_vf *iroce_port_vf(const struct iroce_port *port, unsigned int vf);
 /* The VF or PF if its netdev is registered; NULL. RTNL keeps it. */
 struct iroce_func *iroce_port_func(const struct iroce_port *port, unsigned int vf);
-/* RTNL: the VFs are gone, and with them what the PF decided about them. */
-void iroce_port_reset_vfs(struct iroce_port *port);
+/* RTNL: the VFs are gone, and with them what the PF decided about them. The next ones begin anew. */
+void iroce_port_reset_vfs(struct iroce_port *port, bool starts_closed);
 
 /* ---- a function in the switch, vport.c and macs.c ------------------------- */
 
@@ -89,9 +89,7 @@ void iroce_eswitch_resync(struct iroce_func *f);
 /* RTNL: whom the PF trusts, or gives which address, has changed. */
 void iroce_eswitch_judge(struct iroce_port *port);
 
-/* ---- the rate of a VF, shaper.c ------------------------------------------- */
-
-/* RTNL: from ndo_open, and from ndo_stop when nobody sends any more. */
+/* RTNL: the rate of a VF, from ndo_open, and from ndo_stop when nobody sends any more. */
 void iroce_shaper_start(struct iroce_func *f);
 void iroce_shaper_stop(struct iroce_func *f);
 /* RTNL. Of a function that is up. */
@@ -111,10 +109,7 @@ void iroce_shaper_purge(struct iroce_func *f, enum iroce_stat why);
 void iroce_eswitch_xmit(struct iroce_func *f, struct sk_buff *skb);
 /* The same for a batch in order: one doorbell for all. Empties @frames. */
 void iroce_eswitch_xmit_list(struct iroce_func *f, struct sk_buff_head *frames);
-/*
- * The fence, for a frame that the switch had a function queue: false if it was dropped. Softirq,
- * RCU read side.
- */
+/* The fence, for a frame that was queued: false if it was dropped. Softirq, RCU read side. */
 bool iroce_vport_admits(struct iroce_func *f, struct sk_buff *skb);
 /* Hash that keeps a flow (addresses, ports or SPI) in one queue. */
 u32 iroce_eswitch_flow_hash(const struct sk_buff *skb);

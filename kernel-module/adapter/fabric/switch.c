@@ -27,13 +27,12 @@
 #include <net/dst.h>
 
 #include "cable.h"
-#include "iroce.h"
 #include "seen.h"
 #include "switch.h"
 #include "vlan.h"
 #include "vport.h"
 
-struct iroce_eswitch *iroce_eswitch_create(void)
+struct iroce_eswitch *iroce_eswitch_create(bool starts_closed)
 {
 	struct iroce_eswitch *esw;
 
@@ -48,7 +47,7 @@ struct iroce_eswitch *iroce_eswitch_create(void)
 	spin_lock_init(&esw->lock);
 	INIT_LIST_HEAD(&esw->funcs);
 	INIT_LIST_HEAD(&esw->all);
-	esw->pf_starts_closed = iroce_starts_closed();
+	esw->pf_starts_closed = starts_closed;
 	iroce_macs_add_switch(esw);
 	return esw;
 }

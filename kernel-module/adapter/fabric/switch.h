@@ -83,7 +83,7 @@ bool iroce_macs_is_ours(const u8 *addr);
 
 /* ---- switch.c ----------------------------------------------------------- */
 
-struct iroce_eswitch *iroce_eswitch_create(void);
+struct iroce_eswitch *iroce_eswitch_create(bool starts_closed);
 void iroce_eswitch_destroy(struct iroce_eswitch *esw);
 /* A normalised frame comes out of the cable. Softirq. Consumes @skb. */
 void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb);

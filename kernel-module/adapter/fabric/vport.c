@@ -8,7 +8,6 @@
 #include <linux/slab.h>
 
 #include "cable.h"
-#include "iroce.h"
 #include "switch.h"
 #include "vport.h"
 
@@ -31,7 +30,7 @@ struct iroce_func *iroce_port_func(const struct iroce_port *port, unsigned int v
 	return NULL;
 }
 
-void iroce_port_reset_vfs(struct iroce_port *port)
+void iroce_port_reset_vfs(struct iroce_port *port, bool starts_closed)
 {
 	struct iroce_eswitch *esw = port->eswitch;
 	unsigned int i;
@@ -40,7 +39,7 @@ void iroce_port_reset_vfs(struct iroce_port *port)
 	memset(esw->vfs, 0, sizeof(esw->vfs));
 	for (i = 0; i < IROCE_MAX_VFS; i++) {
 		esw->vfs[i].is_spoofchk = true;
-		esw->vfs[i].starts_closed = iroce_starts_closed();
+		esw->vfs[i].starts_closed = starts_closed;
 	}
 }
 

@@ -32,8 +32,8 @@
 
 #include "core/lag.h"
 #include "core/placement.h"
-#include "iroce.h"
 #include "lag.h"
+#include "roce/roce.h"
 
 /*
  * struct iroce_lag - a bond that functions are ports of; RTNL

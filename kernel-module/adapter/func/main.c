@@ -16,9 +16,10 @@
 #include "engine.h"
 #include "events.h"
 #include "fabric/fabric.h"
-#include "iroce.h"
+#include "ipsec/ipsec.h"
 #include "lag.h"
 #include "probe.h"
+#include "roce/roce.h"
 
 #define MAX_ADAPTERS 8
 
@@ -30,22 +31,8 @@ static unsigned int num_vfs;
 module_param(num_vfs, uint, 0444);
 MODULE_PARM_DESC(num_vfs, "VFs each PF enables when it is probed (0.." __stringify(IROCE_MAX_VFS) ", default 0); sriov_numvfs does the same later");
 
-static bool closed_until_protected;
-module_param(closed_until_protected, bool, 0644);
-MODULE_PARM_DESC(closed_until_protected, "whether functions of adapters and VFs made from now on begin with ethtool's private flag ipsec-closed-until-protected on (default N)");
-
 static struct iroce_adapter *adapters[MAX_ADAPTERS];
 static unsigned int n_adapters;
-
-unsigned int iroce_initial_vfs(void)
-{
-	return num_vfs;
-}
-
-bool iroce_starts_closed(void)
-{
-	return READ_ONCE(closed_until_protected);
-}
 
 static void destroy_adapter(struct iroce_adapter *adapter)
 {
@@ -74,7 +61,7 @@ static struct iroce_adapter *create_adapter(unsigned int index, char *list)
 			       IROCE_MAX_PORTS);
 			goto err_destroy;
 		}
-		port = iroce_port_create(adapter, adapter->n_ports, name);
+		port = iroce_port_create(adapter, adapter->n_ports, name, iroce_starts_closed());
 		if (IS_ERR(port)) {
 			err = PTR_ERR(port);
 			goto err_destroy;
@@ -176,8 +163,8 @@ static int __init iroce_init(void)
 		goto err_lag;
 	err = create_adapters();
 	if (err)
-		goto err_port;
-	err = iroce_func_register_driver();
+		goto err_events;
+	err = iroce_func_register_driver(num_vfs);
 	if (err)
 		goto err_adapters;
 	err = plug_adapters();
@@ -190,7 +177,7 @@ err_driver:
 	unplug_adapters();
 err_adapters:
 	destroy_adapters();
-err_port:
+err_events:
 	iroce_events_module_exit();
 err_lag:
 	iroce_rdma_module_exit();

@@ -14,9 +14,10 @@
 
 #include "compat/compat.h"
 #include "fabric/fabric.h"
-#include "iroce.h"
+#include "ipsec/ipsec.h"
 #include "lag.h"
 #include "netdev.h"
+#include "roce/roce.h"
 #include "vf.h"
 
 /* ---- receive ---------------------------------------------------------- */

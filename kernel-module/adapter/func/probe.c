@@ -4,20 +4,33 @@
  * order, and takes it apart in the reverse order. One driver serves both, as a
  * VF differs from a PF only in that it has no VFs.
  */
+#include <linux/moduleparam.h>
 #include <linux/pci.h>
 #include <linux/rtnetlink.h>
 
 #include "fabric/fabric.h"
-#include "iroce.h"
+#include "ipsec/ipsec.h"
 #include "lag.h"
 #include "netdev.h"
 #include "probe.h"
+#include "roce/roce.h"
+
+static bool closed_until_protected;
+module_param(closed_until_protected, bool, 0644);
+MODULE_PARM_DESC(closed_until_protected, "whether functions of adapters and VFs made from now on begin with ethtool's private flag ipsec-closed-until-protected on (default N)");
+
+static unsigned int n_initial_vfs;	/* set before the driver is registered */
+
+bool iroce_starts_closed(void)
+{
+	return READ_ONCE(closed_until_protected);
+}
 
 static void disable_vfs(struct iroce_func *pf)
 {
 	pci_disable_sriov(pf->pdev);
 	rtnl_lock();
-	iroce_port_reset_vfs(pf->port);
+	iroce_port_reset_vfs(pf->port, iroce_starts_closed());
 	rtnl_unlock();
 }
 
@@ -25,7 +38,7 @@ static void disable_vfs(struct iroce_func *pf)
 static int enable_vfs(struct iroce_func *pf, unsigned int n_vfs)
 {
 	rtnl_lock();
-	iroce_port_reset_vfs(pf->port);
+	iroce_port_reset_vfs(pf->port, iroce_starts_closed());
 	rtnl_unlock();
 	return pci_enable_sriov(pf->pdev, n_vfs);
 }
@@ -72,7 +85,7 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		goto err_unregister;
 
 	/* Without them the PF is still of use: say it and go on. */
-	n_vfs = pdev->is_virtfn ? 0 : iroce_initial_vfs();
+	n_vfs = pdev->is_virtfn ? 0 : n_initial_vfs;
 	if (n_vfs) {
 		err = enable_vfs(f, n_vfs);
 		if (err)
@@ -140,8 +153,9 @@ static struct pci_driver driver = {
 	.sriov_configure = sriov_configure,
 };
 
-int iroce_func_register_driver(void)
+int iroce_func_register_driver(unsigned int n_vfs)
 {
+	n_initial_vfs = n_vfs;
 	return pci_register_driver(&driver);
 }
 

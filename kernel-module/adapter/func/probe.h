@@ -7,9 +7,10 @@
 
 #include <linux/types.h>
 
-int iroce_func_register_driver(void);
+/* @n_vfs: VFs that a PF enables when it is probed. */
+int iroce_func_register_driver(unsigned int n_vfs);
 void iroce_func_unregister_driver(void);
-/* VFs that a PF enables when it is probed. */
-unsigned int iroce_initial_vfs(void);
+/* Whether functions that nobody has decided about are closed until they are protected. */
+bool iroce_starts_closed(void);
 
 #endif /* IROCE_FUNC_PROBE_H */

@@ -25,19 +25,13 @@ struct iroce_ipsec_events {
 	void (*sa_gone)(struct iroce_func *f);
 };
 
-/*
- * Before register_netdev(): sets xfrmdev_ops and NETIF_F_HW_ESP. @starts_closed: see
- * iroce_ipsec_set_starts_closed()
- */
+/* Before register_netdev(): sets xfrmdev_ops and NETIF_F_HW_ESP. */
 int iroce_ipsec_init(struct iroce_func *f, const struct iroce_ipsec_events *events,
 		     bool starts_closed);
 /* After unregister_netdev(): xfrm has flushed its states and policies. */
 void iroce_ipsec_fini(struct iroce_func *f);
 
-/*
- * ethtool --set-priv-flags DEV ipsec-fail-closed on|off (default on): whether a
- * flow stays closed after the policy that protected it is gone. RTNL.
- */
+/* Does a flow stay closed after the policy that protected it is gone (default)? RTNL. */
 void iroce_ipsec_set_fail_closed(struct iroce_func *f, bool is_closed);
 /* The netdev is registered in a network namespace, perhaps another than before. RTNL. */
 void iroce_ipsec_net_changed(struct iroce_func *f);
@@ -81,8 +75,7 @@ enum iroce_arrival {
  *
  * Opens ESP, checks replay, selectors and policies (I2, I4). Softirq, RCU read side.
  */
-enum iroce_arrival iroce_ipsec_open(struct iroce_func *f, struct sk_buff **skb,
-				    struct iroce_sa **sa);
+enum iroce_arrival iroce_ipsec_open(struct iroce_func *f, struct sk_buff **skb, struct iroce_sa **sa);
 
 enum iroce_verdict {
 	IROCE_PLAIN,	/* no policy: cleartext is right */
@@ -99,20 +92,16 @@ enum iroce_verdict {
  * the kernel's ACQUIRE where a policy has no SA. Context: any but hard irq.
  * Read flow_gen BEFORE calling and remember that value with the result.
  */
-enum iroce_verdict iroce_ipsec_out(struct iroce_func *f,
-				   const struct iroce_flow_key *key,
+enum iroce_verdict iroce_ipsec_out(struct iroce_func *f, const struct iroce_flow_key *key,
 				   struct iroce_sa **sa, enum iroce_stat *why);
 
 /* Does a policy or a fence of @f keep this flow from being in the clear? RCU read side. */
-bool iroce_ipsec_protects(const struct iroce_func *f, bool is_out,
-			  const struct iroce_flow_key *key);
+bool iroce_ipsec_protects(const struct iroce_func *f, bool is_out, const struct iroce_flow_key *key);
 
-struct iroce_sa *iroce_sa_get(struct iroce_sa *sa);
 /* Any context: the last put defers what may sleep. Keys are zeroed there. */
 void iroce_sa_put(struct iroce_sa *sa);
 /* False once the SA is deleted or expired: re-resolve, never use it again. */
 bool iroce_sa_is_live(const struct iroce_sa *sa);
-u32 iroce_sa_reqid(const struct iroce_sa *sa);
 
 /*
  * iroce_ipsec_seal_roce - make the skb of one RoCE packet

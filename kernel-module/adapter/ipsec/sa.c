@@ -243,12 +243,6 @@ struct iroce_sa *iroce_sa_alloc(void)
 	return sa;
 }
 
-struct iroce_sa *iroce_sa_get(struct iroce_sa *sa)
-{
-	refcount_inc(&sa->ref);
-	return sa;
-}
-
 void iroce_sa_put(struct iroce_sa *sa)
 {
 	/* Receivers use SA and tfm under RCU alone. Freeing a tfm may sleep, and we may be anywhere. */
@@ -259,11 +253,6 @@ void iroce_sa_put(struct iroce_sa *sa)
 bool iroce_sa_is_live(const struct iroce_sa *sa)
 {
 	return !READ_ONCE(sa->is_dead) && iroce_sad_life(&sa->node) != IROCE_SA_DEAD;
-}
-
-u32 iroce_sa_reqid(const struct iroce_sa *sa)
-{
-	return sa->node.reqid;
 }
 
 bool iroce_sa_is_same(const struct iroce_sa *a, const struct iroce_sa *b)
