@@ -51,7 +51,7 @@ struct iroce_port {
 	unsigned int index;
 	struct net_device __rcu *cable;	/* changed under RTNL; NULL once the netdev went away */
 	netdevice_tracker cable_tracker;
-	struct iroce_eswitch *eswitch;
+	struct iroce_switch *eswitch;
 };
 
 /*

@@ -97,7 +97,7 @@ static void set_gro(struct iroce_uplink *up, struct net_device *cable, bool is_o
 	iroce_compat_update_features(cable);
 }
 
-static void detach(struct iroce_uplink *up)
+static void detach_cable(struct iroce_uplink *up)
 {
 	struct net_device *cable = rtnl_dereference(up->port.cable);
 
@@ -120,7 +120,7 @@ static void detach(struct iroce_uplink *up)
 }
 
 /* RTNL; @cable obeys the rules. */
-static int attach(struct iroce_uplink *up, struct net_device *cable)
+static int attach_cable(struct iroce_uplink *up, struct net_device *cable)
 {
 	int err;
 
@@ -161,7 +161,7 @@ err_handler:
 }
 
 /* The cable came back: from another netns, or its driver was bound again. */
-static void replug(struct work_struct *work)
+static void replug_cable(struct work_struct *work)
 {
 	struct iroce_uplink *up = container_of(work, struct iroce_uplink, replug);
 	struct net_device *cable;
@@ -175,7 +175,7 @@ static void replug(struct work_struct *work)
 	if (!cable)
 		goto out;
 	rule = find_rule(cable);
-	err = rule ? -EINVAL : attach(up, cable);
+	err = rule ? -EINVAL : attach_cable(up, cable);
 	if (err) {
 		pr_err("adapter %u port %u: %s is back, but %s (%d)\n", up->port.adapter->index,
 		       up->port.index, up->name, rule ?: "cannot be taken", err);
@@ -227,7 +227,7 @@ static void cable_event(struct iroce_uplink *up, struct net_device *cable, unsig
 	case NETDEV_UNREGISTER:
 		pr_warn("adapter %u port %u: %s is gone\n", up->port.adapter->index,
 			up->port.index, up->name);
-		detach(up);
+		detach_cable(up);
 		break;
 	}
 }
@@ -266,7 +266,7 @@ bool iroce_cable_makes_loop(struct net_device *lower, struct net_device *upper)
 
 /* ---- life ------------------------------------------------------------- */
 
-static int plug(struct iroce_uplink *up, const char *name)
+static int plug_cable(struct iroce_uplink *up, const char *name)
 {
 	struct net_device *cable;
 	const char *rule;
@@ -290,7 +290,7 @@ static int plug(struct iroce_uplink *up, const char *name)
 		err = -EINVAL;
 		goto out;
 	}
-	err = attach(up, cable);
+	err = attach_cable(up, cable);
 	if (err) {
 		pr_err("cables: %s: cannot take it: %d\n", name, err);
 		goto out;
@@ -313,20 +313,20 @@ struct iroce_port *iroce_port_create(struct iroce_adapter *adapter, unsigned int
 	up->port.adapter = adapter;
 	up->port.index = index;
 	iroce_uplink_init(up);
-	INIT_WORK(&up->replug, replug);
+	INIT_WORK(&up->replug, replug_cable);
 	up->stats = alloc_percpu(struct iroce_uplink_stats);
 	if (!up->stats)
 		goto err_free;
-	up->port.eswitch = iroce_eswitch_create(starts_closed);
+	up->port.eswitch = iroce_switch_create(starts_closed);
 	if (!up->port.eswitch)
 		goto err_stats;
-	err = plug(up, cable);
+	err = plug_cable(up, cable);
 	if (err)
 		goto err_eswitch;
 	return &up->port;
 
 err_eswitch:
-	iroce_eswitch_destroy(up->port.eswitch);
+	iroce_switch_destroy(up->port.eswitch);
 err_stats:
 	free_percpu(up->stats);
 err_free:
@@ -344,9 +344,9 @@ void iroce_port_destroy(struct iroce_port *port)
 	rtnl_unlock();
 	cancel_work_sync(&up->replug);
 	rtnl_lock();
-	detach(up);
+	detach_cable(up);
 	rtnl_unlock();
-	iroce_eswitch_destroy(port->eswitch);
+	iroce_switch_destroy(port->eswitch);
 	free_percpu(up->stats);
 	kfree(up);
 }

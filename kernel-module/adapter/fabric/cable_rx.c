@@ -41,7 +41,7 @@ static bool is_esp(const struct sk_buff *skb)
  * it finds it otherwise, and a copy made here would be a second one. Consumes @skb;
  * NULL and counted if memory is short.
  */
-static struct sk_buff *normalise(struct iroce_uplink *up, struct sk_buff *skb)
+static struct sk_buff *normalise_frame(struct iroce_uplink *up, struct sk_buff *skb)
 {
 	if (skb->ip_summed == CHECKSUM_PARTIAL && skb_checksum_help(skb))
 		goto err_free;
@@ -77,14 +77,14 @@ err:
 	return NULL;
 }
 
-static void receive(struct iroce_uplink *up, struct sk_buff *skb)
+static void receive_frame(struct iroce_uplink *up, struct sk_buff *skb)
 {
-	skb = normalise(up, skb);
+	skb = normalise_frame(up, skb);
 	if (!skb)
 		return;
 	iroce_uplink_count(up, IROCE_uplink_rx_pkts, 1);
 	iroce_uplink_count(up, IROCE_uplink_rx_bytes, skb->len);
-	iroce_eswitch_uplink_rx(&up->port, skb);
+	iroce_switch_uplink_rx(&up->port, skb);
 }
 
 /* A veth's peer, or GRO on the cable, gives us what never was one frame. */
@@ -101,7 +101,7 @@ static void receive_segments(struct iroce_uplink *up, struct sk_buff *skb)
 	consume_skb(skb);
 	skb_list_walk_safe(segs, skb, next) {
 		skb_mark_not_on_list(skb);
-		receive(up, skb);
+		receive_frame(up, skb);
 	}
 }
 
@@ -128,6 +128,6 @@ rx_handler_result_t iroce_uplink_handle_frame(struct sk_buff **pskb)
 	if (unlikely(skb_is_gso(skb)))
 		receive_segments(up, skb);
 	else
-		receive(up, skb);
+		receive_frame(up, skb);
 	return RX_HANDLER_CONSUMED;
 }

@@ -16,7 +16,7 @@
 #define TX_WAIT_MIN	(50 * NSEC_PER_USEC)	/* a ring of 256 lasts longer */
 #define TX_WAIT_MAX	NSEC_PER_MSEC
 
-static void purge(struct iroce_uplink *up, struct sk_buff_head *frames)
+static void purge_frames(struct iroce_uplink *up, struct sk_buff_head *frames)
 {
 	iroce_uplink_count(up, IROCE_uplink_tx_drop_link_down, skb_queue_len(frames));
 	__skb_queue_purge(frames);
@@ -60,7 +60,7 @@ static void send_batch(struct iroce_tx_queue *q, struct sk_buff_head *batch)
 	rcu_read_lock();
 	cable = rcu_dereference(up->port.cable);
 	if (!cable || !netif_running(cable) || !netif_carrier_ok(cable)) {
-		purge(up, batch);
+		purge_frames(up, batch);
 		goto out;
 	}
 	index = q->index % READ_ONCE(cable->real_num_tx_queues);
@@ -112,14 +112,14 @@ out:
 	spin_unlock(&q->frames.lock);
 }
 
-static enum hrtimer_restart retry(struct hrtimer *timer)
+static enum hrtimer_restart retry_queue(struct hrtimer *timer)
 {
 	run_queue(container_of(timer, struct iroce_tx_queue, retry));
 	return HRTIMER_NORESTART;
 }
 
 /* As the cable's features want it: linear, checksummed. NULL if it was dropped. */
-static struct sk_buff *prepare(struct net_device *cable, struct sk_buff *skb)
+static struct sk_buff *prepare_frame(struct net_device *cable, struct sk_buff *skb)
 {
 	bool again = false;
 
@@ -140,8 +140,8 @@ void iroce_port_xmit(struct iroce_port *port, struct iroce_func *f, struct sk_bu
 		return;
 	}
 	while ((skb = __skb_dequeue(frames))) {
-		next = &up->queues[iroce_eswitch_flow_hash(skb) % IROCE_TX_QUEUES];
-		skb = prepare(cable, skb);
+		next = &up->queues[iroce_switch_flow_hash(skb) % IROCE_TX_QUEUES];
+		skb = prepare_frame(cable, skb);
 		if (!skb) {
 			iroce_count(f, IROCE_STAT_tx_drop_uplink);
 			continue;
@@ -175,7 +175,7 @@ void iroce_uplink_purge(struct iroce_uplink *up)
 		skb_queue_splice_tail_init(&up->queues[i].frames, &old);
 		spin_unlock_bh(&up->queues[i].frames.lock);
 	}
-	purge(up, &old);
+	purge_frames(up, &old);
 }
 
 void iroce_uplink_stop(struct iroce_uplink *up)
@@ -196,7 +196,7 @@ void iroce_uplink_init(struct iroce_uplink *up)
 		up->queues[i].index = i;
 		up->queues[i].wait_ns = TX_WAIT_MIN;
 		up->queues[i].uplink = up;
-		iroce_compat_hrtimer_setup(&up->queues[i].retry, retry, CLOCK_MONOTONIC,
+		iroce_compat_hrtimer_setup(&up->queues[i].retry, retry_queue, CLOCK_MONOTONIC,
 					   HRTIMER_MODE_REL_SOFT);
 	}
 }

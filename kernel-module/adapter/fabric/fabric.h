@@ -78,16 +78,16 @@ bool iroce_vport_starts_closed(const struct iroce_func *f);
 void iroce_vport_set_starts_closed(struct iroce_func *f, bool is_closed);
 
 /* RTNL: from ndo_open and ndo_stop. */
-int iroce_eswitch_attach(struct iroce_func *f);
-void iroce_eswitch_detach(struct iroce_func *f);
+int iroce_macs_attach(struct iroce_func *f);
+void iroce_macs_detach(struct iroce_func *f);
 /* RTNL: the netdev's own address is to change from @old. */
-int iroce_eswitch_move(struct iroce_func *f, const u8 *old, const u8 *new);
+int iroce_macs_move(struct iroce_func *f, const u8 *old, const u8 *new);
 /* Atomic, under addr_list_lock: the netdev's address lists or flags changed. */
-void iroce_eswitch_sync(struct iroce_func *f);
+void iroce_macs_sync(struct iroce_func *f);
 /* RTNL: what the PF lets the VF have changed; addresses that it may not have now go. */
-void iroce_eswitch_resync(struct iroce_func *f);
+void iroce_macs_resync(struct iroce_func *f);
 /* RTNL: whom the PF trusts, or gives which address, has changed. */
-void iroce_eswitch_judge(struct iroce_port *port);
+void iroce_macs_judge(struct iroce_port *port);
 
 /* RTNL: the rate of a VF, from ndo_open, and from ndo_stop when nobody sends any more. */
 void iroce_shaper_start(struct iroce_func *f);
@@ -106,12 +106,12 @@ void iroce_shaper_purge(struct iroce_func *f, enum iroce_stat why);
  * until the cable frees the frame (QPs bound their frames in flight by it), and run at once for
  * local delivery. Any context but hard irq; takes no lock of the caller's.
  */
-void iroce_eswitch_xmit(struct iroce_func *f, struct sk_buff *skb);
+void iroce_switch_xmit(struct iroce_func *f, struct sk_buff *skb);
 /* The same for a batch in order: one doorbell for all. Empties @frames. */
-void iroce_eswitch_xmit_list(struct iroce_func *f, struct sk_buff_head *frames);
+void iroce_switch_xmit_list(struct iroce_func *f, struct sk_buff_head *frames);
 /* The fence, for a frame that was queued: false if it was dropped. Softirq, RCU read side. */
 bool iroce_vport_admits(struct iroce_func *f, struct sk_buff *skb);
 /* Hash that keeps a flow (addresses, ports or SPI) in one queue. */
-u32 iroce_eswitch_flow_hash(const struct sk_buff *skb);
+u32 iroce_switch_flow_hash(const struct sk_buff *skb);
 
 #endif /* IROCE_FABRIC_H */

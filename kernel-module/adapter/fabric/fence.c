@@ -41,8 +41,8 @@ static bool is_in(const union iroce_addr *addr, const union iroce_addr *net,
 	return !diff;
 }
 
-static bool matches(const struct iroce_fence_match *rule, const struct iroce_flow_key *key,
-		    const struct vlan_hdr *tag)
+static bool matches_frame(const struct iroce_fence_match *rule, const struct iroce_flow_key *key,
+			  const struct vlan_hdr *tag)
 {
 	if (rule->family != key->family || rule->is_tagged != !!tag)
 		return false;
@@ -83,7 +83,7 @@ bool iroce_fence_drops(struct iroce_func *f, const struct sk_buff *skb, enum iro
 		return false;
 
 	list_for_each_entry_rcu(rule, &fence->rules, node) {
-		if (matches(&rule->match, &key, tag)) {
+		if (matches_frame(&rule->match, &key, tag)) {
 			count_hit(rule, skb);
 			return true;
 		}

@@ -15,7 +15,7 @@
  * IP addresses and the first word behind the IP header: ports of UDP and TCP,
  * SPI of ESP. Symmetry is of no use here. Fragments hash by address alone.
  */
-u32 iroce_eswitch_flow_hash(const struct sk_buff *skb)
+u32 iroce_switch_flow_hash(const struct sk_buff *skb)
 {
 	unsigned int off = ETH_HLEN, len = skb_headlen(skb), l4 = 0;
 	const u8 *p = skb->data;

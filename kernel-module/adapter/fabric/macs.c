@@ -26,7 +26,7 @@
 static LIST_HEAD(switches);
 static DEFINE_SPINLOCK(switches_lock);
 
-struct iroce_mac *iroce_macs_find(struct iroce_eswitch *esw, const u8 *addr,
+struct iroce_mac *iroce_macs_find(struct iroce_switch *esw, const u8 *addr,
 				  const struct iroce_func *f)
 {
 	struct iroce_mac *e;
@@ -38,7 +38,7 @@ struct iroce_mac *iroce_macs_find(struct iroce_eswitch *esw, const u8 *addr,
 }
 
 /* A function other than @f has the unicast address. esw.lock. */
-static bool has_other(struct iroce_eswitch *esw, const u8 *addr, const struct iroce_func *f)
+static bool has_other(struct iroce_switch *esw, const u8 *addr, const struct iroce_func *f)
 {
 	struct iroce_mac *e;
 
@@ -52,9 +52,9 @@ static bool has_other(struct iroce_eswitch *esw, const u8 *addr, const struct ir
  * Somebody else's function has it, at another port that may be on the same network: a
  * bond's ports have one address, and are in one namespace. RCU read side.
  */
-static bool is_elsewhere(struct iroce_eswitch *but, const u8 *addr, const struct iroce_func *f)
+static bool is_elsewhere(struct iroce_switch *but, const u8 *addr, const struct iroce_func *f)
 {
-	struct iroce_eswitch *esw;
+	struct iroce_switch *esw;
 	struct iroce_mac *e;
 
 	list_for_each_entry_rcu(esw, &switches, node) {
@@ -89,13 +89,13 @@ static bool is_birth_address(const u8 *addr, const struct iroce_func *f)
 /* A PF has the say; it, or a VF that it trusts, may share an address. */
 static bool may_lose(const struct iroce_func *f)
 {
-	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	const struct iroce_vf *vf = iroce_switch_vf(f);
 
 	return vf && !READ_ONCE(vf->is_trusted);
 }
 
 /* The PF has given the address to a VF other than @f, bound or not. */
-static bool is_given(struct iroce_eswitch *esw, const u8 *addr, const struct iroce_func *f)
+static bool is_given(struct iroce_switch *esw, const u8 *addr, const struct iroce_func *f)
 {
 	unsigned int i;
 
@@ -108,7 +108,7 @@ static bool is_given(struct iroce_eswitch *esw, const u8 *addr, const struct iro
 /* May @f have the unicast address, not looking at the cable? esw.lock, RCU read side. */
 static bool may_have(struct iroce_func *f, const u8 *addr)
 {
-	struct iroce_eswitch *esw = f->port->eswitch;
+	struct iroce_switch *esw = f->port->eswitch;
 
 	return !may_lose(f) ||
 	       (!has_other(esw, addr, f) && !is_given(esw, addr, f) &&
@@ -118,7 +118,7 @@ static bool may_have(struct iroce_func *f, const u8 *addr)
 /* May @f begin to have it, of its own choice? What is its own by birth or its PF's word, yes. */
 static bool may_claim(struct iroce_func *f, const u8 *addr)
 {
-	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	const struct iroce_vf *vf = iroce_switch_vf(f);
 	u8 own[ETH_ALEN];
 
 	if (!may_have(f, addr))
@@ -146,7 +146,7 @@ static bool is_to_refuse(const struct iroce_mac *e)
 }
 
 /* Who may have what, after something has changed. esw.lock. */
-static void judge(struct iroce_eswitch *esw)
+static void judge_addrs(struct iroce_switch *esw)
 {
 	struct iroce_mac *e;
 	unsigned int i;
@@ -167,7 +167,7 @@ static void judge(struct iroce_eswitch *esw)
 /* @is_list: of the unicast or multicast list, whose addresses are entered in any case. */
 static int add_addr(struct iroce_func *f, const u8 *addr, bool is_list)
 {
-	struct iroce_eswitch *esw = f->port->eswitch;
+	struct iroce_switch *esw = f->port->eswitch;
 	bool is_refused = false;
 	struct iroce_mac *e;
 	int err = 0;
@@ -201,7 +201,7 @@ static int add_addr(struct iroce_func *f, const u8 *addr, bool is_list)
 	hlist_add_head_rcu(&e->node, iroce_macs_bucket(esw, addr));
 	/* A PF's, or a trusted VF's: others may have had it. */
 	if (!may_lose(f))
-		judge(esw);
+		judge_addrs(esw);
 out:
 	spin_unlock_bh(&esw->lock);
 	return err;
@@ -209,7 +209,7 @@ out:
 
 static void del_addr(struct iroce_func *f, const u8 *addr)
 {
-	struct iroce_eswitch *esw = f->port->eswitch;
+	struct iroce_switch *esw = f->port->eswitch;
 	struct iroce_mac *e;
 
 	spin_lock_bh(&esw->lock);
@@ -217,7 +217,7 @@ static void del_addr(struct iroce_func *f, const u8 *addr)
 	if (e && !--e->n_users) {
 		hlist_del_rcu(&e->node);
 		kfree_rcu(e, rcu);
-		judge(esw);
+		judge_addrs(esw);
 	}
 	spin_unlock_bh(&esw->lock);
 }
@@ -225,7 +225,7 @@ static void del_addr(struct iroce_func *f, const u8 *addr)
 static int sync_addr(struct net_device *netdev, const unsigned char *addr)
 {
 	struct iroce_func *f = iroce_func(netdev);
-	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	const struct iroce_vf *vf = iroce_switch_vf(f);
 
 	/* The PF gave this VF one address: others only if it trusts the VF. */
 	if (vf && is_unicast_ether_addr(addr) && is_valid_ether_addr(vf->mac) &&
@@ -240,9 +240,9 @@ static int unsync_addr(struct net_device *netdev, const unsigned char *addr)
 	return 0;
 }
 
-void iroce_eswitch_sync(struct iroce_func *f)
+void iroce_macs_sync(struct iroce_func *f)
 {
-	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	const struct iroce_vf *vf = iroce_switch_vf(f);
 	struct net_device *netdev = f->netdev;
 
 	if (!netif_running(netdev))
@@ -254,18 +254,18 @@ void iroce_eswitch_sync(struct iroce_func *f)
 	WRITE_ONCE(f->vport->is_allmulti, !!(netdev->flags & (IFF_ALLMULTI | IFF_PROMISC)));
 }
 
-void iroce_eswitch_resync(struct iroce_func *f)
+void iroce_macs_resync(struct iroce_func *f)
 {
 	struct net_device *netdev = f->netdev;
 
 	netif_addr_lock_bh(netdev);
 	__dev_uc_unsync(netdev, unsync_addr);
-	iroce_eswitch_sync(f);
+	iroce_macs_sync(f);
 	netif_addr_unlock_bh(netdev);
-	iroce_eswitch_judge(f->port);
+	iroce_macs_judge(f->port);
 }
 
-int iroce_eswitch_move(struct iroce_func *f, const u8 *old, const u8 *new)
+int iroce_macs_move(struct iroce_func *f, const u8 *old, const u8 *new)
 {
 	int err;
 
@@ -285,9 +285,9 @@ int iroce_eswitch_move(struct iroce_func *f, const u8 *old, const u8 *new)
 	return err;
 }
 
-int iroce_eswitch_attach(struct iroce_func *f)
+int iroce_macs_attach(struct iroce_func *f)
 {
-	struct iroce_eswitch *esw = f->port->eswitch;
+	struct iroce_switch *esw = f->port->eswitch;
 	int err;
 
 	err = add_addr(f, f->netdev->dev_addr, false);
@@ -300,9 +300,9 @@ int iroce_eswitch_attach(struct iroce_func *f)
 	return 0;
 }
 
-void iroce_eswitch_detach(struct iroce_func *f)
+void iroce_macs_detach(struct iroce_func *f)
 {
-	struct iroce_eswitch *esw = f->port->eswitch;
+	struct iroce_switch *esw = f->port->eswitch;
 	struct net_device *netdev = f->netdev;
 
 	netif_addr_lock_bh(netdev);
@@ -318,13 +318,13 @@ void iroce_eswitch_detach(struct iroce_func *f)
 }
 
 /* RTNL keeps what the PF has decided. */
-void iroce_eswitch_judge(struct iroce_port *port)
+void iroce_macs_judge(struct iroce_port *port)
 {
-	struct iroce_eswitch *esw = port->eswitch;
+	struct iroce_switch *esw = port->eswitch;
 
 	ASSERT_RTNL();
 	spin_lock_bh(&esw->lock);
-	judge(esw);
+	judge_addrs(esw);
 	spin_unlock_bh(&esw->lock);
 }
 
@@ -332,7 +332,7 @@ void iroce_eswitch_judge(struct iroce_port *port)
 
 bool iroce_macs_is_ours(const u8 *addr)
 {
-	struct iroce_eswitch *esw;
+	struct iroce_switch *esw;
 
 	list_for_each_entry_rcu(esw, &switches, node)
 		if (iroce_macs_is_local(esw, addr))
@@ -340,14 +340,14 @@ bool iroce_macs_is_ours(const u8 *addr)
 	return false;
 }
 
-void iroce_macs_add_switch(struct iroce_eswitch *esw)
+void iroce_macs_add_switch(struct iroce_switch *esw)
 {
 	spin_lock(&switches_lock);
 	list_add_tail_rcu(&esw->node, &switches);
 	spin_unlock(&switches_lock);
 }
 
-void iroce_macs_del_switch(struct iroce_eswitch *esw)
+void iroce_macs_del_switch(struct iroce_switch *esw)
 {
 	spin_lock(&switches_lock);
 	list_del_rcu(&esw->node);

@@ -51,7 +51,7 @@ struct iroce_seen {
 };
 
 /* BH disabled. */
-static void turn(struct iroce_seen *seen)
+static void turn_filters(struct iroce_seen *seen)
 {
 	unsigned long age = jiffies - READ_ONCE(seen->since);
 
@@ -110,7 +110,7 @@ void iroce_seen_note(struct iroce_seen *seen, const u8 *mac)
 	struct filter *filter;
 	unsigned int i;
 
-	turn(seen);
+	turn_filters(seen);
 	filter = &seen->filters[smp_load_acquire(&seen->now)];
 	for (i = 0; i < N_HASHES; i++)
 		if (!test_bit(bit_of(hash, i), filter->map))
@@ -126,7 +126,7 @@ bool iroce_seen_has(struct iroce_seen *seen, const u8 *mac)
 {
 	u64 hash = siphash_1u64(ether_addr_to_u64(mac), &seen->key);
 
-	turn(seen);
+	turn_filters(seen);
 	return filter_has(&seen->filters[0], hash) || filter_has(&seen->filters[1], hash);
 }
 

@@ -45,7 +45,7 @@ static void take_due(struct iroce_shaper *s, struct sk_buff_head *due, u64 now)
 }
 
 /* BH disabled, RCU. One at a time hands frames on, and holds no lock meanwhile. */
-static void run(struct iroce_shaper *s)
+static void run_queue(struct iroce_shaper *s)
 {
 	struct sk_buff_head due;
 	int turns = 4;
@@ -74,10 +74,10 @@ out:
 	spin_unlock(&s->frames.lock);
 }
 
-static enum hrtimer_restart wake(struct hrtimer *timer)
+static enum hrtimer_restart wake_queue(struct hrtimer *timer)
 {
 	rcu_read_lock();
-	run(container_of(timer, struct iroce_shaper, timer));
+	run_queue(container_of(timer, struct iroce_shaper, timer));
 	rcu_read_unlock();
 	return HRTIMER_NORESTART;
 }
@@ -106,7 +106,7 @@ void iroce_shaper_xmit(struct iroce_func *f, struct sk_buff_head *frames)
 	/* Not under the lock: their senders hear of it, and may send. */
 	__skb_queue_purge(&full);
 	iroce_stat_add(f->stats, IROCE_STAT_tx_drop_rate, n_dropped);
-	run(s);
+	run_queue(s);
 }
 
 void iroce_shaper_set_rate(struct iroce_func *f, u32 rate)
@@ -123,19 +123,19 @@ void iroce_shaper_set_rate(struct iroce_func *f, u32 rate)
 	/* What waits goes at the new rate; at none, the last one of it opens the direct way. */
 	local_bh_disable();
 	rcu_read_lock();
-	run(s);
+	run_queue(s);
 	rcu_read_unlock();
 	local_bh_enable();
 }
 
 void iroce_shaper_start(struct iroce_func *f)
 {
-	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	const struct iroce_vf *vf = iroce_switch_vf(f);
 
 	iroce_shaper_set_rate(f, vf ? vf->max_tx_rate : 0);
 }
 
-static void drop_all(struct iroce_func *f, enum iroce_stat why)
+static void drop_frames(struct iroce_func *f, enum iroce_stat why)
 {
 	struct iroce_shaper *s = &f->vport->shaper;
 	struct sk_buff_head old;
@@ -153,14 +153,14 @@ void iroce_shaper_stop(struct iroce_func *f)
 {
 	/* What it is at now may start the timer again; that is cancelled, too. */
 	hrtimer_cancel(&f->vport->shaper.timer);
-	drop_all(f, IROCE_STAT_tx_drop_link_down);
+	drop_frames(f, IROCE_STAT_tx_drop_link_down);
 }
 
 void iroce_shaper_purge(struct iroce_func *f, enum iroce_stat why)
 {
 	/* Who has seen the old rule has queued its frames by then, or handed them on. */
 	synchronize_net();
-	drop_all(f, why);
+	drop_frames(f, why);
 }
 
 void iroce_shaper_init(struct iroce_shaper *s, struct iroce_func *f, iroce_forward_fn forward)
@@ -168,5 +168,5 @@ void iroce_shaper_init(struct iroce_shaper *s, struct iroce_func *f, iroce_forwa
 	skb_queue_head_init(&s->frames);
 	s->func = f;
 	s->forward = forward;
-	iroce_compat_hrtimer_setup(&s->timer, wake, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
+	iroce_compat_hrtimer_setup(&s->timer, wake_queue, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
 }

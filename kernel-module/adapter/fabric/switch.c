@@ -32,9 +32,9 @@
 #include "vlan.h"
 #include "vport.h"
 
-struct iroce_eswitch *iroce_eswitch_create(bool starts_closed)
+struct iroce_switch *iroce_switch_create(bool starts_closed)
 {
-	struct iroce_eswitch *esw;
+	struct iroce_switch *esw;
 
 	esw = kzalloc(sizeof(*esw), GFP_KERNEL);
 	if (!esw)
@@ -52,7 +52,7 @@ struct iroce_eswitch *iroce_eswitch_create(bool starts_closed)
 	return esw;
 }
 
-void iroce_eswitch_destroy(struct iroce_eswitch *esw)
+void iroce_switch_destroy(struct iroce_switch *esw)
 {
 	iroce_macs_del_switch(esw);
 	iroce_seen_destroy(esw->seen);
@@ -100,7 +100,7 @@ struct fan {
 	bool is_counted;	/* did not want it, and has counted that */
 };
 
-static void deliver(const struct fan *fan, struct sk_buff *skb)
+static void deliver_frame(const struct fan *fan, struct sk_buff *skb)
 {
 	if (fan->is_from_cable)
 		deliver_uplink(fan->last, skb);
@@ -114,14 +114,14 @@ static void fan_copy(struct fan *fan)
 
 	copy = skb_copy(fan->skb, GFP_ATOMIC);
 	if (copy)
-		deliver(fan, copy);
+		deliver_frame(fan, copy);
 	else
 		iroce_count(fan->last, IROCE_STAT_rx_drop_no_mem);
 }
 
 static void fan_add(struct fan *fan, struct iroce_func *f)
 {
-	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	const struct iroce_vf *vf = iroce_switch_vf(f);
 
 	if (vf && READ_ONCE(vf->link_state) == IFLA_VF_LINK_STATE_DISABLE)
 		return;
@@ -138,7 +138,7 @@ static void fan_add(struct fan *fan, struct iroce_func *f)
 }
 
 /* Fans @skb out to the functions that want it, except @from. */
-static void find_receivers(struct iroce_eswitch *esw, struct fan *fan,
+static void find_receivers(struct iroce_switch *esw, struct fan *fan,
 			   const struct iroce_func *from)
 {
 	const u8 *dest = eth_hdr(fan->skb)->h_dest;
@@ -179,7 +179,7 @@ static bool is_own_source(struct iroce_func *f, const u8 *source)
 }
 
 /* A frame came from there. */
-static void note_source(struct iroce_eswitch *esw, const u8 *source)
+static void note_source(struct iroce_switch *esw, const u8 *source)
 {
 	if (iroce_seen_just_now(esw->seen, source))
 		return;
@@ -188,7 +188,7 @@ static void note_source(struct iroce_eswitch *esw, const u8 *source)
 		iroce_seen_note(esw->seen, source);
 }
 
-void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb)
+void iroce_switch_uplink_rx(struct iroce_port *port, struct sk_buff *skb)
 {
 	struct fan fan = { .skb = skb, .is_from_cable = true };
 
@@ -206,9 +206,9 @@ void iroce_eswitch_uplink_rx(struct iroce_port *port, struct sk_buff *skb)
 }
 
 /* Checks and normalises a frame of @f; false if it was dropped. */
-static bool accept(struct iroce_func *f, struct sk_buff *skb)
+static bool accept_frame(struct iroce_func *f, struct sk_buff *skb)
 {
-	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	const struct iroce_vf *vf = iroce_switch_vf(f);
 	u16 vlan = iroce_vlan_of(f);
 	enum iroce_stat why;
 
@@ -261,7 +261,7 @@ count:
 /* True: the frame is for the uplink, and still the caller's. */
 static bool switch_frame(struct iroce_func *f, struct sk_buff *skb)
 {
-	struct iroce_eswitch *esw = f->port->eswitch;
+	struct iroce_switch *esw = f->port->eswitch;
 	struct fan fan = { .skb = skb };
 	bool to_uplink = !iroce_macs_is_local(esw, eth_hdr(skb)->h_dest);
 
@@ -283,7 +283,7 @@ static bool switch_frame(struct iroce_func *f, struct sk_buff *skb)
 	return false;
 }
 
-void iroce_eswitch_forward(struct iroce_func *f, struct sk_buff_head *frames)
+void iroce_switch_forward(struct iroce_func *f, struct sk_buff_head *frames)
 {
 	struct sk_buff_head uplink;
 	struct sk_buff *skb;
@@ -296,7 +296,7 @@ void iroce_eswitch_forward(struct iroce_func *f, struct sk_buff_head *frames)
 		iroce_port_xmit(f->port, f, &uplink);
 }
 
-void iroce_eswitch_xmit_list(struct iroce_func *f, struct sk_buff_head *frames)
+void iroce_switch_xmit_list(struct iroce_func *f, struct sk_buff_head *frames)
 {
 	bool is_shaped = READ_ONCE(f->vport->shaper.is_on);
 	struct sk_buff_head rest;	/* what waits, or goes to the uplink */
@@ -306,7 +306,7 @@ void iroce_eswitch_xmit_list(struct iroce_func *f, struct sk_buff_head *frames)
 	local_bh_disable();
 	rcu_read_lock();
 	while ((skb = __skb_dequeue(frames)))
-		if (accept(f, skb) && (unlikely(is_shaped) || switch_frame(f, skb)))
+		if (accept_frame(f, skb) && (unlikely(is_shaped) || switch_frame(f, skb)))
 			__skb_queue_tail(&rest, skb);
 	if (unlikely(is_shaped))
 		iroce_shaper_xmit(f, &rest);
@@ -316,11 +316,11 @@ void iroce_eswitch_xmit_list(struct iroce_func *f, struct sk_buff_head *frames)
 	local_bh_enable();
 }
 
-void iroce_eswitch_xmit(struct iroce_func *f, struct sk_buff *skb)
+void iroce_switch_xmit(struct iroce_func *f, struct sk_buff *skb)
 {
 	struct sk_buff_head one;
 
 	__skb_queue_head_init(&one);
 	__skb_queue_tail(&one, skb);
-	iroce_eswitch_xmit_list(f, &one);
+	iroce_switch_xmit_list(f, &one);
 }

@@ -13,7 +13,7 @@ bool iroce_vlan_pop_tag(struct iroce_func *f, struct sk_buff *skb, u16 tci);
 /* The tag of the port VLAN of a VF (VST); 0 for others. Any context. */
 static inline u16 iroce_vlan_of(const struct iroce_func *f)
 {
-	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	const struct iroce_vf *vf = iroce_switch_vf(f);
 
 	return vf ? READ_ONCE(vf->vlan_tci) : 0;
 }

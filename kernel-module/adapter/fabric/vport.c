@@ -32,7 +32,7 @@ struct iroce_func *iroce_port_func(const struct iroce_port *port, unsigned int v
 
 void iroce_port_reset_vfs(struct iroce_port *port, bool starts_closed)
 {
-	struct iroce_eswitch *esw = port->eswitch;
+	struct iroce_switch *esw = port->eswitch;
 	unsigned int i;
 
 	ASSERT_RTNL();
@@ -46,14 +46,14 @@ void iroce_port_reset_vfs(struct iroce_port *port, bool starts_closed)
 /* RTNL, or before the netdev is registered. */
 bool iroce_vport_starts_closed(const struct iroce_func *f)
 {
-	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	const struct iroce_vf *vf = iroce_switch_vf(f);
 
 	return vf ? vf->starts_closed : f->port->eswitch->pf_starts_closed;
 }
 
 void iroce_vport_set_starts_closed(struct iroce_func *f, bool is_closed)
 {
-	struct iroce_vf *vf = iroce_eswitch_vf(f);
+	struct iroce_vf *vf = iroce_switch_vf(f);
 
 	ASSERT_RTNL();
 	if (vf)
@@ -66,7 +66,7 @@ void iroce_vport_set_starts_closed(struct iroce_func *f, bool is_closed)
 
 void iroce_vport_update_carrier(struct iroce_func *f)
 {
-	const struct iroce_vf *vf = iroce_eswitch_vf(f);
+	const struct iroce_vf *vf = iroce_switch_vf(f);
 	u8 state = vf ? vf->link_state : IFLA_VF_LINK_STATE_AUTO;
 	bool is_up;
 
@@ -95,7 +95,7 @@ int iroce_vport_create(struct iroce_func *f, const struct iroce_vport_ops *ops)
 	vport->func = f;
 	vport->ops = ops;
 	INIT_LIST_HEAD(&vport->node);
-	iroce_shaper_init(&vport->shaper, f, iroce_eswitch_forward);
+	iroce_shaper_init(&vport->shaper, f, iroce_switch_forward);
 	iroce_fence_init(&vport->fence[IROCE_FENCE_IN]);
 	iroce_fence_init(&vport->fence[IROCE_FENCE_OUT]);
 	f->vport = vport;

@@ -108,7 +108,7 @@ static void get_ethtool_stats(struct net_device *netdev, struct ethtool_stats *s
 
 	for (i = 0; i < IROCE_STAT_MAX; i++)
 		*data++ = iroce_stat_sum(f->stats, i);
-	*data++ = iroce_ipsec_n_fences(f);
+	*data++ = iroce_ipsec_n_tombs(f);
 	for (i = 0; i < n_uplink_stats(f); i++)
 		*data++ = iroce_port_stat_sum(f->port, i);
 }

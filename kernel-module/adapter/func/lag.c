@@ -18,7 +18,7 @@
  * those of the functions.
  *
  * Who may do what: bonds and paths change under RTNL, in the notifier. Devices are made
- * and destroyed by settle() alone, step by step until what is there is what is wanted;
+ * and destroyed by settle_devices() alone, step by step until what is there is what is wanted;
  * under settle_lock, without RTNL, as the RDMA core takes it: from probe and remove, and
  * from a work item that the notifier starts.
  *
@@ -157,7 +157,7 @@ static void lag_leave(struct iroce_func *f)
 
 	if (!lag)
 		return;
-	iroce_lag_del(f);
+	iroce_roce_del_path(f);
 	if (!--lag->n_ports && lag->roce)
 		lag->is_void = true;
 	f->rdma.lag = NULL;
@@ -170,7 +170,7 @@ static void lag_del_paths(struct iroce_lag *lag)
 
 	list_for_each_entry(f, &funcs, rdma.entry)
 		if (f->rdma.lag == lag)
-			iroce_lag_del(f);
+			iroce_roce_del_path(f);
 }
 
 static void lag_free(struct iroce_lag *lag)
@@ -215,7 +215,7 @@ static void port_state(struct net_device *dev,
 		return;
 	f = iroce_func(dev);
 	f->rdma.may_send = state->link_up && state->tx_enabled;
-	iroce_lag_update(f);
+	iroce_roce_update_path(f);
 }
 
 static void bond_changed(struct iroce_lag *lag, unsigned long event)
@@ -277,8 +277,8 @@ void iroce_rdma_netdev_event(struct iroce_func *f, unsigned long event)
 {
 	if (f->rdma.own)
 		iroce_roce_netdev_event(f->rdma.own, event);
-	iroce_lag_update(f);
-	iroce_flow_changed(f);
+	iroce_roce_update_path(f);
+	iroce_paths_changed(f);
 }
 
 /* ---- from what is there to what is wanted ------------------------------ */
@@ -317,7 +317,7 @@ static struct iroce_roce *take_unwanted(void)
 }
 
 /* Gives bonds' devices the ports that are ready, frees bonds that are nobody's any more. */
-static void tidy(void)
+static void tidy_bonds(void)
 {
 	struct iroce_lag *lag, *next;
 	struct iroce_func *f;
@@ -326,7 +326,7 @@ static void tidy(void)
 		lag = f->rdma.lag;
 		if (lag && lag->roce && lag_is_wanted(lag) && f->rdma.slot < 0 && f->rdma.is_wanted &&
 		    !f->rdma.own)
-			iroce_lag_add(lag->roce, f);
+			iroce_roce_add_path(lag->roce, f);
 	}
 	list_for_each_entry_safe(lag, next, &lags, entry)
 		if (!lag->roce && !lag->n_ports)
@@ -362,7 +362,7 @@ static struct iroce_func *find_lonely(void)
 	return NULL;
 }
 
-/* settle_lock alone; @lag stays, as only tidy() frees. */
+/* settle_lock alone; @lag stays, as only tidy_bonds() frees. */
 static void create_for_lag(struct iroce_lag *lag, struct iroce_func *first)
 {
 	struct iroce_roce *roce = iroce_roce_create(first, lag->bond);
@@ -397,7 +397,7 @@ static void create_for_func(struct iroce_func *f)
 }
 
 /* Process context, no RTNL. A turn changes one device; the next sees what changed meanwhile. */
-static void settle(void)
+static void settle_devices(void)
 {
 	struct iroce_func *f, *lonely;
 	struct iroce_roce *roce;
@@ -406,7 +406,7 @@ static void settle(void)
 	mutex_lock(&settle_lock);
 	do {
 		rtnl_lock();
-		tidy();
+		tidy_bonds();
 		roce = take_unwanted();
 		lag = roce ? NULL : find_lag(&f);
 		lonely = roce || lag ? NULL : find_lonely();
@@ -423,7 +423,7 @@ static void settle(void)
 
 static void settle_work_fn(struct work_struct *work)
 {
-	settle();
+	settle_devices();
 }
 
 /* ---- SAs that go ------------------------------------------------------- */
@@ -465,7 +465,7 @@ int iroce_rdma_init(struct iroce_func *f)
 	f->rdma.is_wanted = true;
 	list_add_tail(&f->rdma.entry, &funcs);
 	rtnl_unlock();
-	settle();
+	settle_devices();
 	err = f->rdma.err;
 	if (err)
 		iroce_rdma_fini(f);
@@ -476,10 +476,10 @@ void iroce_rdma_fini(struct iroce_func *f)
 {
 	rtnl_lock();
 	f->rdma.is_wanted = false;
-	iroce_lag_del(f);
+	iroce_roce_del_path(f);
 	rtnl_unlock();
 	/* Its own device goes, or the bond's if it is of this function. */
-	settle();
+	settle_devices();
 	rtnl_lock();
 	list_del(&f->rdma.entry);
 	rtnl_unlock();
@@ -495,6 +495,6 @@ void iroce_rdma_module_exit(void)
 {
 	unregister_netdevice_notifier(&netdev_nb);
 	cancel_work_sync(&settle_work);
-	settle();
+	settle_devices();
 	WARN_ON(!list_empty(&lags));
 }

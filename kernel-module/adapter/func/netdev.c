@@ -58,7 +58,7 @@ static void queue_frame(struct iroce_func *f, struct sk_buff *skb)
 	struct iroce_rxq *q;
 	bool is_queued;
 
-	q = &host->queues[reciprocal_scale(iroce_eswitch_flow_hash(skb), host->n_queues)];
+	q = &host->queues[reciprocal_scale(iroce_switch_flow_hash(skb), host->n_queues)];
 	spin_lock(&q->frames.lock);
 	is_queued = q->is_open && skb_queue_len(&q->frames) < IROCE_RXQ_LIMIT;
 	if (is_queued)
@@ -73,7 +73,7 @@ static void queue_frame(struct iroce_func *f, struct sk_buff *skb)
 	}
 }
 
-static int poll(struct napi_struct *napi, int budget)
+static int poll_queue(struct napi_struct *napi, int budget)
 {
 	struct iroce_rxq *q = container_of(napi, struct iroce_rxq, napi);
 	struct sk_buff *skb;
@@ -132,7 +132,7 @@ static int ndo_open(struct net_device *netdev)
 	struct iroce_func *f = iroce_func(netdev);
 	int err;
 
-	err = iroce_eswitch_attach(f);
+	err = iroce_macs_attach(f);
 	if (err)
 		return err;
 	open_queues(f->host);
@@ -148,7 +148,7 @@ static int ndo_stop(struct net_device *netdev)
 
 	netif_tx_stop_all_queues(netdev);
 	netif_carrier_off(netdev);
-	iroce_eswitch_detach(f);
+	iroce_macs_detach(f);
 	iroce_shaper_stop(f);
 	close_queues(f->host);
 	return 0;
@@ -162,7 +162,7 @@ static netdev_tx_t ndo_start_xmit(struct sk_buff *skb, struct net_device *netdev
 	skb_tx_timestamp(skb);
 	skb = iroce_ipsec_seal_host(f, skb);
 	if (skb)
-		iroce_eswitch_xmit(f, skb);
+		iroce_switch_xmit(f, skb);
 	return NETDEV_TX_OK;
 }
 
@@ -180,11 +180,11 @@ static int ndo_set_mac_address(struct net_device *netdev, void *addr)
 	if (vf && !vf->is_trusted && is_valid_ether_addr(vf->mac) &&
 	    !ether_addr_equal(vf->mac, mac))
 		return -EPERM;
-	err = iroce_eswitch_move(f, netdev->dev_addr, mac);
+	err = iroce_macs_move(f, netdev->dev_addr, mac);
 	if (err)
 		return err;
 	eth_hw_addr_set(netdev, mac);
-	iroce_flow_changed(f);
+	iroce_paths_changed(f);
 	return 0;
 }
 
@@ -196,7 +196,7 @@ static int ndo_change_mtu(struct net_device *netdev, int mtu)
 
 static void ndo_set_rx_mode(struct net_device *netdev)
 {
-	iroce_eswitch_sync(iroce_func(netdev));
+	iroce_macs_sync(iroce_func(netdev));
 }
 
 /* Drops on the way out and in, of host traffic and RoCE alike, by their reasons. */
@@ -334,7 +334,7 @@ static int create_queues(struct iroce_func *f, unsigned int n)
 	for (i = 0; i < n; i++) {
 		host->queues[i].func = f;
 		skb_queue_head_init(&host->queues[i].frames);
-		netif_napi_add(f->netdev, &host->queues[i].napi, poll);
+		netif_napi_add(f->netdev, &host->queues[i].napi, poll_queue);
 	}
 	return 0;
 }

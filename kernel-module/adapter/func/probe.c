@@ -44,11 +44,11 @@ static int enable_vfs(struct iroce_func *pf, unsigned int n_vfs)
 }
 
 static const struct iroce_ipsec_events ipsec_events = {
-	.changed = iroce_flow_changed,
+	.changed = iroce_paths_changed,
 	.sa_gone = iroce_rdma_sa_gone,
 };
 
-static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
+static int probe_func(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct iroce_port *port = iroce_pci_port(pdev);
 	unsigned int vf = IROCE_PF, n_vfs;
@@ -107,7 +107,7 @@ err_disable:
 	return err;
 }
 
-static void remove(struct pci_dev *pdev)
+static void remove_func(struct pci_dev *pdev)
 {
 	struct iroce_func *f = pci_get_drvdata(pdev);
 
@@ -148,8 +148,8 @@ static const struct pci_device_id ids[] = {
 static struct pci_driver driver = {
 	.name = "iroce",
 	.id_table = ids,
-	.probe = probe,
-	.remove = remove,
+	.probe = probe_func,
+	.remove = remove_func,
 	.sriov_configure = sriov_configure,
 };
 

@@ -131,7 +131,7 @@ int iroce_vf_set_mac(struct net_device *pf, int index, u8 *mac)
 		return -EINVAL;
 	ether_addr_copy(old, vf->mac);
 	ether_addr_copy(vf->mac, mac);
-	iroce_eswitch_judge(iroce_func(pf)->port);
+	iroce_macs_judge(iroce_func(pf)->port);
 	f = is_zero_ether_addr(mac) ? NULL : iroce_port_func(iroce_func(pf)->port, index);
 	if (!f)
 		return 0;
@@ -139,7 +139,7 @@ int iroce_vf_set_mac(struct net_device *pf, int index, u8 *mac)
 	err = iroce_compat_set_mac_address(f->netdev, &ss);
 	if (err)
 		ether_addr_copy(vf->mac, old);
-	iroce_eswitch_resync(f);
+	iroce_macs_resync(f);
 	return err;
 }
 
@@ -222,7 +222,7 @@ int iroce_vf_set_trust(struct net_device *pf, int index, bool is_on)
 	f = iroce_port_func(iroce_func(pf)->port, index);
 	/* Promiscuous mode and, under an address of the PF's, others are for the trusted. */
 	if (f)
-		iroce_eswitch_resync(f);
+		iroce_macs_resync(f);
 	return 0;
 }
 

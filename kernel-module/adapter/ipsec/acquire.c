@@ -68,7 +68,7 @@ static struct net *hold_net(const struct iroce_func *f)
 	return net;
 }
 
-static void acquire(struct iroce_func *f, const struct iroce_flow_key *key)
+static void acquire_sa(struct iroce_func *f, const struct iroce_flow_key *key)
 {
 	struct net *net = hold_net(f);
 
@@ -93,7 +93,7 @@ static void acquire_work(struct work_struct *work)
 		spin_unlock_bh(&ipsec->acquire_lock);
 		if (!is_any)
 			return;
-		acquire(ipsec->f, &key);
+		acquire_sa(ipsec->f, &key);
 		cond_resched();
 	}
 }
@@ -120,7 +120,7 @@ unlock:
 	spin_unlock_bh(&ipsec->acquire_lock);
 }
 
-int iroce_acquire_setup(struct iroce_ipsec *ipsec)
+int iroce_acquire_init(struct iroce_ipsec *ipsec)
 {
 	ipsec->ask = kvmalloc(sizeof(*ipsec->ask), GFP_KERNEL);
 	if (!ipsec->ask)
@@ -131,7 +131,7 @@ int iroce_acquire_setup(struct iroce_ipsec *ipsec)
 	return 0;
 }
 
-void iroce_acquire_teardown(struct iroce_ipsec *ipsec)
+void iroce_acquire_fini(struct iroce_ipsec *ipsec)
 {
 	cancel_work_sync(&ipsec->acquire_work);
 	kvfree(ipsec->ask);

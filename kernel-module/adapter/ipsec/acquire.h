@@ -7,9 +7,9 @@
 
 #include "policy.h"
 
-int iroce_acquire_setup(struct iroce_ipsec *ipsec);
+int iroce_acquire_init(struct iroce_ipsec *ipsec);
 /* No packet finds @ipsec any more. */
-void iroce_acquire_teardown(struct iroce_ipsec *ipsec);
+void iroce_acquire_fini(struct iroce_ipsec *ipsec);
 /*
  * Any context but hard irq: asks the key daemons for an SA, at most once a second for a
  * policy and pair of addresses. RCU read side, for @policy.

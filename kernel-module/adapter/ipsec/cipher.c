@@ -15,17 +15,17 @@
 
 /* ---- scratch ---------------------------------------------------------- */
 
-static DEFINE_PER_CPU(struct iroce_crypt *, crypts);
+static DEFINE_PER_CPU(struct iroce_cipher *, crypts);
 
-int iroce_crypt_init(void)
+int iroce_cipher_module_init(void)
 {
-	struct iroce_crypt *c;
+	struct iroce_cipher *c;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
 		c = kzalloc_node(sizeof(*c), GFP_KERNEL, cpu_to_node(cpu));
 		if (!c) {
-			iroce_crypt_exit();
+			iroce_cipher_module_exit();
 			return -ENOMEM;
 		}
 		sg_init_table(c->src, ARRAY_SIZE(c->src));
@@ -35,7 +35,7 @@ int iroce_crypt_init(void)
 	return 0;
 }
 
-void iroce_crypt_exit(void)
+void iroce_cipher_module_exit(void)
 {
 	int cpu;
 
@@ -46,9 +46,9 @@ void iroce_crypt_exit(void)
 	}
 }
 
-struct iroce_crypt *iroce_crypt_get(void)
+struct iroce_cipher *iroce_cipher_get(void)
 {
-	struct iroce_crypt *c;
+	struct iroce_cipher *c;
 
 	local_bh_disable();
 	c = this_cpu_read(crypts);
@@ -57,12 +57,12 @@ struct iroce_crypt *iroce_crypt_get(void)
 	return c;
 }
 
-void iroce_crypt_put(struct iroce_crypt *c)
+void iroce_cipher_put(struct iroce_cipher *c)
 {
 	local_bh_enable();
 }
 
-static int crypt_add_page(struct iroce_crypt *c, struct page *page, unsigned int off,
+static int crypt_add_page(struct iroce_cipher *c, struct page *page, unsigned int off,
 			  unsigned int len)
 {
 	if (c->n_src == ARRAY_SIZE(c->src))
@@ -71,7 +71,7 @@ static int crypt_add_page(struct iroce_crypt *c, struct page *page, unsigned int
 	return 0;
 }
 
-int iroce_crypt_add(struct iroce_crypt *c, const void *p, size_t len)
+int iroce_cipher_add(struct iroce_cipher *c, const void *p, size_t len)
 {
 	int err = 0;
 
@@ -122,7 +122,7 @@ static struct crypto_aead *tfm_alloc(u32 mask, const u8 *key, unsigned int len,
 		NL_SET_ERR_MSG_MOD(extack, "The cipher refuses a 128-bit ICV");
 		goto err_free;
 	}
-	if (sizeof(struct aead_request) + crypto_aead_reqsize(tfm) > IROCE_CRYPT_REQ) {
+	if (sizeof(struct aead_request) + crypto_aead_reqsize(tfm) > IROCE_CIPHER_REQ) {
 		NL_SET_ERR_MSG_MOD(extack, "The cipher's requests are larger than supported");
 		err = -EOPNOTSUPP;
 		goto err_free;
@@ -194,8 +194,8 @@ void iroce_sa_drop_key(struct iroce_sa *sa)
 	sa->safe = NULL;
 }
 
-int iroce_crypt_run(struct iroce_sa *sa, struct iroce_crypt *c, u64 seq, struct scatterlist *dst,
-		    unsigned int cryptlen, const u8 *iv, bool is_seal)
+int iroce_cipher_run(struct iroce_sa *sa, struct iroce_cipher *c, u64 seq, struct scatterlist *dst,
+		     unsigned int cryptlen, const u8 *iv, bool is_seal)
 {
 	struct aead_request *req = (struct aead_request *)c->req;
 	struct scatterlist *last = &c->src[c->n_src - 1];

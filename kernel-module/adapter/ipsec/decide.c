@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What becomes of a flow, by the policies and fences of a function (policy.c).
+ * What becomes of a flow, by the policies and tombstones of a function (policy.c).
  *
- *   spd says        fence          outbound          in, cleartext   in, through an SA
+ *   spd says        tombstone      outbound          in, cleartext   in, through an SA
  *   ------------    -----------    --------------    -------------   -------------------
  *   template        not asked      seal, or drop     drop            its SA: accept,
  *                                                                    other SA: drop
@@ -42,15 +42,15 @@ static bool is_waiting(const struct iroce_ipsec *ipsec, enum iroce_dir dir)
 	return READ_ONCE(ipsec->starts_closed) && !smp_load_acquire(&ipsec->n_protecting[dir]);
 }
 
-bool iroce_spd_is_open(const struct iroce_ipsec *ipsec, enum iroce_dir dir)
+bool iroce_policy_is_open(const struct iroce_ipsec *ipsec, enum iroce_dir dir)
 {
 	return !is_waiting(ipsec, dir) && iroce_spd_is_empty(&ipsec->spd[dir]) &&
-	       iroce_spd_is_empty(&ipsec->fence[dir]) && !READ_ONCE(ipsec->is_closed[dir]);
+	       iroce_spd_is_empty(&ipsec->tombs[dir]) && !READ_ONCE(ipsec->is_closed[dir]);
 }
 
-enum iroce_policy_kind iroce_spd_decide(const struct iroce_ipsec *ipsec, enum iroce_dir dir,
-					const struct iroce_flow_key *key,
-					struct iroce_policy **policy)
+enum iroce_policy_kind iroce_policy_decide(const struct iroce_ipsec *ipsec, enum iroce_dir dir,
+					   const struct iroce_flow_key *key,
+					   struct iroce_policy **policy)
 {
 	bool waits = is_waiting(ipsec, dir);
 	struct iroce_policy *now, *was;
@@ -63,16 +63,16 @@ enum iroce_policy_kind iroce_spd_decide(const struct iroce_ipsec *ipsec, enum ir
 	}
 
 	if (READ_ONCE(ipsec->is_fail_closed)) {
-		/* A policy missed above had its fence before it went: pairs with policy_unlink(). */
+		/* A policy missed above had its tombstone before it went: pairs with iroce_policy_unlink(). */
 		smp_rmb();
-		was = iroce_policy_of_fence(iroce_spd_lookup(&ipsec->fence[dir], key));
+		was = iroce_policy_of_tomb(iroce_spd_lookup(&ipsec->tombs[dir], key));
 		if ((was || READ_ONCE(ipsec->is_closed[dir])) &&
-		    !(now && was && now->spd.priority < was->fence.priority)) {
+		    !(now && was && now->spd.priority < was->tomb.priority)) {
 			*policy = was;
-			return IROCE_POLICY_FENCED;
+			return IROCE_POLICY_BURIED;
 		}
 		if (!now && waits)
-			return IROCE_POLICY_FENCED;
+			return IROCE_POLICY_BURIED;
 	}
 	return now ? IROCE_POLICY_BYPASS : IROCE_POLICY_NONE;
 }
@@ -102,9 +102,9 @@ bool iroce_ipsec_protects(const struct iroce_func *f, bool is_out,
 	enum iroce_dir dir = is_out ? IROCE_DIR_OUT : IROCE_DIR_IN;
 	struct iroce_policy *policy;
 
-	if (iroce_spd_is_open(f->ipsec, dir))
+	if (iroce_policy_is_open(f->ipsec, dir))
 		return false;
-	switch (iroce_spd_decide(f->ipsec, dir, key, &policy)) {
+	switch (iroce_policy_decide(f->ipsec, dir, key, &policy)) {
 	case IROCE_POLICY_NONE:
 	case IROCE_POLICY_BYPASS:
 		return false;
@@ -122,7 +122,7 @@ enum iroce_verdict iroce_ipsec_out(struct iroce_func *f, const struct iroce_flow
 
 	*sa = NULL;
 	rcu_read_lock();
-	switch (iroce_spd_decide(ipsec, IROCE_DIR_OUT, key, &policy)) {
+	switch (iroce_policy_decide(ipsec, IROCE_DIR_OUT, key, &policy)) {
 	case IROCE_POLICY_NONE:
 	case IROCE_POLICY_BYPASS:
 		verdict = IROCE_PLAIN;
@@ -141,7 +141,7 @@ enum iroce_verdict iroce_ipsec_out(struct iroce_func *f, const struct iroce_flow
 	case IROCE_POLICY_BLOCK:
 		*why = IROCE_STAT_ipsec_tx_drop_blocked;
 		break;
-	case IROCE_POLICY_FENCED:
+	case IROCE_POLICY_BURIED:
 		*why = IROCE_STAT_ipsec_tx_drop_fenced;
 		break;
 	}

@@ -8,7 +8,7 @@
 #include "drops.h"
 
 /* Two CPUs may both say it. */
-void iroce_ipsec_tell_fenced(struct iroce_func *f, const char *way)
+void iroce_ipsec_tell_buried(struct iroce_func *f, const char *way)
 {
 	struct iroce_ipsec *ipsec = f->ipsec;
 
@@ -17,7 +17,7 @@ void iroce_ipsec_tell_fenced(struct iroce_func *f, const char *way)
 	WRITE_ONCE(ipsec->has_told, true);
 	netdev_notice(f->netdev,
 		      "drops cleartext %s that nothing protects any more, or yet (%u policies are gone): protect it, or `ethtool --set-priv-flags %s ipsec-fail-closed off` to open\n",
-		      way, READ_ONCE(ipsec->n_fences), f->netdev->name);
+		      way, READ_ONCE(ipsec->n_tombs), f->netdev->name);
 }
 
 /* How /proc/net/xfrm_stat calls it; the first three as mlx5 folds them. */
@@ -67,7 +67,7 @@ static int mib_of(enum iroce_stat why)
 void iroce_ipsec_rx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_stat why)
 {
 	if (unlikely(why == IROCE_STAT_ipsec_rx_drop_fenced))
-		iroce_ipsec_tell_fenced(f, "in");
+		iroce_ipsec_tell_buried(f, "in");
 	iroce_count(f, why);
 	iroce_count(f, IROCE_STAT_ipsec_rx_drop_pkts);
 	iroce_stat_add(f->stats, IROCE_STAT_ipsec_rx_drop_bytes, skb->len);
@@ -78,7 +78,7 @@ void iroce_ipsec_rx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_s
 void iroce_ipsec_tx_count_drops(struct iroce_func *f, u32 n, u32 bytes, enum iroce_stat why)
 {
 	if (unlikely(why == IROCE_STAT_ipsec_tx_drop_fenced))
-		iroce_ipsec_tell_fenced(f, "out");
+		iroce_ipsec_tell_buried(f, "out");
 	iroce_stat_add(f->stats, why, n);
 	iroce_stat_add(f->stats, IROCE_STAT_ipsec_tx_drop_pkts, n);
 	iroce_stat_add(f->stats, IROCE_STAT_ipsec_tx_drop_bytes, bytes);

@@ -11,7 +11,7 @@
 void iroce_ipsec_rx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_stat why);
 void iroce_ipsec_tx_drop(struct iroce_func *f, struct sk_buff *skb, enum iroce_stat why);
 
-/* A packet was dropped as fenced: says so in the log, once until the fences change. Any context. */
-void iroce_ipsec_tell_fenced(struct iroce_func *f, const char *way);
+/* A packet was dropped for what is gone: the log has a line, once until the tombstones change. Any context. */
+void iroce_ipsec_tell_buried(struct iroce_func *f, const char *way);
 
 #endif /* IROCE_IPSEC_DROPS_H */

@@ -55,7 +55,7 @@ static int seal_admit(struct iroce_sa *sa, unsigned int plain_len, u64 *seq)
 }
 
 /* Room for the end of the plaintext: right behind it if that was copied, so that it merges. */
-static u8 *crypt_tail(struct iroce_crypt *c)
+static u8 *crypt_tail(struct iroce_cipher *c)
 {
 	unsigned int used = c->end - c->flat;
 
@@ -77,7 +77,7 @@ static u8 *seal_headers(struct sk_buff *skb, const struct iroce_sa *sa,
 }
 
 struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,
-			       struct iroce_crypt *c, const struct iroce_seal *s)
+			       struct iroce_cipher *c, const struct iroce_seal *s)
 {
 	unsigned int len = s->hdr_len + s->plain_len + iroce_esp_overhead(s->plain_len);
 	struct sk_buff *skb;
@@ -98,16 +98,16 @@ struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,
 	tail = crypt_tail(c);
 	memcpy(tail, s->tail, s->tail_len);
 	end = iroce_esp_trailer_put(tail + s->tail_len, s->plain_len, s->hdr[s->proto_off]);
-	err = iroce_crypt_add(c, tail, end - tail);
+	err = iroce_cipher_add(c, tail, end - tail);
 	if (err)
 		goto err_free;
 
 	sg_set_buf(&c->dst[1], body, skb_tail_pointer(skb) - body);
 	sg_mark_end(&c->dst[1]);
 	sg_set_buf(&c->dst[0], c->aad, sizeof(c->aad) - (sa->is_esn ? 0 : 4));
-	err = iroce_crypt_run(sa, c, seq, c->dst,
-			s->plain_len + iroce_esp_trailer_len(s->plain_len),
-			body - IROCE_ESP_IV_LEN, true);
+	err = iroce_cipher_run(sa, c, seq, c->dst,
+			       s->plain_len + iroce_esp_trailer_len(s->plain_len),
+			       body - IROCE_ESP_IV_LEN, true);
 	sg_unmark_end(&c->dst[1]);
 	if (err) {
 		err = -EIO;
@@ -141,16 +141,16 @@ static int open_trailer(const u8 *plain, unsigned int plain_len, struct iroce_es
 	return iroce_esp_trailer_check(plain + plain_len - n, n, plain_len, t) ? -EPROTO : 0;
 }
 
-static int open_run(struct iroce_sa *sa, struct iroce_crypt *c, u64 seq,
+static int open_run(struct iroce_sa *sa, struct iroce_cipher *c, u64 seq,
 		    struct scatterlist *dst, unsigned int len, const u8 *iv)
 {
-	int err = iroce_crypt_run(sa, c, seq, dst, len, iv, false);
+	int err = iroce_cipher_run(sa, c, seq, dst, len, iv, false);
 
 	return err && err != -EBADMSG ? -EIO : err;
 }
 
 /* Where nobody else sees the buffer: open in place, then close the gap. */
-static int open_in_place(struct iroce_sa *sa, struct iroce_crypt *c, struct sk_buff *skb,
+static int open_in_place(struct iroce_sa *sa, struct iroce_cipher *c, struct sk_buff *skb,
 			 unsigned int esp, u64 seq, u8 *next_hdr)
 {
 	u8 *body = skb->data + esp + IROCE_ESP_PREFIX_LEN;
@@ -158,7 +158,7 @@ static int open_in_place(struct iroce_sa *sa, struct iroce_crypt *c, struct sk_b
 	struct iroce_esp_trailer t;
 	int err;
 
-	err = iroce_crypt_add(c, body, len) ?:
+	err = iroce_cipher_add(c, body, len) ?:
 	      open_run(sa, c, seq, c->src, len, body - IROCE_ESP_IV_LEN) ?:
 	      open_trailer(body, len - IROCE_ESP_ICV_LEN, &t);
 	if (err)
@@ -172,7 +172,7 @@ static int open_in_place(struct iroce_sa *sa, struct iroce_crypt *c, struct sk_b
 }
 
 /* The copy is the decryption. */
-static int open_into(struct iroce_sa *sa, struct iroce_crypt *c, struct sk_buff *skb,
+static int open_into(struct iroce_sa *sa, struct iroce_cipher *c, struct sk_buff *skb,
 		     struct sk_buff *out, unsigned int esp, u64 seq, u8 *next_hdr)
 {
 	unsigned int len = skb->len - esp - IROCE_ESP_PREFIX_LEN;
@@ -205,7 +205,7 @@ int iroce_esp_open(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff **s
 		   unsigned int esp, u64 seq, u8 *next_hdr)
 {
 	struct sk_buff *in = *skb, *out = NULL;
-	struct iroce_crypt *c;
+	struct iroce_cipher *c;
 	int err;
 
 	if (skb_has_frag_list(in) && skb_linearize(in))
@@ -219,10 +219,10 @@ int iroce_esp_open(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff **s
 			return -ENOMEM;
 	}
 
-	c = iroce_crypt_get();
+	c = iroce_cipher_get();
 	err = out ? open_into(sa, c, in, out, esp, seq, next_hdr) :
 		    open_in_place(sa, c, in, esp, seq, next_hdr);
-	iroce_crypt_put(c);
+	iroce_cipher_put(c);
 	if (err) {
 		kfree_skb(out);
 		return err;

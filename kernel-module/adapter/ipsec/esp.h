@@ -8,7 +8,7 @@
 #include "cipher.h"
 
 /*
- * struct iroce_seal - a packet to seal; its plaintext is in the iroce_crypt's list
+ * struct iroce_seal - a packet to seal; its plaintext is in the iroce_cipher's list
  * @hdr: Ethernet .. last byte before the transport header, as in cleartext
  * @plain_len: bytes from the transport header to the end of the IP packet
  * @tail, @tail_len: last bytes of the plaintext, not in the list
@@ -29,7 +29,7 @@ struct iroce_seal {
  * too many pieces, -ENOMEM, -EIO the cipher. BH disabled.
  */
 struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,
-			       struct iroce_crypt *c, const struct iroce_seal *seal);
+			       struct iroce_cipher *c, const struct iroce_seal *seal);
 
 /*
  * iroce_esp_open - authenticate and decrypt a frame

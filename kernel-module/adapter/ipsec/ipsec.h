@@ -47,7 +47,7 @@ void iroce_ipsec_tx_count_drops(struct iroce_func *f, u32 n, u32 bytes, enum iro
 /* The reason behind an error of iroce_ipsec_seal_roce() with an SA. */
 enum iroce_stat iroce_ipsec_seal_drop(int err);
 /* Policies that are gone and whose traffic stays closed. */
-unsigned int iroce_ipsec_n_fences(const struct iroce_func *f);
+unsigned int iroce_ipsec_n_tombs(const struct iroce_func *f);
 
 /* As xdo_dev_state_add(); @first's SA is at another function of this adapter. */
 int iroce_state_add_shared(struct net_device *dev, struct xfrm_state *x,
@@ -80,7 +80,7 @@ enum iroce_arrival iroce_ipsec_open(struct iroce_func *f, struct sk_buff **skb, 
 enum iroce_verdict {
 	IROCE_PLAIN,	/* no policy: cleartext is right */
 	IROCE_SEAL,	/* seal with the SA returned */
-	IROCE_CLOSED,	/* protected, but no SA, a block policy or a fence: drop */
+	IROCE_CLOSED,	/* protected, but no SA, a block policy or a tombstone: drop */
 };
 
 /*
@@ -95,7 +95,7 @@ enum iroce_verdict {
 enum iroce_verdict iroce_ipsec_out(struct iroce_func *f, const struct iroce_flow_key *key,
 				   struct iroce_sa **sa, enum iroce_stat *why);
 
-/* Does a policy or a fence of @f keep this flow from being in the clear? RCU read side. */
+/* Does a policy or a tombstone of @f keep this flow from being in the clear? RCU read side. */
 bool iroce_ipsec_protects(const struct iroce_func *f, bool is_out, const struct iroce_flow_key *key);
 
 /* Any context: the last put defers what may sleep. Keys are zeroed there. */

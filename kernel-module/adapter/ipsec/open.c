@@ -131,7 +131,7 @@ static int judge_opened(struct iroce_func *f, const struct iroce_sa *sa,
 		*why = IROCE_STAT_ipsec_rx_drop_mismatch_sa_sel;
 		return -EACCES;
 	}
-	switch (iroce_spd_decide(f->ipsec, IROCE_DIR_IN, key, &policy)) {
+	switch (iroce_policy_decide(f->ipsec, IROCE_DIR_IN, key, &policy)) {
 	case IROCE_POLICY_NONE:
 	case IROCE_POLICY_BYPASS:
 		return 0;
@@ -141,7 +141,7 @@ static int judge_opened(struct iroce_func *f, const struct iroce_sa *sa,
 	case IROCE_POLICY_BLOCK:
 		*why = IROCE_STAT_ipsec_rx_drop_blocked;
 		return -EACCES;
-	case IROCE_POLICY_FENCED:
+	case IROCE_POLICY_BURIED:
 		*why = IROCE_STAT_ipsec_rx_drop_fenced;
 		if (policy && policy->kind == IROCE_POLICY_SEAL &&
 		    iroce_policy_wants(policy, sa))
@@ -290,9 +290,9 @@ static bool is_sealed_pair(const struct iroce_func *f, const struct iroce_flow_k
 
 	inner.proto = 0;
 	inner.flags = IROCE_FLOW_PORTS_UNKNOWN | IROCE_FLOW_PROTO_UNKNOWN;
-	switch (iroce_spd_decide(f->ipsec, IROCE_DIR_IN, &inner, &policy)) {
+	switch (iroce_policy_decide(f->ipsec, IROCE_DIR_IN, &inner, &policy)) {
 	case IROCE_POLICY_SEAL:
-	case IROCE_POLICY_FENCED:
+	case IROCE_POLICY_BURIED:
 		return true;
 	default:
 		return false;
@@ -353,7 +353,7 @@ static enum iroce_arrival rx_esp(struct iroce_func *f, struct sk_buff **skb, str
 		return IROCE_TO_HOST;
 	if (skb_copy_bits(*skb, pkt->l4, &spi, sizeof(spi)))
 		return IROCE_TO_HOST;
-	sa = iroce_sad_lookup_in(f->ipsec, &pkt->key, spi);
+	sa = iroce_sadb_lookup_in(f->ipsec, &pkt->key, spi);
 	if (!sa) {
 		if (!is_orphan(f, &pkt->key, spi))
 			return IROCE_TO_HOST;
@@ -385,7 +385,7 @@ static int judge_plain(struct iroce_func *f, const struct iroce_flow_key *key,
 {
 	struct iroce_policy *policy;
 
-	switch (iroce_spd_decide(f->ipsec, IROCE_DIR_IN, key, &policy)) {
+	switch (iroce_policy_decide(f->ipsec, IROCE_DIR_IN, key, &policy)) {
 	case IROCE_POLICY_NONE:
 	case IROCE_POLICY_BYPASS:
 		return 0;
@@ -395,7 +395,7 @@ static int judge_plain(struct iroce_func *f, const struct iroce_flow_key *key,
 	case IROCE_POLICY_BLOCK:
 		*why = IROCE_STAT_ipsec_rx_drop_blocked;
 		break;
-	case IROCE_POLICY_FENCED:
+	case IROCE_POLICY_BURIED:
 		*why = IROCE_STAT_ipsec_rx_drop_fenced;
 		break;
 	}
@@ -411,7 +411,7 @@ enum iroce_arrival iroce_ipsec_open(struct iroce_func *f, struct sk_buff **skb,
 
 	*sa = NULL;
 	err = iroce_pkt_parse(*skb, &pkt);
-	if (err == -EBADMSG && !iroce_spd_is_open(f->ipsec, IROCE_DIR_IN)) {
+	if (err == -EBADMSG && !iroce_policy_is_open(f->ipsec, IROCE_DIR_IN)) {
 		/* Whose flow it is can't be told: not even the stack's to guess. */
 		iroce_ipsec_rx_drop(f, *skb, IROCE_STAT_ipsec_rx_drop_plain);
 		return IROCE_CONSUMED;
@@ -420,7 +420,7 @@ enum iroce_arrival iroce_ipsec_open(struct iroce_func *f, struct sk_buff **skb,
 		return IROCE_TO_HOST;
 	if (pkt.key.proto == IPPROTO_ESP)
 		return rx_esp(f, skb, &pkt, sa);
-	if (!iroce_spd_is_open(f->ipsec, IROCE_DIR_IN) && judge_plain(f, &pkt.key, &why)) {
+	if (!iroce_policy_is_open(f->ipsec, IROCE_DIR_IN) && judge_plain(f, &pkt.key, &why)) {
 		iroce_ipsec_rx_drop(f, *skb, why);
 		return IROCE_CONSUMED;
 	}

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Security policies of a function, and the fences that outlive them.
+ * Security policies of a function, and the tombstones that outlive them.
  *
  * The core flushes offloaded policies on NETDEV_DOWN, daemons crash, operators
  * delete: what was protected must not become cleartext by that (I1, I2). Each
  * direction has two databases:
  *
  *	spd	the policies the kernel has now
- *	fence	every protecting policy (template or block) that it has or had
+ *	tombs	every protecting policy (template or block) that the kernel has or had
  *
  * A policy enters both at once and leaves only spd, so nothing must be allocated
  * and no gap opens when it goes. spd decides; where it would let a packet pass in
- * the clear, a match in fence closes the flow, unless a bypass policy with a
+ * the clear, a match in tombs closes the flow, unless a bypass policy with a
  * strictly better priority had opened it before.
  *
- * A fence goes when a policy with the very same selector and direction is added,
+ * A tombstone goes when a policy with the very same selector and direction is added,
  * when fail-closed is switched off, with the function, or when the netdev moves to
  * another network namespace: it was its owner's there, and the next one gets defaults.
  */
@@ -24,7 +24,7 @@
 
 #include "policy.h"
 
-#define FENCES_MAX 4096
+#define TOMBS_MAX 4096
 
 static const struct iroce_spd_size spd_size_min = { .n_buckets = 16, .n_tuples = 8 };
 
@@ -32,60 +32,60 @@ static const struct iroce_spd_size spd_size_min = { .n_buckets = 16, .n_tuples =
 
 void iroce_policy_release(struct iroce_policy *policy)
 {
-	if (!policy->is_owned && !policy->fence.is_linked)
+	if (!policy->is_owned && !policy->tomb.is_linked)
 		kfree_rcu(policy, rcu);
 }
 
-static void fence_remove(struct iroce_ipsec *ipsec, struct iroce_policy *policy)
+static void remove_tomb(struct iroce_ipsec *ipsec, struct iroce_policy *policy)
 {
-	iroce_spd_remove(&ipsec->fence[policy->dir], &policy->fence);
+	iroce_spd_remove(&ipsec->tombs[policy->dir], &policy->tomb);
 	iroce_policy_release(policy);
 }
 
-static bool is_fence_only(const struct iroce_policy *policy)
+static bool is_tomb(const struct iroce_policy *policy)
 {
 	return !policy->spd.is_linked && !policy->is_pending;
 }
 
 /* A policy for the very same traffic is here again: it decides from now on. */
-static void fences_supersede(struct iroce_ipsec *ipsec, const struct iroce_policy *by)
+static void supersede_tombs(struct iroce_ipsec *ipsec, const struct iroce_policy *by)
 {
-	struct iroce_spd *fence = &ipsec->fence[by->dir];
+	struct iroce_spd *tombs = &ipsec->tombs[by->dir];
 	struct iroce_spd_node *node, *next;
 
-	for (node = iroce_spd_find(fence, &by->spd.sel, NULL); node; node = next) {
-		struct iroce_policy *was = iroce_policy_of_fence(node);
+	for (node = iroce_spd_find(tombs, &by->spd.sel, NULL); node; node = next) {
+		struct iroce_policy *was = iroce_policy_of_tomb(node);
 
-		next = iroce_spd_find(fence, &by->spd.sel, node);
-		if (!is_fence_only(was))
+		next = iroce_spd_find(tombs, &by->spd.sel, node);
+		if (!is_tomb(was))
 			continue;
-		ipsec->n_fences--;
-		fence_remove(ipsec, was);
+		ipsec->n_tombs--;
+		remove_tomb(ipsec, was);
 	}
 }
 
-/* @policy is out of spd: keep its fence? */
-static void fence_keep(struct iroce_ipsec *ipsec, struct iroce_policy *policy)
+/* @policy is out of spd: does its tombstone stay? */
+static void keep_tomb(struct iroce_ipsec *ipsec, struct iroce_policy *policy)
 {
-	if (!policy->fence.is_linked)
+	if (!policy->tomb.is_linked)
 		return;
 	if (!ipsec->is_fail_closed) {
-		fence_remove(ipsec, policy);
+		remove_tomb(ipsec, policy);
 		return;
 	}
 	WRITE_ONCE(ipsec->has_told, false);
-	if (ipsec->n_fences < FENCES_MAX) {
-		ipsec->n_fences++;
+	if (ipsec->n_tombs < TOMBS_MAX) {
+		ipsec->n_tombs++;
 		return;
 	}
 	if (!ipsec->is_closed[policy->dir])
 		netdev_warn(ipsec->f->netdev,
 			    "more than %d policies were removed: closed for all traffic without policy until ipsec-fail-closed is switched off\n",
-			    FENCES_MAX);
-	/* Before the fence goes: who misses it sees this. */
+			    TOMBS_MAX);
+	/* Before the tombstone goes: who misses the tombstone sees this. */
 	WRITE_ONCE(ipsec->is_closed[policy->dir], true);
 	smp_wmb();
-	fence_remove(ipsec, policy);
+	remove_tomb(ipsec, policy);
 }
 
 /* The policy that waits for @old to go, if any. */
@@ -114,7 +114,7 @@ static int policy_link(struct iroce_ipsec *ipsec, struct iroce_policy *policy,
 	if (err)
 		return err;
 	policy->is_pending = false;
-	fences_supersede(ipsec, policy);
+	supersede_tombs(ipsec, policy);
 	if (iroce_policy_is_protecting(policy))
 		smp_store_release(&ipsec->n_protecting[policy->dir],
 				  ipsec->n_protecting[policy->dir] + 1);
@@ -128,8 +128,8 @@ void iroce_policy_unlink(struct iroce_ipsec *ipsec, struct iroce_policy *policy)
 	if (policy->is_pending) {
 		list_del(&policy->link);
 		policy->is_pending = false;
-		if (policy->fence.is_linked)
-			iroce_spd_remove(&ipsec->fence[policy->dir], &policy->fence);
+		if (policy->tomb.is_linked)
+			iroce_spd_remove(&ipsec->tombs[policy->dir], &policy->tomb);
 		return;
 	}
 	next = pending_find(ipsec, policy);
@@ -138,16 +138,16 @@ void iroce_policy_unlink(struct iroce_ipsec *ipsec, struct iroce_policy *policy)
 		if (WARN_ON_ONCE(policy_link(ipsec, next, policy)))
 			next = NULL;
 	}
-	/* Its fence is up since it was added; readers that miss it here must see that. */
+	/* Its tombstone stands since it was added; readers that miss the policy must see the tombstone. */
 	smp_wmb();
 	iroce_spd_remove(&ipsec->spd[policy->dir], &policy->spd);
 	if (iroce_policy_is_protecting(policy))
 		WRITE_ONCE(ipsec->n_protecting[policy->dir],
 			   ipsec->n_protecting[policy->dir] - 1);
 	if (!next)
-		fence_keep(ipsec, policy);
-	else if (policy->fence.is_linked)
-		iroce_spd_remove(&ipsec->fence[policy->dir], &policy->fence);
+		keep_tomb(ipsec, policy);
+	else if (policy->tomb.is_linked)
+		iroce_spd_remove(&ipsec->tombs[policy->dir], &policy->tomb);
 }
 
 int iroce_policy_insert(struct iroce_ipsec *ipsec, struct iroce_policy *policy)
@@ -155,7 +155,7 @@ int iroce_policy_insert(struct iroce_ipsec *ipsec, struct iroce_policy *policy)
 	int err;
 
 	if (iroce_policy_is_protecting(policy)) {
-		err = iroce_spd_add(&ipsec->fence[policy->dir], &policy->fence, NULL);
+		err = iroce_spd_add(&ipsec->tombs[policy->dir], &policy->tomb, NULL);
 		if (err)
 			return err;
 	}
@@ -169,8 +169,8 @@ int iroce_policy_insert(struct iroce_ipsec *ipsec, struct iroce_policy *policy)
 		return 0;
 	}
 	err = policy_link(ipsec, policy, NULL);
-	if (err && policy->fence.is_linked)
-		iroce_spd_remove(&ipsec->fence[policy->dir], &policy->fence);
+	if (err && policy->tomb.is_linked)
+		iroce_spd_remove(&ipsec->tombs[policy->dir], &policy->tomb);
 	return err;
 }
 
@@ -216,23 +216,23 @@ out:
 int iroce_policy_make_room(struct iroce_ipsec *ipsec, const struct iroce_policy *policy)
 {
 	return spd_grow(ipsec, &ipsec->spd[policy->dir]) ?:
-	       spd_grow(ipsec, &ipsec->fence[policy->dir]);
+	       spd_grow(ipsec, &ipsec->tombs[policy->dir]);
 }
 
 /* ---- fail closed ------------------------------------------------------ */
 
-static void fences_clear(struct iroce_ipsec *ipsec, enum iroce_dir dir)
+static void clear_tombs(struct iroce_ipsec *ipsec, enum iroce_dir dir)
 {
 	struct iroce_spd_node *node, *next;
 
-	for (node = iroce_spd_first(&ipsec->fence[dir]); node; node = next) {
-		struct iroce_policy *policy = iroce_policy_of_fence(node);
+	for (node = iroce_spd_first(&ipsec->tombs[dir]); node; node = next) {
+		struct iroce_policy *policy = iroce_policy_of_tomb(node);
 
 		next = iroce_spd_next(node);
-		if (!is_fence_only(policy))
+		if (!is_tomb(policy))
 			continue;
-		ipsec->n_fences--;
-		fence_remove(ipsec, policy);
+		ipsec->n_tombs--;
+		remove_tomb(ipsec, policy);
 	}
 	WRITE_ONCE(ipsec->is_closed[dir], false);
 	WRITE_ONCE(ipsec->has_told, false);
@@ -247,9 +247,9 @@ void iroce_ipsec_set_starts_closed(struct iroce_func *f, bool is_closed)
 	synchronize_rcu_expedited();
 }
 
-unsigned int iroce_ipsec_n_fences(const struct iroce_func *f)
+unsigned int iroce_ipsec_n_tombs(const struct iroce_func *f)
 {
-	return READ_ONCE(f->ipsec->n_fences);
+	return READ_ONCE(f->ipsec->n_tombs);
 }
 
 void iroce_ipsec_set_fail_closed(struct iroce_func *f, bool is_closed)
@@ -259,8 +259,8 @@ void iroce_ipsec_set_fail_closed(struct iroce_func *f, bool is_closed)
 	spin_lock_bh(&ipsec->lock);
 	WRITE_ONCE(ipsec->is_fail_closed, is_closed);
 	if (!is_closed) {
-		fences_clear(ipsec, IROCE_DIR_IN);
-		fences_clear(ipsec, IROCE_DIR_OUT);
+		clear_tombs(ipsec, IROCE_DIR_IN);
+		clear_tombs(ipsec, IROCE_DIR_OUT);
 	}
 	spin_unlock_bh(&ipsec->lock);
 	iroce_ipsec_changed(f->ipsec);
@@ -268,7 +268,7 @@ void iroce_ipsec_set_fail_closed(struct iroce_func *f, bool is_closed)
 
 /*
  * The netdev is registered, in a namespace: the first time, or moved from another, whose
- * owner had the fences. It is down, and xfrm has taken all policies away.
+ * owner had the tombstones. It is down, and xfrm has taken all policies away.
  */
 void iroce_ipsec_net_changed(struct iroce_func *f)
 {
@@ -280,8 +280,8 @@ void iroce_ipsec_net_changed(struct iroce_func *f)
 		return;
 	ipsec->net = net;
 	spin_lock_bh(&ipsec->lock);
-	fences_clear(ipsec, IROCE_DIR_IN);
-	fences_clear(ipsec, IROCE_DIR_OUT);
+	clear_tombs(ipsec, IROCE_DIR_IN);
+	clear_tombs(ipsec, IROCE_DIR_OUT);
 	WRITE_ONCE(ipsec->is_fail_closed, true);
 	spin_unlock_bh(&ipsec->lock);
 	iroce_ipsec_changed(f->ipsec);
@@ -313,16 +313,16 @@ static void spd_free_all(struct iroce_ipsec *ipsec)
 
 	for (dir = 0; dir < 2; dir++) {
 		kvfree(ipsec->spd[dir].table);
-		kvfree(ipsec->fence[dir].table);
+		kvfree(ipsec->tombs[dir].table);
 	}
 }
 
-int iroce_spd_setup(struct iroce_ipsec *ipsec)
+int iroce_policy_init(struct iroce_ipsec *ipsec)
 {
 	int dir, err;
 
 	for (dir = 0; dir < 2; dir++) {
-		err = spd_init_one(&ipsec->spd[dir]) ?: spd_init_one(&ipsec->fence[dir]);
+		err = spd_init_one(&ipsec->spd[dir]) ?: spd_init_one(&ipsec->tombs[dir]);
 		if (err) {
 			spd_free_all(ipsec);
 			return err;
@@ -331,7 +331,7 @@ int iroce_spd_setup(struct iroce_ipsec *ipsec)
 	return 0;
 }
 
-void iroce_spd_teardown(struct iroce_ipsec *ipsec)
+void iroce_policy_fini(struct iroce_ipsec *ipsec)
 {
 	int dir;
 
@@ -339,7 +339,7 @@ void iroce_spd_teardown(struct iroce_ipsec *ipsec)
 	for (dir = 0; dir < 2; dir++) {
 		/* xfrm flushed the netdev's policies when it was unregistered. */
 		WARN_ON_ONCE(!iroce_spd_is_empty(&ipsec->spd[dir]));
-		fences_clear(ipsec, dir);
+		clear_tombs(ipsec, dir);
 	}
 	spin_unlock_bh(&ipsec->lock);
 	spd_free_all(ipsec);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The policies of a function, and the fences that outlive them.
+ * The policies of a function, and the tombstones that outlive them.
  */
 #ifndef IROCE_IPSEC_POLICY_H
 #define IROCE_IPSEC_POLICY_H
@@ -13,14 +13,14 @@ enum iroce_policy_kind {
 	IROCE_POLICY_BYPASS,
 	IROCE_POLICY_SEAL,
 	IROCE_POLICY_BLOCK,
-	IROCE_POLICY_FENCED,	/* what protected the flow is gone */
+	IROCE_POLICY_BURIED,	/* what protected the flow is gone */
 };
 
 /*
  * struct iroce_policy - a policy, and what is left of it
  *
- * @spd: in ipsec->spd while the kernel has it; @fence: in ipsec->fence as well,
- *	see policy.c, and stays there as a fence when the policy goes
+ * @spd: in ipsec->spd while the kernel has it; @tomb: in ipsec->tombs as well,
+ *	see policy.c, and stays there as a tombstone when the policy goes
  * @kind: SEAL, BLOCK or BYPASS
  * @reqid, @spi: the template: which SA; 0: any
  * @is_owned: between policy_add and policy_free; @is_pending: on ipsec->pending
@@ -28,7 +28,7 @@ enum iroce_policy_kind {
  */
 struct iroce_policy {
 	struct iroce_spd_node spd;
-	struct iroce_spd_node fence;
+	struct iroce_spd_node tomb;
 	enum iroce_policy_kind kind;
 	u8 dir;
 	bool is_owned;
@@ -45,9 +45,9 @@ static inline struct iroce_policy *iroce_policy_of(struct iroce_spd_node *node)
 	return node ? container_of(node, struct iroce_policy, spd) : NULL;
 }
 
-static inline struct iroce_policy *iroce_policy_of_fence(struct iroce_spd_node *node)
+static inline struct iroce_policy *iroce_policy_of_tomb(struct iroce_spd_node *node)
 {
-	return node ? container_of(node, struct iroce_policy, fence) : NULL;
+	return node ? container_of(node, struct iroce_policy, tomb) : NULL;
 }
 
 static inline bool iroce_policy_is_protecting(const struct iroce_policy *policy)
@@ -55,15 +55,15 @@ static inline bool iroce_policy_is_protecting(const struct iroce_policy *policy)
 	return policy->kind != IROCE_POLICY_BYPASS;
 }
 
-int iroce_spd_setup(struct iroce_ipsec *ipsec);
-void iroce_spd_teardown(struct iroce_ipsec *ipsec);
+int iroce_policy_init(struct iroce_ipsec *ipsec);
+void iroce_policy_fini(struct iroce_ipsec *ipsec);
 /* Room for one more policy like @policy. Process context. */
 int iroce_policy_make_room(struct iroce_ipsec *ipsec, const struct iroce_policy *policy);
 
 /* Under ipsec->lock. */
 int iroce_policy_insert(struct iroce_ipsec *ipsec, struct iroce_policy *policy);
 void iroce_policy_unlink(struct iroce_ipsec *ipsec, struct iroce_policy *policy);
-/* Frees the policy, after a grace period, if neither xfrm nor a fence has it any more. */
+/* Frees the policy, after a grace period, if neither xfrm nor a tombstone has it any more. */
 void iroce_policy_release(struct iroce_policy *policy);
 
 #endif /* IROCE_IPSEC_POLICY_H */

@@ -28,13 +28,13 @@ int iroce_ipsec_init(struct iroce_func *f, const struct iroce_ipsec_events *even
 	mutex_init(&ipsec->resize_lock);
 	INIT_LIST_HEAD(&ipsec->pending);
 
-	err = iroce_acquire_setup(ipsec);
+	err = iroce_acquire_init(ipsec);
 	if (err)
 		goto err_free;
-	err = iroce_sad_setup(ipsec);
+	err = iroce_sadb_init(ipsec);
 	if (err)
 		goto err_acquire;
-	err = iroce_spd_setup(ipsec);
+	err = iroce_policy_init(ipsec);
 	if (err)
 		goto err_sad;
 
@@ -46,9 +46,9 @@ int iroce_ipsec_init(struct iroce_func *f, const struct iroce_ipsec_events *even
 	return 0;
 
 err_sad:
-	iroce_sad_teardown(ipsec);
+	iroce_sadb_fini(ipsec);
 err_acquire:
-	iroce_acquire_teardown(ipsec);
+	iroce_acquire_fini(ipsec);
 err_free:
 	mutex_destroy(&ipsec->resize_lock);
 	kfree(ipsec);
@@ -62,9 +62,9 @@ void iroce_ipsec_fini(struct iroce_func *f)
 	cancel_work_sync(&ipsec->resize_work);
 	/* The tables have no RCU head of their own. */
 	synchronize_rcu();
-	iroce_acquire_teardown(ipsec);
-	iroce_spd_teardown(ipsec);
-	iroce_sad_teardown(ipsec);
+	iroce_acquire_fini(ipsec);
+	iroce_policy_fini(ipsec);
+	iroce_sadb_fini(ipsec);
 	f->ipsec = NULL;
 	mutex_destroy(&ipsec->resize_lock);
 	kfree(ipsec);
@@ -83,7 +83,7 @@ int iroce_ipsec_module_init(void)
 	 */
 	if (IS_ENABLED(CONFIG_CRYPTO_AES_NI_INTEL))
 		request_module("aesni_intel");
-	err = iroce_crypt_init();
+	err = iroce_cipher_module_init();
 	if (err)
 		goto err_wq;
 	return 0;
@@ -98,5 +98,5 @@ void iroce_ipsec_module_exit(void)
 	/* Queues what waits for its grace period, then runs it: the last SAs free their keys. */
 	rcu_barrier();
 	destroy_workqueue(iroce_ipsec_wq);
-	iroce_crypt_exit();
+	iroce_cipher_module_exit();
 }

@@ -24,7 +24,7 @@ static void use_numbers_of(struct iroce_sa *sa, struct iroce_sa *first)
 }
 
 /* ipsec->lock. */
-static int insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
+static int insert_sa(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
 {
 	struct iroce_sad_node *node = &sa->node, *other;
 
@@ -37,13 +37,13 @@ static int insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
 	return 0;
 }
 
-int iroce_sad_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
+int iroce_sadb_insert(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
 {
 	bool is_crowded;
 	int err;
 
 	spin_lock_bh(&ipsec->lock);
-	err = insert(ipsec, sa);
+	err = insert_sa(ipsec, sa);
 	is_crowded = iroce_sad_wants_resize(&ipsec->sad);
 	spin_unlock_bh(&ipsec->lock);
 	if (is_crowded)
@@ -72,7 +72,7 @@ static void bequeath_window(const struct iroce_sa *sa, struct iroce_sa *heir)
 }
 
 /* What @sa has counted, its heir, which shares its numbers, has counted as well. ipsec->lock. */
-static void bequeath(const struct iroce_sa *sa, struct iroce_sa *heir)
+static void bequeath_numbers(const struct iroce_sa *sa, struct iroce_sa *heir)
 {
 	if (heir->num != sa->num) {
 		bequeath_window(sa, heir);
@@ -84,7 +84,7 @@ static void bequeath(const struct iroce_sa *sa, struct iroce_sa *heir)
 	WRITE_ONCE(heir->last_use, READ_ONCE(sa->last_use));
 }
 
-void iroce_sad_kill(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
+void iroce_sadb_kill(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
 {
 	struct iroce_sad_node *heir;
 
@@ -93,14 +93,14 @@ void iroce_sad_kill(struct iroce_ipsec *ipsec, struct iroce_sa *sa)
 	WRITE_ONCE(sa->is_dead, true);
 	heir = iroce_sad_heir(&ipsec->sad, &sa->node);
 	if (heir)
-		bequeath(sa, iroce_sa_of(heir));
+		bequeath_numbers(sa, iroce_sa_of(heir));
 	iroce_sad_remove(&ipsec->sad, &sa->node);
 	spin_unlock_bh(&ipsec->lock);
 	iroce_ipsec_changed(ipsec);
 }
 
-struct iroce_sa *iroce_sad_lookup_in(const struct iroce_ipsec *ipsec,
-				     const struct iroce_flow_key *key, __be32 spi)
+struct iroce_sa *iroce_sadb_lookup_in(const struct iroce_ipsec *ipsec,
+				      const struct iroce_flow_key *key, __be32 spi)
 {
 	struct iroce_sad_node *node;
 
@@ -155,7 +155,7 @@ static void resize_work(struct work_struct *work)
 
 /* ---- life ------------------------------------------------------------- */
 
-int iroce_sad_setup(struct iroce_ipsec *ipsec)
+int iroce_sadb_init(struct iroce_ipsec *ipsec)
 {
 	void *mem;
 	int err;
@@ -170,12 +170,12 @@ int iroce_sad_setup(struct iroce_ipsec *ipsec)
 	return err;
 }
 
-void iroce_sad_teardown(struct iroce_ipsec *ipsec)
+void iroce_sadb_fini(struct iroce_ipsec *ipsec)
 {
 	struct iroce_sad_node *node;
 
 	/* xfrm flushed the netdev's states when it was unregistered. */
 	while (WARN_ON_ONCE((node = iroce_sad_first(&ipsec->sad)) != NULL))
-		iroce_sad_kill(ipsec, iroce_sa_of(node));
+		iroce_sadb_kill(ipsec, iroce_sa_of(node));
 	kvfree(ipsec->sad.table);
 }

@@ -16,7 +16,7 @@
 #include "packet.h"
 
 /* Reads the frame where it is, without linearising it. */
-static int gather(struct iroce_crypt *c, const struct sk_buff *skb, unsigned int off)
+static int gather_frame(struct iroce_cipher *c, const struct sk_buff *skb, unsigned int off)
 {
 	int n;
 
@@ -30,8 +30,8 @@ static int gather(struct iroce_crypt *c, const struct sk_buff *skb, unsigned int
 	return 0;
 }
 
-static struct sk_buff *seal(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff *skb,
-			    const struct iroce_pkt *pkt)
+static struct sk_buff *seal_frame(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff *skb,
+				  const struct iroce_pkt *pkt)
 {
 	const struct iroce_seal s = {
 		.hdr = skb->data,
@@ -40,11 +40,11 @@ static struct sk_buff *seal(struct iroce_func *f, struct iroce_sa *sa, struct sk
 		.proto_off = pkt->proto_off,
 		.plain_len = skb->len - pkt->l4,
 	};
-	struct iroce_crypt *c = iroce_crypt_get();
+	struct iroce_cipher *c = iroce_cipher_get();
 	struct sk_buff *out;
 
-	out = gather(c, skb, pkt->l4) ? ERR_PTR(-EMSGSIZE) : iroce_esp_seal(f, sa, c, &s);
-	iroce_crypt_put(c);
+	out = gather_frame(c, skb, pkt->l4) ? ERR_PTR(-EMSGSIZE) : iroce_esp_seal(f, sa, c, &s);
+	iroce_cipher_put(c);
 	if (IS_ERR(out))
 		return out;
 
@@ -82,7 +82,7 @@ static struct sk_buff *replace_sealed(struct iroce_func *f, struct iroce_sa *sa,
 		iroce_ipsec_tx_drop(f, skb, IROCE_STAT_ipsec_tx_drop_malformed);
 		return NULL;
 	}
-	out = seal(f, sa, skb, pkt);
+	out = seal_frame(f, sa, skb, pkt);
 	/* An SA deleted in this very moment: the sender's next packet finds what is now. */
 	if (IS_ERR(out)) {
 		iroce_ipsec_tx_drop(f, skb, iroce_ipsec_seal_drop(PTR_ERR(out)));
@@ -100,7 +100,7 @@ struct sk_buff *iroce_ipsec_seal_host(struct iroce_func *f, struct sk_buff *skb)
 	struct iroce_sa *sa;
 	int err;
 
-	if (iroce_spd_is_open(f->ipsec, IROCE_DIR_OUT))
+	if (iroce_policy_is_open(f->ipsec, IROCE_DIR_OUT))
 		return skb;
 	err = iroce_pkt_parse(skb, &pkt);
 	if (err == -EPROTONOSUPPORT)

@@ -13,7 +13,7 @@
 #include "esp.h"
 
 /* What stands before the payload in the plaintext: UDP and RoCE headers. */
-static int frame_gather(struct iroce_crypt *c, const struct iroce_frame *frame,
+static int frame_gather(struct iroce_cipher *c, const struct iroce_frame *frame,
 			unsigned int plain_len)
 {
 	unsigned int l4 = frame->l2_len + frame->l3_len;
@@ -24,17 +24,17 @@ static int frame_gather(struct iroce_crypt *c, const struct iroce_frame *frame,
 
 	/* A copy either way: the caller's header may be on a vmapped stack. */
 	memcpy(p, frame->hdr + l4, frame->hdr_len - l4);
-	err = iroce_crypt_add(c, p, frame->hdr_len - l4);
+	err = iroce_cipher_add(c, p, frame->hdr_len - l4);
 	p += frame->hdr_len - l4;
 	for (i = 0; i < frame->n_payload && !err; i++) {
 		const struct kvec *v = &frame->payload[i];
 
 		if (is_small) {
 			memcpy(p, v->iov_base, v->iov_len);
-			err = iroce_crypt_add(c, p, v->iov_len);
+			err = iroce_cipher_add(c, p, v->iov_len);
 			p += v->iov_len;
 		} else {
-			err = iroce_crypt_add(c, v->iov_base, v->iov_len);
+			err = iroce_cipher_add(c, v->iov_base, v->iov_len);
 		}
 	}
 	return err;
@@ -55,15 +55,15 @@ struct sk_buff *iroce_ipsec_seal_roce(struct iroce_func *f, struct iroce_sa *sa,
 		.tail = frame->tail,
 		.tail_len = frame->tail_len,
 	};
-	struct iroce_crypt *c;
+	struct iroce_cipher *c;
 	struct sk_buff *skb;
 
 	if (!sa)
 		return iroce_frame_plain(f, frame);
 
-	c = iroce_crypt_get();
+	c = iroce_cipher_get();
 	skb = frame_gather(c, frame, seal.plain_len) ? ERR_PTR(-EMSGSIZE) :
 						       iroce_esp_seal(f, sa, c, &seal);
-	iroce_crypt_put(c);
+	iroce_cipher_put(c);
 	return skb;
 }

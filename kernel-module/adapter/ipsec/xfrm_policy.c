@@ -120,8 +120,8 @@ static void policy_fill(struct iroce_policy *policy, const struct xfrm_policy *x
 		.proto = sel->proto,
 	};
 	policy->spd.priority = xp->priority;
-	policy->fence.sel = policy->spd.sel;
-	policy->fence.priority = xp->priority;
+	policy->tomb.sel = policy->spd.sel;
+	policy->tomb.priority = xp->priority;
 	policy->dir = xp->xdo.dir == XFRM_DEV_OFFLOAD_IN ? IROCE_DIR_IN : IROCE_DIR_OUT;
 
 	if (xp->action == XFRM_POLICY_BLOCK) {

@@ -288,8 +288,8 @@ static int sa_set_numbers(struct iroce_sa *sa, const struct xfrm_state *x,
 	return 0;
 }
 
-static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_state *first,
-	       struct netlink_ext_ack *extack)
+static int add_state(struct net_device *dev, struct xfrm_state *x, const struct xfrm_state *first,
+		     struct netlink_ext_ack *extack)
 {
 	struct iroce_sa *sa;
 	int err;
@@ -327,7 +327,7 @@ static int add(struct net_device *dev, struct xfrm_state *x, const struct xfrm_s
 	if (err)
 		goto err_free;
 
-	err = iroce_sad_insert(iroce_func(dev)->ipsec, sa);
+	err = iroce_sadb_insert(iroce_func(dev)->ipsec, sa);
 	if (err) {
 		NL_SET_ERR_MSG_MOD(extack, "The SA database refuses this selector");
 		goto err_key;
@@ -348,13 +348,13 @@ err_free:
 static int state_add(struct net_device *dev, struct xfrm_state *x,
 		     struct netlink_ext_ack *extack)
 {
-	return add(dev, x, NULL, extack);
+	return add_state(dev, x, NULL, extack);
 }
 
 int iroce_state_add_shared(struct net_device *dev, struct xfrm_state *x,
 			   const struct xfrm_state *first, struct netlink_ext_ack *extack)
 {
-	return add(dev, x, first, extack);
+	return add_state(dev, x, first, extack);
 }
 
 /* ---- from the SA to xfrm ---------------------------------------------- */
@@ -417,7 +417,7 @@ static void state_delete(struct net_device *dev, struct xfrm_state *x)
 
 	if (!sa)
 		return;
-	iroce_sad_kill(iroce_func(dev)->ipsec, sa);
+	iroce_sadb_kill(iroce_func(dev)->ipsec, sa);
 	update_stats(sa, x);
 }
 
@@ -434,7 +434,7 @@ static void state_free(struct net_device *dev, struct xfrm_state *x)
 	if (!sa)
 		return;
 	if (!READ_ONCE(sa->is_dead))
-		iroce_sad_kill(iroce_func(dev)->ipsec, sa);
+		iroce_sadb_kill(iroce_func(dev)->ipsec, sa);
 	spin_lock_bh(&sa->lock);
 	WRITE_ONCE(sa->x, NULL);
 	spin_unlock_bh(&sa->lock);

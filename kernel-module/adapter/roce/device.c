@@ -300,13 +300,13 @@ static void update_path(struct iroce_roce *roce, const struct iroce_func *f)
 	iroce_roce_changed(roce);
 }
 
-void iroce_lag_update(struct iroce_func *f)
+void iroce_roce_update_path(struct iroce_func *f)
 {
 	if (f->rdma.slot >= 0)
 		update_path(f->roce, f);
 }
 
-void iroce_lag_add(struct iroce_roce *roce, struct iroce_func *f)
+void iroce_roce_add_path(struct iroce_roce *roce, struct iroce_func *f)
 {
 	int slot = ffz(roce->present);
 	int i;
@@ -325,7 +325,7 @@ void iroce_lag_add(struct iroce_roce *roce, struct iroce_func *f)
 	smp_store_release(&f->roce, roce);
 }
 
-void iroce_lag_del(struct iroce_func *f)
+void iroce_roce_del_path(struct iroce_func *f)
 {
 	struct iroce_roce *roce;
 	int slot = f->rdma.slot;
@@ -484,7 +484,7 @@ int iroce_roce_module_init(void)
 	 * it with us, and say that it is in use (by rdma_ucm).
 	 */
 	request_module("ib_uverbs");
-	err = iroce_send_module_init();
+	err = iroce_sched_module_init();
 	if (err)
 		return err;
 	err = iroce_gid_module_init();
@@ -493,14 +493,14 @@ int iroce_roce_module_init(void)
 	return 0;
 
 err_send:
-	iroce_send_module_exit();
+	iroce_sched_module_exit();
 	return err;
 }
 
 void iroce_roce_module_exit(void)
 {
 	iroce_gid_module_exit();
-	iroce_send_module_exit();
+	iroce_sched_module_exit();
 	/* Flows and their SAs are let go after a grace period. */
 	rcu_barrier();
 }

@@ -16,7 +16,7 @@
  * I1: a QP that was ever protected never sends in the clear again until it is
  * reset, whatever the policies say by then; I5: nor does it take cleartext. UD
  * QPs remember that per address. The GSI QP is the kernel's and nobody can reset
- * it: it goes by the policies and their fences alone, as host traffic does, so
+ * it: it goes by the policies and their tombstones alone, as host traffic does, so
  * that an operator who takes protection away on purpose has his RDMA CM back at
  * once.
  */
@@ -245,7 +245,7 @@ static bool resolve_func(struct resolve *r, const struct iroce_flow_key *key)
 	struct iroce_roce *roce = r->iqp->roce;
 	struct iroce_flow *flow = r->flow;
 
-	flow->func = iroce_lag_func(roce, key);
+	flow->func = iroce_paths_func(roce, key);
 	if (flow->func) {
 		flow->func_gen = atomic_read_acquire(&flow->func->flow_gen);
 		return true;
@@ -278,7 +278,7 @@ static void resolve_ipsec(struct resolve *r)
 	if (has_func)
 		flow->verdict = iroce_ipsec_out(flow->func, &key, &flow->sa, &flow->why);
 	is_elsewhere = (!has_func || flow->verdict == IROCE_PLAIN) &&
-		       iroce_lag_protects(iqp->roce, true, &key);
+		       iroce_paths_protect(iqp->roce, true, &key);
 	if (has_func && is_elsewhere) {
 		flow->verdict = IROCE_CLOSED;
 		flow->why = IROCE_STAT_tx_drop_closed;
@@ -365,7 +365,7 @@ static int resolve_path(struct resolve *r)
  * A new flow; ERR_PTR: -ENOMEM, and nothing is known of its protection; else no such GID any
  * more, or no route. RCU read side.
  */
-static struct iroce_flow *resolve(struct iroce_qp *iqp, const struct rdma_ah_attr *ah, u32 qpn)
+static struct iroce_flow *resolve_flow(struct iroce_qp *iqp, const struct rdma_ah_attr *ah, u32 qpn)
 {
 	struct resolve r = { .iqp = iqp, .ah = ah, .grh = rdma_ah_read_grh(ah) };
 	struct iroce_flow *flow;
@@ -406,8 +406,8 @@ err_free:
  * Two may resolve at once; the later result stays, the other is good until it is
  * freed. What was resolved before the QP got another address is not kept.
  */
-static void publish(struct iroce_qp *iqp, struct iroce_flow __rcu **slot, struct iroce_flow *flow,
-		    u32 flushes)
+static void publish_flow(struct iroce_qp *iqp, struct iroce_flow __rcu **slot,
+			 struct iroce_flow *flow, u32 flushes)
 {
 	struct iroce_flow *old = flow;
 	unsigned long flags;
@@ -434,9 +434,9 @@ struct iroce_flow *iroce_flow_rc(struct iroce_qp *iqp)
 	rdma_copy_ah_attr(&ah, &qp->remote_ah_attr);
 	flushes = READ_ONCE(iqp->n_flushes);
 	spin_unlock_irqrestore(&qp->s_lock, flags);
-	flow = resolve(iqp, &ah, qp->remote_qpn);
+	flow = resolve_flow(iqp, &ah, qp->remote_qpn);
 	if (!IS_ERR(flow))
-		publish(iqp, &iqp->flow, flow, flushes);
+		publish_flow(iqp, &iqp->flow, flow, flushes);
 	rdma_destroy_ah_attr(&ah);
 	return flow;
 }
@@ -469,7 +469,7 @@ struct iroce_flow *iroce_flow_ud(struct iroce_qp *iqp, const struct rdma_ah_attr
 	if (likely(flow && !memcmp(flow->ah_key, &key, sizeof(key)) &&
 		   flow_is_fresh(iqp->roce, flow)))
 		return flow;
-	flow = resolve(iqp, ah, qpn);
+	flow = resolve_flow(iqp, ah, qpn);
 	if (IS_ERR(flow))
 		return flow;
 	flow->ah_key = kmemdup(&key, sizeof(key), GFP_ATOMIC);
@@ -477,7 +477,7 @@ struct iroce_flow *iroce_flow_ud(struct iroce_qp *iqp, const struct rdma_ah_attr
 		flow_put(flow);
 		return ERR_PTR(-ENOMEM);
 	}
-	publish(iqp, slot, flow, flushes);
+	publish_flow(iqp, slot, flow, flushes);
 	return flow;
 }
 

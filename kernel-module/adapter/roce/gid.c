@@ -85,7 +85,7 @@ struct own_gid {
 	u16 vlan;
 };
 
-static struct hlist_head *bucket(struct iroce_roce *roce, const struct in6_addr *addr, u16 vlan)
+static struct hlist_head *gid_bucket(struct iroce_roce *roce, const struct in6_addr *addr, u16 vlan)
 {
 	u32 hash = jhash2((const u32 *)addr, sizeof(*addr) / sizeof(u32), vlan);
 
@@ -109,7 +109,7 @@ int iroce_gid_add(const struct ib_gid_attr *attr, void **context)
 		memcpy(&own->addr, attr->gid.raw, sizeof(own->addr));
 		own->vlan = vlan;
 		spin_lock_bh(&roce->gids_lock);
-		hlist_add_head_rcu(&own->node, bucket(roce, &own->addr, vlan));
+		hlist_add_head_rcu(&own->node, gid_bucket(roce, &own->addr, vlan));
 		spin_unlock_bh(&roce->gids_lock);
 		*context = own;
 	}
@@ -137,14 +137,14 @@ bool iroce_gid_is_ours(struct iroce_roce *roce, const struct in6_addr *addr, u16
 {
 	const struct own_gid *own;
 
-	hlist_for_each_entry_rcu(own, bucket(roce, addr, vlan), node)
+	hlist_for_each_entry_rcu(own, gid_bucket(roce, addr, vlan), node)
 		if (own->vlan == vlan && ipv6_addr_equal(&own->addr, addr))
 			return true;
 	return false;
 }
 
 /* A neighbour got or lost its address, or a router redirected us. Atomic. */
-static int netevent(struct notifier_block *nb, unsigned long event, void *arg)
+static int handle_netevent(struct notifier_block *nb, unsigned long event, void *arg)
 {
 	struct net_device *ndev = NULL;
 	struct iroce_roce *roce;
@@ -164,7 +164,7 @@ static int netevent(struct notifier_block *nb, unsigned long event, void *arg)
 	return NOTIFY_DONE;
 }
 
-static struct notifier_block netevent_nb = { .notifier_call = netevent };
+static struct notifier_block netevent_nb = { .notifier_call = handle_netevent };
 
 int iroce_gid_module_init(void)
 {

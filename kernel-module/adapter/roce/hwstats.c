@@ -37,6 +37,6 @@ int iroce_hwstats_get(struct ib_device *ibdev, struct rdma_hw_stats *stats, u32 
 	if (!port_num || !stats)
 		return -EINVAL;
 	for (i = 0; i < ARRAY_SIZE(stats_shown); i++)
-		stats->value[i] = iroce_lag_stat(roce, stats_shown[i]);
+		stats->value[i] = iroce_paths_stat(roce, stats_shown[i]);
 	return ARRAY_SIZE(stats_shown);
 }

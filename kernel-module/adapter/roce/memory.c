@@ -84,7 +84,7 @@ static u32 make_key(struct rvt_dev_info *rdi, u32 place)
 }
 
 /* The region is complete: who knows the key may use it from here on. -ENOMEM: table is full. */
-static int publish(struct rvt_dev_info *rdi, struct rvt_mregion *region)
+static int publish_key(struct rvt_dev_info *rdi, struct rvt_mregion *region)
 {
 	struct rvt_lkey_table *rkt = &rdi->lkey_table;
 	unsigned long flags;
@@ -108,7 +108,7 @@ static int publish(struct rvt_dev_info *rdi, struct rvt_mregion *region)
 }
 
 /* False: was done before, by a dereg_mr that gave up waiting. */
-static bool unpublish(struct rvt_dev_info *rdi, struct rvt_mregion *region)
+static bool unpublish_key(struct rvt_dev_info *rdi, struct rvt_mregion *region)
 {
 	struct rvt_lkey_table *rkt = &rdi->lkey_table;
 	unsigned long flags;
@@ -220,7 +220,7 @@ struct ib_mr *iroce_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iov
 	err = fill_maps(mr, n_maps(n_pages));
 	if (err)
 		goto err_region;
-	err = publish(&roce->rdi, &mr->region);
+	err = publish_key(&roce->rdi, &mr->region);
 	if (err)
 		goto err_region;
 	mr->ibmr.lkey = mr->region.lkey;
@@ -316,7 +316,7 @@ int iroce_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 	if (ibmr->type == IB_MR_TYPE_DMA)
 		return roce->rvt.dereg_mr(ibmr, udata);
 	pd = iroce_pd(ibmr->pd);
-	if (unpublish(&roce->rdi, &mr->region))
+	if (unpublish_key(&roce->rdi, &mr->region))
 		percpu_ref_kill(&mr->region.refcount);
 	else
 		percpu_ref_put(&mr->region.refcount);

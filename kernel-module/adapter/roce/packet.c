@@ -85,8 +85,8 @@ static void put_tail(struct iroce_frame *frame, const struct iroce_flow *flow)
 }
 
 /* Everything but lengths, checksum and tail is in place. */
-static struct sk_buff *finish(const struct iroce_flow *flow, struct iroce_frame *frame,
-			      const u8 *end)
+static struct sk_buff *finish_packet(const struct iroce_flow *flow, struct iroce_frame *frame,
+				     const u8 *end)
 {
 	u8 *ip = frame->hdr + flow->l2_len;
 	struct udphdr *udp = (struct udphdr *)(ip + flow->l3_len);
@@ -163,11 +163,11 @@ struct sk_buff *iroce_packet_build(struct iroce_qp *iqp, struct iroce_flow *flow
 		p = iroce_ieth_put(p, batch->inv_rkey);
 
 	if (!len)
-		return finish(flow, frame, p);
+		return finish_packet(flow, frame, p);
 	ss = batch->ss;
 	if (put_payload(frame, &batch->ss, len))
 		return ERR_PTR(-EFAULT);
-	skb = finish(flow, frame, p);
+	skb = finish_packet(flow, frame, p);
 	if (IS_ERR(skb))
 		batch->ss = ss;
 	return skb;
@@ -197,7 +197,7 @@ void iroce_packet_send_ack(struct iroce_qp *iqp, u32 psn, __be32 aeth)
 		}
 		p = put_header(&frame, flow, &bth);
 		memcpy(p, &aeth, sizeof(aeth));
-		skb = finish(flow, &frame, p + sizeof(aeth));
+		skb = finish_packet(flow, &frame, p + sizeof(aeth));
 	} while (skb == ERR_PTR(-ESTALE) && --tries);
 	if (IS_ERR(skb)) {
 		iroce_packet_lost(flow, PTR_ERR(skb), 1, frame.hdr_len);
@@ -205,7 +205,7 @@ void iroce_packet_send_ack(struct iroce_qp *iqp, u32 psn, __be32 aeth)
 	}
 	iroce_count(flow->func, IROCE_STAT_sent_pkts);
 	iroce_stat_add(flow->func->stats, IROCE_STAT_sent_bytes, iroce_frame_len(&frame));
-	iroce_eswitch_xmit(flow->func, skb);
+	iroce_switch_xmit(flow->func, skb);
 }
 
 static void count_drops(struct iroce_func *func, enum iroce_stat why, u32 n, u32 bytes)

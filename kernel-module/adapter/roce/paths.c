@@ -15,7 +15,7 @@
 #include "ipsec/ipsec.h"
 #include "paths.h"
 
-struct iroce_func *iroce_lag_func(struct iroce_roce *roce, const struct iroce_flow_key *key)
+struct iroce_func *iroce_paths_func(struct iroce_roce *roce, const struct iroce_flow_key *key)
 {
 	int slot;
 
@@ -31,7 +31,7 @@ struct iroce_func *iroce_lag_func(struct iroce_roce *roce, const struct iroce_fl
 	return rcu_dereference(roce->paths[slot].func);
 }
 
-bool iroce_lag_protects(struct iroce_roce *roce, bool is_out, const struct iroce_flow_key *key)
+bool iroce_paths_protect(struct iroce_roce *roce, bool is_out, const struct iroce_flow_key *key)
 {
 	const struct iroce_func *f;
 	int i;
@@ -44,7 +44,7 @@ bool iroce_lag_protects(struct iroce_roce *roce, bool is_out, const struct iroce
 	return false;
 }
 
-void iroce_flow_changed(struct iroce_func *f)
+void iroce_paths_changed(struct iroce_func *f)
 {
 	struct iroce_roce *roce;
 
@@ -58,7 +58,7 @@ void iroce_flow_changed(struct iroce_func *f)
 	rcu_read_unlock();
 }
 
-int iroce_lag_mtu(struct iroce_roce *roce)
+int iroce_paths_mtu(struct iroce_roce *roce)
 {
 	int mtu = READ_ONCE(roce->netdev->mtu);
 	const struct iroce_func *f;
@@ -74,7 +74,7 @@ int iroce_lag_mtu(struct iroce_roce *roce)
 	return mtu;
 }
 
-u64 iroce_lag_stat(struct iroce_roce *roce, enum iroce_stat stat)
+u64 iroce_paths_stat(struct iroce_roce *roce, enum iroce_stat stat)
 {
 	u64 sum = iroce_stat_sum(roce->stats, stat);
 	struct iroce_func *f;

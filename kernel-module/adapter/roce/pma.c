@@ -14,12 +14,12 @@
 
 #define WORD	4	/* bytes that one of port_{xmit,rcv}_data stands for */
 
-static u64 sum(struct iroce_roce *roce, const enum iroce_stat *stats, unsigned int n)
+static u64 sum_stats(struct iroce_roce *roce, const enum iroce_stat *stats, unsigned int n)
 {
 	u64 all = 0;
 
 	while (n--)
-		all += iroce_lag_stat(roce, stats[n]);
+		all += iroce_paths_stat(roce, stats[n]);
 	return all;
 }
 
@@ -43,26 +43,26 @@ static const enum iroce_stat xmit_constraint_errors[] = {
 	IROCE_STAT_tx_drop_closed,
 };
 
-#define SUM(roce, stats) sum(roce, stats, ARRAY_SIZE(stats))
+#define SUM(roce, stats) sum_stats(roce, stats, ARRAY_SIZE(stats))
 
-static u64 words(struct iroce_roce *roce, enum iroce_stat bytes)
+static u64 count_words(struct iroce_roce *roce, enum iroce_stat bytes)
 {
-	return iroce_lag_stat(roce, bytes) / WORD;
+	return iroce_paths_stat(roce, bytes) / WORD;
 }
 
 /* The old form: its counters stop at their largest value. */
 static void fill_counters(struct iroce_roce *roce, struct ib_pma_portcounters *out)
 {
-	u64 sent = iroce_lag_stat(roce, IROCE_STAT_sent_pkts);
-	u64 rcvd = iroce_lag_stat(roce, IROCE_STAT_rcvd_pkts);
+	u64 sent = iroce_paths_stat(roce, IROCE_STAT_sent_pkts);
+	u64 rcvd = iroce_paths_stat(roce, IROCE_STAT_rcvd_pkts);
 
-	out->link_downed_counter = min(iroce_lag_stat(roce, IROCE_STAT_link_downed), U8_MAX);
+	out->link_downed_counter = min(iroce_paths_stat(roce, IROCE_STAT_link_downed), U8_MAX);
 	out->port_rcv_errors = cpu_to_be16(min(SUM(roce, rcv_errors), U16_MAX));
 	out->port_xmit_discards = cpu_to_be16(min(SUM(roce, xmit_discards), U16_MAX));
 	out->port_xmit_constraint_errors = min(SUM(roce, xmit_constraint_errors), U8_MAX);
 	out->port_rcv_constraint_errors = min(SUM(roce, rcv_constraint_errors), U8_MAX);
-	out->port_xmit_data = cpu_to_be32(min(words(roce, IROCE_STAT_sent_bytes), U32_MAX));
-	out->port_rcv_data = cpu_to_be32(min(words(roce, IROCE_STAT_rcvd_bytes), U32_MAX));
+	out->port_xmit_data = cpu_to_be32(min(count_words(roce, IROCE_STAT_sent_bytes), U32_MAX));
+	out->port_rcv_data = cpu_to_be32(min(count_words(roce, IROCE_STAT_rcvd_bytes), U32_MAX));
 	out->port_xmit_packets = cpu_to_be32(min(sent, U32_MAX));
 	out->port_rcv_packets = cpu_to_be32(min(rcvd, U32_MAX));
 }
@@ -70,10 +70,10 @@ static void fill_counters(struct iroce_roce *roce, struct ib_pma_portcounters *o
 /* No multicast group can be joined. */
 static void fill_counters_ext(struct iroce_roce *roce, struct ib_pma_portcounters_ext *out)
 {
-	out->port_xmit_data = cpu_to_be64(words(roce, IROCE_STAT_sent_bytes));
-	out->port_rcv_data = cpu_to_be64(words(roce, IROCE_STAT_rcvd_bytes));
-	out->port_xmit_packets = cpu_to_be64(iroce_lag_stat(roce, IROCE_STAT_sent_pkts));
-	out->port_rcv_packets = cpu_to_be64(iroce_lag_stat(roce, IROCE_STAT_rcvd_pkts));
+	out->port_xmit_data = cpu_to_be64(count_words(roce, IROCE_STAT_sent_bytes));
+	out->port_rcv_data = cpu_to_be64(count_words(roce, IROCE_STAT_rcvd_bytes));
+	out->port_xmit_packets = cpu_to_be64(iroce_paths_stat(roce, IROCE_STAT_sent_pkts));
+	out->port_rcv_packets = cpu_to_be64(iroce_paths_stat(roce, IROCE_STAT_rcvd_pkts));
 	out->port_unicast_xmit_packets = out->port_xmit_packets;
 	out->port_unicast_rcv_packets = out->port_rcv_packets;
 }

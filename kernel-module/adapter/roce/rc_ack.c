@@ -24,7 +24,7 @@ struct ack {
 	u8 syndrome;
 };
 
-static struct rvt_swqe *oldest(struct rvt_qp *qp)
+static struct rvt_swqe *oldest_wqe(struct rvt_qp *qp)
 {
 	return rvt_get_swqe_ptr(qp, qp->s_acked);
 }
@@ -37,12 +37,12 @@ static void restart_read(struct ack *a)
 	a->iqp->is_read_restarted = true;
 	iroce_roce_count(a->iqp->roce, IROCE_STAT_completer_retry_err);
 	iroce_req_restart(a->iqp, a->qp->s_last_psn + 1);
-	iroce_send_schedule(a->qp);
+	iroce_sched_send(a->qp);
 }
 
 static void complete_oldest(struct ack *a, enum ib_wc_status status)
 {
-	struct rvt_swqe *wqe = oldest(a->qp);
+	struct rvt_swqe *wqe = oldest_wqe(a->qp);
 	struct rvt_qp *qp = a->qp;
 
 	if (iroce_wqe_is_read(wqe) && qp->s_num_rd_atomic)
@@ -77,14 +77,14 @@ static void skip_acked(struct ack *a)
  * Completes what @a->acked covers. False: a read stands in the way, its
  * responses are lost and the packet means nothing until they came again.
  */
-static bool acknowledge(struct ack *a)
+static bool complete_acked(struct ack *a)
 {
 	struct rvt_qp *qp = a->qp;
 	struct rvt_swqe *wqe;
 	bool is_read = false;
 
 	while (qp->s_acked != qp->s_tail) {
-		wqe = oldest(qp);
+		wqe = oldest_wqe(qp);
 		is_read = iroce_wqe_is_read(wqe);
 		if (iroce_psn_diff(a->acked, is_read ? wqe->psn : wqe->lpsn) < 0)
 			break;
@@ -103,7 +103,7 @@ static bool acknowledge(struct ack *a)
 }
 
 /* The peer answers: counters and timer begin anew, the window opens, the sender goes on. */
-static void progress(struct ack *a, u32 n_acked)
+static void note_progress(struct ack *a, u32 n_acked)
 {
 	struct iroce_qp *iqp = a->iqp;
 	struct rvt_qp *qp = a->qp;
@@ -118,11 +118,11 @@ static void progress(struct ack *a, u32 n_acked)
 	else if (!(qp->s_flags & RVT_S_WAIT_RNR))
 		iroce_req_arm_timer(qp);
 	if (qp->s_cur != qp->s_tail || qp->s_tail != READ_ONCE(qp->s_head))
-		iroce_send_schedule(qp);
+		iroce_sched_send(qp);
 }
 
 /* The oldest request failed for good. */
-static void fail(struct ack *a, enum ib_wc_status status)
+static void fail_oldest(struct ack *a, enum ib_wc_status status)
 {
 	if (a->qp->s_acked == a->qp->s_tail)
 		return;
@@ -134,11 +134,11 @@ static void rx_ack(struct ack *a)
 {
 	u32 before = a->qp->s_last_psn;
 
-	if (!acknowledge(a))
+	if (!complete_acked(a))
 		return;
 	rvt_get_credit(a->qp, a->aeth);
 	if (a->qp->s_last_psn != before)
-		progress(a, a->qp->s_last_psn - before);
+		note_progress(a, a->qp->s_last_psn - before);
 }
 
 static void rx_rnr(struct ack *a)
@@ -148,14 +148,14 @@ static void rx_rnr(struct ack *a)
 	u32 before = qp->s_last_psn;
 
 	iroce_roce_count(a->iqp->roce, IROCE_STAT_rcvd_rnr_err);
-	if (!acknowledge(a) || qp->s_acked == qp->s_tail || (qp->s_flags & RVT_S_WAIT_RNR))
+	if (!complete_acked(a) || qp->s_acked == qp->s_tail || (qp->s_flags & RVT_S_WAIT_RNR))
 		return;
 	is_moved = qp->s_last_psn != before;
 	if (is_moved)
 		qp->s_rnr_retry = qp->s_rnr_retry_cnt;
 	if (!qp->s_rnr_retry) {
 		iroce_roce_count(a->iqp->roce, IROCE_STAT_retry_rnr_exceeded_err);
-		fail(a, IB_WC_RNR_RETRY_EXC_ERR);
+		fail_oldest(a, IB_WC_RNR_RETRY_EXC_ERR);
 		return;
 	}
 	/* 7 means for ever. */
@@ -173,13 +173,13 @@ static void rx_nak_seq(struct ack *a)
 	u32 before = qp->s_last_psn;
 
 	iroce_roce_count(a->iqp->roce, IROCE_STAT_rcvd_seq_err);
-	if (!acknowledge(a) || qp->s_acked == qp->s_tail)
+	if (!complete_acked(a) || qp->s_acked == qp->s_tail)
 		return;
 	if (qp->s_last_psn != before) {
 		qp->s_retry = qp->s_retry_cnt;
 	} else if (!qp->s_retry) {
 		iroce_roce_count(a->iqp->roce, IROCE_STAT_retry_exceeded_err);
-		fail(a, IB_WC_RETRY_EXC_ERR);
+		fail_oldest(a, IB_WC_RETRY_EXC_ERR);
 		return;
 	} else {
 		qp->s_retry--;
@@ -187,7 +187,7 @@ static void rx_nak_seq(struct ack *a)
 	iroce_req_restart(a->iqp, qp->s_last_psn + 1);
 	if (qp->timeout)
 		iroce_req_arm_timer(qp);
-	iroce_send_schedule(qp);
+	iroce_sched_send(qp);
 }
 
 static void rx_nak(struct ack *a)
@@ -207,8 +207,8 @@ static void rx_nak(struct ack *a)
 	/* Reserved codes are ignored (9.7.5.2.1). */
 	if (code >= ARRAY_SIZE(status))
 		return;
-	if (acknowledge(a))
-		fail(a, status[code]);
+	if (complete_acked(a))
+		fail_oldest(a, status[code]);
 }
 
 /* Where the response's data goes; the state walks on with in-order responses. */
@@ -242,7 +242,7 @@ static void rx_read(struct ack *a, struct iroce_rx_pkt *pkt)
 	a->acked = a->psn - 1;
 	/* Acks what was sent before the read, not the read's own earlier packets. */
 	while (qp->s_acked != qp->s_tail) {
-		wqe = oldest(qp);
+		wqe = oldest_wqe(qp);
 		if (iroce_wqe_is_read(wqe) || iroce_psn_diff(a->acked, wqe->lpsn) < 0)
 			break;
 		complete_oldest(a, IB_WC_SUCCESS);
@@ -255,12 +255,12 @@ static void rx_read(struct ack *a, struct iroce_rx_pkt *pkt)
 		return;
 	}
 	if (!iroce_wqe_is_read(wqe)) {
-		fail(a, IB_WC_LOC_QP_OP_ERR);
+		fail_oldest(a, IB_WC_LOC_QP_OP_ERR);
 		return;
 	}
 	is_last = pkt->roce.flags & IROCE_OPF_LAST;
 	if (len != read_len(qp, wqe, a->psn) || is_last != (a->psn == wqe->lpsn)) {
-		fail(a, IB_WC_LOC_LEN_ERR);
+		fail_oldest(a, IB_WC_LOC_LEN_ERR);
 		return;
 	}
 	a->iqp->is_read_restarted = false;
@@ -283,7 +283,7 @@ static void rx_read(struct ack *a, struct iroce_rx_pkt *pkt)
 		complete_oldest(a, IB_WC_SUCCESS);
 		skip_acked(a);
 	}
-	progress(a, 1);
+	note_progress(a, 1);
 }
 
 /* iroce_ack_rx - a response for the requester; r_lock held, softirq */

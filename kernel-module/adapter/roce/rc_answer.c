@@ -50,10 +50,10 @@ static bool entry_map(struct rvt_qp *qp, struct rvt_ack_entry *e, const struct i
 	return !len || iroce_mr_map(qp, &e->rdma_sge, reth, IB_ACCESS_REMOTE_READ);
 }
 
-static void wake(struct rvt_qp *qp)
+static void wake_sender(struct rvt_qp *qp)
 {
 	qp->s_flags |= RVT_S_RESP_PENDING;
-	iroce_send_schedule(qp);
+	iroce_sched_send(qp);
 }
 
 /*
@@ -97,14 +97,14 @@ int iroce_resp_read(struct iroce_rx_pkt *pkt)
 	qp->r_psn = iroce_psn_add(qp->r_psn, n);
 	qp->r_msn++;
 	qp->r_head_ack_queue = next;
-	wake(qp);
+	wake_sender(qp);
 unlock:
 	spin_unlock_irq(&qp->s_lock);
 	return err;
 }
 
 /* The entry whose PSNs contain @psn; s_lock held. */
-static struct rvt_ack_entry *find(struct rvt_qp *qp, u32 psn, u8 *index)
+static struct rvt_ack_entry *find_entry(struct rvt_qp *qp, u32 psn, u8 *index)
 {
 	u8 i = qp->r_head_ack_queue;
 
@@ -153,7 +153,7 @@ void iroce_resp_duplicate(struct iroce_rx_pkt *pkt)
 		return;
 	n = len ? rvt_div_round_up_mtu(qp, len) : 1;
 	spin_lock_irq(&qp->s_lock);
-	e = find(qp, pkt->roce.psn, &index);
+	e = find_entry(qp, pkt->roce.psn, &index);
 	if (!e || iroce_psn_add(pkt->roce.psn, n - 1) != e->lpsn)
 		goto unlock;
 	lpsn = e->lpsn;
@@ -161,7 +161,7 @@ void iroce_resp_duplicate(struct iroce_rx_pkt *pkt)
 	if (index == qp->s_tail_ack_queue)
 		iqp->is_resp_active = false;
 	if (!entry_map(qp, e, pkt->roce.reth)) {
-		/* Stays in the ring with nothing to send, see start(). */
+		/* Stays in the ring with nothing to send, see start_entry(). */
 		e->rdma_sge.sge_length = len;
 		goto unlock;
 	}
@@ -174,13 +174,13 @@ void iroce_resp_duplicate(struct iroce_rx_pkt *pkt)
 		qp->s_tail_ack_queue = index;
 	}
 	qp->r_nak_state = 0;
-	wake(qp);
+	wake_sender(qp);
 unlock:
 	spin_unlock_irq(&qp->s_lock);
 }
 
 /* Begins with the entry at the tail; false: it has nothing left that could be sent. */
-static bool start(struct iroce_qp *iqp)
+static bool start_entry(struct iroce_qp *iqp)
 {
 	struct rvt_qp *qp = iqp->qp;
 	struct rvt_ack_entry *e = &qp->s_ack_queue[qp->s_tail_ack_queue];
@@ -257,7 +257,7 @@ enum iroce_plan iroce_resp_plan(struct iroce_qp *iqp)
 	if (!(ib_rvt_state_ops[qp->state] & RVT_PROCESS_RECV_OK))
 		goto none;
 	while (qp->s_tail_ack_queue != qp->r_head_ack_queue) {
-		if (iqp->is_resp_active || start(iqp)) {
+		if (iqp->is_resp_active || start_entry(iqp)) {
 			plan_response(iqp);
 			goto send;
 		}

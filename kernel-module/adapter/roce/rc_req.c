@@ -81,7 +81,7 @@ static bool may_begin(struct rvt_qp *qp, struct rvt_swqe *wqe, bool is_new)
 }
 
 /* A new work request is on its way. */
-static void begun(struct rvt_qp *qp, const struct iroce_send_op *op)
+static void note_begun(struct rvt_qp *qp, const struct iroce_send_op *op)
 {
 	qp->s_tail = rvt_qp_swqe_incr(qp, qp->s_tail);
 	/* Messages without credit count in the peer's MSN all the same (9.7.7.2). */
@@ -89,7 +89,7 @@ static void begun(struct rvt_qp *qp, const struct iroce_send_op *op)
 		qp->s_lsn++;
 }
 
-static void cur_next(struct rvt_qp *qp)
+static void move_cur(struct rvt_qp *qp)
 {
 	qp->s_cur = rvt_qp_swqe_incr(qp, qp->s_cur);
 }
@@ -112,7 +112,7 @@ static void plan_read(struct iroce_qp *iqp, struct rvt_swqe *wqe, u32 index)
 	batch->len = 0;
 	batch->n_mr = 0;
 	qp->s_psn = wqe->lpsn + 1;
-	cur_next(qp);
+	move_cur(qp);
 }
 
 /* As many packets of the message as window and batch allow; false: none. */
@@ -151,7 +151,7 @@ static bool plan_data(struct iroce_qp *iqp, struct rvt_swqe *wqe, u32 index)
 	iqp->has_sge = true;
 	if (index + n == n_msg) {
 		iqp->has_sge = false;
-		cur_next(qp);
+		move_cur(qp);
 	}
 	return true;
 }
@@ -197,7 +197,7 @@ enum iroce_plan iroce_req_plan(struct iroce_qp *iqp)
 	else if (!plan_data(iqp, wqe, index))
 		return IROCE_PLAN_IDLE;
 	if (is_new)
-		begun(qp, batch->op);
+		note_begun(qp, batch->op);
 	if (!index && !is_read)
 		iroce_roce_count(iqp->roce, IROCE_STAT_rdma_sends);
 	if (iroce_psn_diff(qp->s_psn, iqp->sent_psn) > 0)

@@ -45,7 +45,7 @@ void iroce_resp_reply(struct iroce_qp *iqp, u32 psn, u8 nak)
 			qp->s_flags |= RVT_S_ACK_PENDING;
 			qp->s_nak_state = nak;
 			qp->s_ack_psn = psn;
-			iroce_send_schedule(qp);
+			iroce_sched_send(qp);
 			iroce_roce_count(iqp->roce, IROCE_STAT_ack_deferred);
 		}
 	}
@@ -111,7 +111,7 @@ static void end_message(struct iroce_rx_pkt *pkt)
 								IB_WC_RECV);
 }
 
-static enum verdict rwqe(struct rvt_qp *qp, bool wr_id_only)
+static enum verdict take_rwqe(struct rvt_qp *qp, bool wr_id_only)
 {
 	int ret = iroce_rwqe_get(qp, wr_id_only);
 
@@ -125,7 +125,7 @@ static enum verdict do_send(struct iroce_rx_pkt *pkt)
 	enum verdict v;
 
 	if (pkt->roce.flags & IROCE_OPF_FIRST) {
-		v = rwqe(qp, false);
+		v = take_rwqe(qp, false);
 		if (v != DONE)
 			return v;
 		qp->r_rcv_len = 0;
@@ -180,7 +180,7 @@ static enum verdict do_write(struct iroce_rx_pkt *pkt)
 	if (len > qp->r_len - qp->r_rcv_len || (is_last && len != qp->r_len - qp->r_rcv_len))
 		return INVALID;
 	if (pkt->roce.immdt) {
-		v = rwqe(qp, true);
+		v = take_rwqe(qp, true);
 		if (v != DONE) {
 			/* An "only" begins again when it is sent again. */
 			if (is_first)
@@ -215,7 +215,7 @@ static enum verdict do_read(struct iroce_rx_pkt *pkt)
 	}
 }
 
-static enum verdict execute(struct iroce_rx_pkt *pkt)
+static enum verdict execute_request(struct iroce_rx_pkt *pkt)
 {
 	struct rvt_qp *qp = pkt->iqp->qp;
 	u16 flags = pkt->roce.flags;
@@ -235,7 +235,7 @@ static enum verdict execute(struct iroce_rx_pkt *pkt)
 }
 
 /* The QP goes to error, the peer hears why, the owner of the QP too. */
-static void fatal(struct iroce_rx_pkt *pkt, enum ib_wc_status status, u8 code)
+static void end_fatally(struct iroce_rx_pkt *pkt, enum ib_wc_status status, u8 code)
 {
 	struct rvt_qp *qp = pkt->iqp->qp;
 	bool has_wqe = test_bit(RVT_R_WRID_VALID, &qp->r_aflags);
@@ -254,7 +254,7 @@ static void rx_expected(struct iroce_rx_pkt *pkt)
 	struct rvt_qp *qp = pkt->iqp->qp;
 	u32 psn = qp->r_psn;
 
-	switch (execute(pkt)) {
+	switch (execute_request(pkt)) {
 	case DONE:
 		qp->r_psn = iroce_psn_add(psn, 1);
 		qp->r_state = pkt->roce.opcode;
@@ -272,19 +272,19 @@ static void rx_expected(struct iroce_rx_pkt *pkt)
 		iroce_resp_reply(pkt->iqp, psn, qp->r_nak_state);
 		break;
 	case INVALID:
-		fatal(pkt, IB_WC_LOC_QP_OP_ERR, IROCE_NAK_INV_REQ);
+		end_fatally(pkt, IB_WC_LOC_QP_OP_ERR, IROCE_NAK_INV_REQ);
 		break;
 	case TOO_LONG:
-		fatal(pkt, IB_WC_LOC_LEN_ERR, IROCE_NAK_INV_REQ);
+		end_fatally(pkt, IB_WC_LOC_LEN_ERR, IROCE_NAK_INV_REQ);
 		break;
 	case ACCESS:
-		fatal(pkt, IB_WC_LOC_PROT_ERR, IROCE_NAK_REM_ACCESS_ERR);
+		end_fatally(pkt, IB_WC_LOC_PROT_ERR, IROCE_NAK_REM_ACCESS_ERR);
 		break;
 	case OPERATION:
-		fatal(pkt, IB_WC_LOC_QP_OP_ERR, IROCE_NAK_REM_OP_ERR);
+		end_fatally(pkt, IB_WC_LOC_QP_OP_ERR, IROCE_NAK_REM_OP_ERR);
 		break;
 	case PROTECTION:
-		fatal(pkt, IB_WC_LOC_PROT_ERR, IROCE_NAK_REM_OP_ERR);
+		end_fatally(pkt, IB_WC_LOC_PROT_ERR, IROCE_NAK_REM_OP_ERR);
 		break;
 	case IGNORE:
 		break;

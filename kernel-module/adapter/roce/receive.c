@@ -54,7 +54,7 @@ static u16 read_vlan(const struct sk_buff *skb)
 }
 
 /* Checks that need no QP. */
-static enum iroce_stat parse(struct iroce_rx_pkt *pkt)
+static enum iroce_stat parse_packet(struct iroce_rx_pkt *pkt)
 {
 	struct sk_buff *skb = pkt->skb;
 	const struct udphdr *udp = udp_hdr(skb);
@@ -104,7 +104,7 @@ static enum iroce_stat check_qp(const struct iroce_rx_pkt *pkt)
 	return NO_DROP;
 }
 
-/* I2: by a policy or fence of another port of the bond; the one it came to was asked before. */
+/* I2: by a policy or tombstone of another port of the bond; the one it came to was asked before. */
 static bool is_protected(const struct iroce_rx_pkt *pkt)
 {
 	const struct udphdr *udp = udp_hdr(pkt->skb);
@@ -119,7 +119,7 @@ static bool is_protected(const struct iroce_rx_pkt *pkt)
 		.proto = IPPROTO_UDP,
 	};
 
-	return iroce_lag_protects(pkt->roce_dev, false, &key);
+	return iroce_paths_protect(pkt->roce_dev, false, &key);
 }
 
 /* I5. A QP that never sent does not know yet whether it is protected: find out. */
@@ -142,7 +142,7 @@ static enum iroce_stat check_seal(const struct iroce_rx_pkt *pkt)
 }
 
 /* RCU read side: the QP stays as long as we are here. */
-static enum iroce_stat deliver(struct iroce_rx_pkt *pkt)
+static enum iroce_stat deliver_packet(struct iroce_rx_pkt *pkt)
 {
 	struct iroce_roce *roce = pkt->roce_dev;
 	enum iroce_stat drop;
@@ -186,9 +186,9 @@ void iroce_roce_rx(struct iroce_func *f, struct sk_buff *skb, struct iroce_sa *s
 		goto free;
 	}
 	pkt.roce_dev = roce;
-	drop = parse(&pkt);
+	drop = parse_packet(&pkt);
 	if (drop == NO_DROP)
-		drop = deliver(&pkt);
+		drop = deliver_packet(&pkt);
 	if (drop != NO_DROP)
 		iroce_count(f, drop);
 free:

@@ -7,7 +7,7 @@
  *                   |                (what to send next, under s_lock)
  *                   +--execute--> packet.c --> flow.c, iroce_ipsec_seal_roce()
  *                                 (no lock, one batch of packets)
- *                   +--> iroce_eswitch_xmit_list()
+ *                   +--> iroce_switch_xmit_list()
  *
  *   iroce_roce_rx() --> receive.c --> rc_ack.c    acks and read responses: requester
  *                                 --> rc_resp.c   requests: responder
@@ -42,14 +42,14 @@ void iroce_roce_drop_dead(struct iroce_roce *roce);
 /* ---- paths of a bond's device, device.c ----------------------------------- */
 
 /* @f, which has no device, becomes a path of the bond's device. RTNL. */
-void iroce_lag_add(struct iroce_roce *roce, struct iroce_func *f);
+void iroce_roce_add_path(struct iroce_roce *roce, struct iroce_func *f);
 /*
  * No packet goes through @f any more, if it was a path; those that are on their way are
  * waited for by whoever frees it. RTNL.
  */
-void iroce_lag_del(struct iroce_func *f);
+void iroce_roce_del_path(struct iroce_func *f);
 /* @f can send, or cannot any more; if it is a path. RTNL. */
-void iroce_lag_update(struct iroce_func *f);
+void iroce_roce_update_path(struct iroce_func *f);
 
 /* ---- what the data path is told ------------------------------------------- */
 
@@ -57,7 +57,7 @@ void iroce_lag_update(struct iroce_func *f);
  * What flows of @f are resolved from has changed: an SA, a policy, its address. Any context;
  * paths.c.
  */
-void iroce_flow_changed(struct iroce_func *f);
+void iroce_paths_changed(struct iroce_func *f);
 
 /*
  * iroce_roce_rx - one RoCEv2 packet, cleartext or opened, that came to @f

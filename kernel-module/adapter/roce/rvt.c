@@ -143,7 +143,7 @@ static unsigned int free_all_qps(struct rvt_dev_info *rdi)
 /* What fits the netdev with all headers (the core knows them) and sealed: 1500 -> 1024. */
 static enum ib_mtu port_active_mtu(struct iroce_roce *roce)
 {
-	int mtu = iroce_lag_mtu(roce) - IROCE_ESP_OVERHEAD_MAX;
+	int mtu = iroce_paths_mtu(roce) - IROCE_ESP_OVERHEAD_MAX;
 
 	return iboe_get_mtu(mtu) ?: IB_MTU_256;
 }
@@ -238,7 +238,7 @@ static void modify_qp(struct rvt_qp *qp, struct ib_qp_attr *attr, int mask,
 	/* Posted while the queue was drained or not yet ready. */
 	if ((mask & IB_QP_STATE) && attr->qp_state == IB_QPS_RTS &&
 	    qp->s_last != READ_ONCE(qp->s_head))
-		iroce_send_schedule(qp);
+		iroce_sched_send(qp);
 }
 
 /* post_send: s_hlock held. What rdmavt does not check. */
@@ -311,7 +311,7 @@ static int comp_vect_cpu_lookup(struct rvt_dev_info *rdi, int vector)
 }
 
 const struct rvt_driver_provided iroce_rvt_driver = {
-	.schedule_send = iroce_send_schedule,
+	.schedule_send = iroce_sched_send,
 	.schedule_send_no_lock = iroce_send_kick,
 	.do_send = iroce_send,
 	.setup_wqe = setup_wqe,

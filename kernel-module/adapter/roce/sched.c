@@ -15,7 +15,7 @@ static struct workqueue_struct *send_wq;	/* threads, any CPU */
 static struct workqueue_struct *send_bh_wq;	/* softirq */
 
 /* Any context including hard irq. */
-bool iroce_send_queue(struct rvt_qp *qp)
+bool iroce_sched_queue(struct rvt_qp *qp)
 {
 	struct workqueue_struct *wq = num_online_cpus() == 1 ? send_bh_wq : send_wq;
 
@@ -23,19 +23,19 @@ bool iroce_send_queue(struct rvt_qp *qp)
 }
 
 /*
- * iroce_send_schedule - have the QP's work item run
+ * iroce_sched_send - have the QP's work item run
  *
  * Any context including hard irq (RNR timer), s_lock held. A sender that is BUSY
  * plans once more under s_lock before it stops, so it sees what the caller has
  * just changed under s_lock and needs no waking. Without s_lock that is not so:
  * it may have made its last plan and be about to stop.
  */
-bool iroce_send_schedule(struct rvt_qp *qp)
+bool iroce_sched_send(struct rvt_qp *qp)
 {
 	lockdep_assert_held(&qp->s_lock);
 	if (qp->s_flags & RVT_S_BUSY)
 		return false;
-	return iroce_send_queue(qp);
+	return iroce_sched_queue(qp);
 }
 
 /* ---- frames in flight -------------------------------------------------- */
@@ -88,7 +88,7 @@ void iroce_flight_frame_destroyed(struct sk_buff *skb)
 		spin_lock_irqsave(&flight->lock, flags);
 		if (flight->qp && flight->wants_room) {
 			flight->wants_room = false;
-			iroce_send_queue(flight->qp);
+			iroce_sched_queue(flight->qp);
 		}
 		spin_unlock_irqrestore(&flight->lock, flags);
 	}
@@ -97,7 +97,7 @@ void iroce_flight_frame_destroyed(struct sk_buff *skb)
 
 /* ---- life ------------------------------------------------------------- */
 
-int iroce_send_module_init(void)
+int iroce_sched_module_init(void)
 {
 	send_wq = alloc_workqueue("iroce_send", WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 	if (!send_wq)
@@ -111,7 +111,7 @@ int iroce_send_module_init(void)
 }
 
 /* All devices are gone; frames of their QPs may not be. */
-void iroce_send_module_exit(void)
+void iroce_sched_module_exit(void)
 {
 	wait_event(flights_gone, !atomic_read(&n_flights));
 	/* The last of their destructors is out of its RCU section, then out of our text. */

@@ -30,11 +30,11 @@ struct iroce_flight {
 	struct rvt_qp *qp;
 };
 
-int iroce_send_module_init(void);
-void iroce_send_module_exit(void);
+int iroce_sched_module_init(void);
+void iroce_sched_module_exit(void);
 /* Has the QP's work item run. Any context including hard irq. */
-bool iroce_send_queue(struct rvt_qp *qp);
-bool iroce_send_schedule(struct rvt_qp *qp);
+bool iroce_sched_queue(struct rvt_qp *qp);
+bool iroce_sched_send(struct rvt_qp *qp);
 /* Frames of a new QP; NULL: no memory. Process context. */
 struct iroce_flight *iroce_flight_create(struct rvt_qp *qp);
 /* The QP is going: no frame wakes it any more. Those below us keep the object. */

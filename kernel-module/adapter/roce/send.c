@@ -35,7 +35,7 @@ bool iroce_send_kick(struct rvt_qp *qp)
 /* ---- the loop ------------------------------------------------------------ */
 
 /* s_lock held. Fills iqp->batch on IROCE_PLAN_SEND. */
-static enum iroce_plan plan(struct iroce_qp *iqp)
+static enum iroce_plan plan_batch(struct iroce_qp *iqp)
 {
 	struct rvt_qp *qp = iqp->qp;
 	enum iroce_plan what;
@@ -63,7 +63,7 @@ static enum iroce_plan plan(struct iroce_qp *iqp)
  * Completes what is left in the send queue of a QP in error, a bounded number
  * per turn. Both locks: rdmavt's completion asks for them.
  */
-static void flush(struct rvt_qp *qp)
+static void flush_queue(struct rvt_qp *qp)
 {
 	unsigned long flags;
 	int n = IROCE_BUDGET;
@@ -78,8 +78,8 @@ static void flush(struct rvt_qp *qp)
 }
 
 /* Builds the batch's packets into @frames; returns how many, or -errno if the first failed. */
-static int build(struct iroce_qp *iqp, struct iroce_flow *flow, struct sk_buff_head *frames,
-		 u32 from)
+static int build_batch(struct iroce_qp *iqp, struct iroce_flow *flow, struct sk_buff_head *frames,
+		       u32 from)
 {
 	struct iroce_batch *batch = &iqp->batch;
 	struct sk_buff *skb = NULL;
@@ -109,12 +109,12 @@ static struct iroce_flow *batch_flow(struct iroce_qp *iqp)
 }
 
 /* A flow may leave through another function than the one before it. */
-static void transmit(struct iroce_func *func, struct sk_buff_head *frames)
+static void transmit_frames(struct iroce_func *func, struct sk_buff_head *frames)
 {
 	if (skb_queue_empty(frames))
 		return;
 	iroce_stat_add(func->stats, IROCE_STAT_sent_pkts, skb_queue_len(frames));
-	iroce_eswitch_xmit_list(func, frames);
+	iroce_switch_xmit_list(func, frames);
 }
 
 static u32 bytes_left(const struct iroce_batch *batch, u32 sent)
@@ -126,7 +126,7 @@ static u32 bytes_left(const struct iroce_batch *batch, u32 sent)
  * Sends the batch. What could not be sent is counted and lost as on a wire: RC
  * sends it again, UD may lose it.
  */
-static void execute(struct iroce_qp *iqp)
+static void execute_batch(struct iroce_qp *iqp)
 {
 	struct iroce_batch *batch = &iqp->batch;
 	struct iroce_func *func = NULL;
@@ -151,10 +151,10 @@ static void execute(struct iroce_qp *iqp)
 			break;
 		}
 		if (flow->func != func) {
-			transmit(func, &frames);
+			transmit_frames(func, &frames);
 			func = flow->func;
 		}
-		n = build(iqp, flow, &frames, sent);
+		n = build_batch(iqp, flow, &frames, sent);
 		if (n < 0) {
 			/* The SA died under us. Once more with a new flow, not forever. */
 			if (n == -ESTALE && !is_stale) {
@@ -166,13 +166,13 @@ static void execute(struct iroce_qp *iqp)
 		}
 		sent += n;
 	}
-	transmit(func, &frames);
+	transmit_frames(func, &frames);
 	rcu_read_unlock();
 	local_bh_enable();
 }
 
 /* s_lock held. */
-static void account(struct iroce_qp *iqp)
+static void account_batch(struct iroce_qp *iqp)
 {
 	struct iroce_batch *batch = &iqp->batch;
 
@@ -197,7 +197,7 @@ void iroce_send(struct rvt_qp *qp)
 	unsigned long flags;
 
 	if (in_hardirq() || irqs_disabled()) {
-		iroce_send_queue(qp);
+		iroce_sched_queue(qp);
 		return;
 	}
 	spin_lock_irqsave(&qp->s_lock, flags);
@@ -206,26 +206,26 @@ void iroce_send(struct rvt_qp *qp)
 		return;
 	}
 	qp->s_flags |= RVT_S_BUSY;
-	while ((what = plan(iqp)) != IROCE_PLAN_IDLE) {
+	while ((what = plan_batch(iqp)) != IROCE_PLAN_IDLE) {
 		spin_unlock_irqrestore(&qp->s_lock, flags);
 		if (what == IROCE_PLAN_FLUSH) {
-			flush(qp);
+			flush_queue(qp);
 			budget -= IROCE_BATCH;
 			spin_lock_irqsave(&qp->s_lock, flags);
 		} else {
 			budget -= iqp->batch.n;
-			execute(iqp);
+			execute_batch(iqp);
 			if (iqp->batch.ah)
 				iroce_ud_done(iqp);
 			spin_lock_irqsave(&qp->s_lock, flags);
-			account(iqp);
+			account_batch(iqp);
 		}
 		if (budget <= 0)
 			break;
 	}
 	qp->s_flags &= ~RVT_S_BUSY;
 	if (what != IROCE_PLAN_IDLE)
-		iroce_send_schedule(qp);
+		iroce_sched_send(qp);
 	/* A reset waits for the sender: quiesce_qp(). */
 	if (unlikely(qp->state == IB_QPS_RESET)) {
 		smp_mb();	/* the flag is seen cleared by whoever is about to wait */
