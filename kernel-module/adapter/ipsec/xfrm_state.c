@@ -423,6 +423,8 @@ static void state_delete(struct net_device *dev, struct xfrm_state *x)
 
 static void state_free(struct net_device *dev, struct xfrm_state *x)
 {
+	const struct iroce_ipsec_events *events;
+	struct iroce_func *f = iroce_func(dev);
 	struct iroce_sa *sa;
 
 	/*
@@ -433,8 +435,10 @@ static void state_free(struct net_device *dev, struct xfrm_state *x)
 	sa = (struct iroce_sa *)xchg(&x->xso.offload_handle, 0);
 	if (!sa)
 		return;
+	/* What follows sleeps, and the loser of that race may let the function go meanwhile. */
+	events = f->ipsec->events;
 	if (!READ_ONCE(sa->is_dead))
-		iroce_sadb_kill(iroce_func(dev)->ipsec, sa);
+		iroce_sadb_kill(f->ipsec, sa);
 	spin_lock_bh(&sa->lock);
 	WRITE_ONCE(sa->x, NULL);
 	spin_unlock_bh(&sa->lock);
@@ -443,7 +447,7 @@ static void state_free(struct net_device *dev, struct xfrm_state *x)
 	leave_state(sa, x);
 	iroce_sa_put(sa);
 	if (x->xso.dir == XFRM_DEV_OFFLOAD_OUT)
-		iroce_func(dev)->ipsec->events->sa_gone(iroce_func(dev));
+		events->sa_gone(f);
 }
 
 /* ---- asked by xfrm ------------------------------------------------------ */
