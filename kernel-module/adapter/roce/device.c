@@ -464,7 +464,7 @@ void iroce_roce_destroy(struct iroce_roce *roce)
 
 	flush_users(roce);
 	/*
-	 * No packet comes any more, and after this grace period none is in the engine:
+	 * No packet comes any more, and after this grace period none is in the transport:
 	 * the table of QPs is freed by what comes next.
 	 */
 	iroce_gid_del_device(roce);

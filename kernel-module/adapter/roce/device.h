@@ -53,7 +53,7 @@ struct iroce_path {
  * @gen: as iroce_func.flow_gen, for what all its flows depend on: GIDs, neighbours,
  *	routes, which path is usable
  * @present, @usable: paths, one bit each; a device that is no bond's has one, always
- * @stats: what the engine counts: those of @func, or a bond's own
+ * @stats: what the transport counts: those of @func, or a bond's own
  * @gone: what paths that are no more have counted; RTNL
  * @rvt: rdmavt's own verbs where we put a check in front (device.c)
  * @shares: what users hold of the device (budget.c)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A queue pair: the engine's part of it, and what the core sees.
+ * A queue pair: the transport's part of it, and what the core sees.
  *
  * Locks, outermost first. rdmavt's: qp->r_lock (responder, and every change of
  * state or completion), qp->s_hlock (posting), qp->s_lock (requester, queue of
@@ -28,7 +28,7 @@
 #define IROCE_WINDOW_MIN	16
 #define IROCE_UD_FLOWS	8		/* direct mapped cache of a UD QP */
 
-/* struct iroce_qp - the engine's part of a QP (rvt_qp.priv) */
+/* struct iroce_qp - the transport's part of a QP (rvt_qp.priv) */
 struct iroce_qp {
 	struct rvt_qp *qp;
 	struct iroce_roce *roce;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A received packet on its way through the engine.
+ * A received packet on its way through the transport.
  */
 #ifndef IROCE_ROCE_RECEIVE_H
 #define IROCE_ROCE_RECEIVE_H
@@ -8,7 +8,7 @@
 #include "core/roce.h"
 #include "qp.h"
 
-/* A received packet on its way through the engine; no reference is taken. */
+/* A received packet on its way through the transport; no reference is taken. */
 struct iroce_rx_pkt {
 	struct iroce_roce_pkt roce;
 	struct iroce_func *func;	/* it came to this one */

@@ -67,7 +67,7 @@ void iroce_paths_changed(struct iroce_func *f);
  * Consumes @skb: data at the Ethernet header, network and transport headers
  * set, linear, IP and UDP lengths checked against the buffer and trimmed, IP
  * header restored to its cleartext form (ICRC covers it). Policy is checked
- * already (open.c); the engine adds I5: a protected QP takes sealed packets
+ * already (ipsec/open.c); the transport adds I5: a protected QP takes sealed packets
  * only. Context: softirq, RCU read side.
  */
 void iroce_roce_rx(struct iroce_func *f, struct sk_buff *skb, struct iroce_sa *sa);
