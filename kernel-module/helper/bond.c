@@ -19,7 +19,7 @@
 #include <net/bonding.h>
 #include <net/net_namespace.h>
 
-#include "adapter/compat.h"
+#include "compat/compat.h"
 #include "helper.h"
 #include "nl.h"
 

@@ -9,7 +9,7 @@
 #include <linux/hrtimer.h>
 #include <linux/slab.h>
 
-#include "adapter/compat.h"
+#include "compat/compat.h"
 #include "engine/ipsec_roce_engine.h"
 #include "helper.h"
 

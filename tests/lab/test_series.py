@@ -15,7 +15,7 @@ import pytest
 from lab.project import SUFFIXES_IGNORED
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPAT = "kernel-module/adapter/compat.h"
+COMPAT = "kernel-module/compat/compat.h"
 # Anywhere: a version test, a name with its number, a release as uname -r tells it.
 NAMED = re.compile(r"KERNEL_VERSION\(|LINUX_VERSION[_]CODE|\b([Ll]inux|[Kk]ernels?)[- ]v?[1-9]\.\d"
                    r"|(?<![\d.])[1-9]\.\d+\.\d+[^\s\"'`]*-amd64")

@@ -15,7 +15,7 @@ from lab.config import source_root
 # file, what is right, what is wrong
 MISTAKES = (
     # iroce.ko: IVs come in pairs.
-    ("adapter/esp.c", "sa->num->iv_base + seq", "sa->num->iv_base + (seq & ~1ull)"),
+    ("adapter/ipsec/esp.c", "sa->num->iv_base + seq", "sa->num->iv_base + (seq & ~1ull)"),
     # ipsec_roce.ko: whoever the ports belong to, they are taken for one engine ...
     ("helper/bond.c", "facts->is_one_engine &= port->engine && port->engine == engine;",
      "facts->is_one_engine &= true;"),

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The RoCE fence: rules that drop cleartext RoCEv2 (func/tc.c takes them from tc).
+ *
+ * Rules for what leaves look at a frame as it leaves the function, after IPsec; rules for what
+ * arrives, before IPsec: a sealed packet is ESP there and passes.
+ */
+#include <linux/if_vlan.h>
+#include <linux/rculist.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+
+#include "vport.h"
+
+#define MAX_RULES 64	/* per direction; they are walked one by one */
+
+/*
+ * struct rule - @match is constant once the rule is published
+ * @reported: what has been taken of the hits; RTNL
+ */
+struct rule {
+	struct list_head node;
+	struct rcu_head rcu;
+	unsigned long cookie;
+	struct iroce_fence_match match;
+	struct iroce_fence_hits __percpu *hits;
+	struct iroce_fence_hits reported;
+	unsigned long last_used;	/* jiffies */
+};
+
+/* ---- the data path ---------------------------------------------------- */
+
+static bool is_in(const union iroce_addr *addr, const union iroce_addr *net,
+		  const union iroce_addr *mask)
+{
+	unsigned int i;
+	__be32 diff = 0;
+
+	for (i = 0; i < ARRAY_SIZE(addr->v6); i++)
+		diff |= (addr->v6[i] ^ net->v6[i]) & mask->v6[i];
+	return !diff;
+}
+
+static bool matches_frame(const struct iroce_fence_match *rule, const struct iroce_flow_key *key,
+			  const struct vlan_hdr *tag)
+{
+	if (rule->family != key->family || rule->is_tagged != !!tag)
+		return false;
+	if (tag && ((tag->h_vlan_TCI ^ rule->vlan_tci) & rule->vlan_mask))
+		return false;
+	return is_in(&key->saddr, &rule->src, &rule->src_mask) &&
+	       is_in(&key->daddr, &rule->dst, &rule->dst_mask);
+}
+
+static void count_hit(struct rule *rule, const struct sk_buff *skb)
+{
+	this_cpu_inc(rule->hits->packets);
+	this_cpu_add(rule->hits->bytes, skb->len);
+	if (READ_ONCE(rule->last_used) != jiffies)
+		WRITE_ONCE(rule->last_used, jiffies);
+}
+
+bool iroce_fence_drops(struct iroce_func *f, const struct sk_buff *skb, enum iroce_fence_dir dir)
+{
+	const struct iroce_fence *fence = &f->vport->fence[dir];
+	const struct vlan_hdr *tag = NULL;
+	struct iroce_flow_key key;
+	size_t off = ETH_HLEN;
+	struct rule *rule;
+	u32 l4;
+
+	if (likely(list_empty(&fence->rules)))
+		return false;
+	/* Frames here carry their tag inside; a second one is no RoCE that anybody takes. */
+	if (skb_headlen(skb) < ETH_HLEN + VLAN_HLEN)
+		return false;
+	if (eth_type_vlan(((const struct ethhdr *)skb->data)->h_proto)) {
+		tag = (const struct vlan_hdr *)(skb->data + ETH_HLEN);
+		off += VLAN_HLEN;
+	}
+	if (iroce_flow_from_ip(skb->data + off, skb_headlen(skb) - off, &key, &l4) ||
+	    key.proto != IPPROTO_UDP || key.dport != htons(IROCE_ROCE_PORT))
+		return false;
+
+	list_for_each_entry_rcu(rule, &fence->rules, node) {
+		if (matches_frame(&rule->match, &key, tag)) {
+			count_hit(rule, skb);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool iroce_vport_admits(struct iroce_func *f, struct sk_buff *skb)
+{
+	if (likely(!iroce_fence_drops(f, skb, IROCE_FENCE_IN)))
+		return true;
+	iroce_count(f, IROCE_STAT_tc_drop_ingress);
+	kfree_skb(skb);
+	return false;
+}
+
+/* ---- rules, RTNL ------------------------------------------------------ */
+
+static struct rule *find_rule(struct iroce_fence *fence, unsigned long cookie)
+{
+	struct rule *rule;
+
+	list_for_each_entry(rule, &fence->rules, node)
+		if (rule->cookie == cookie)
+			return rule;
+	return NULL;
+}
+
+static void free_rule(struct rcu_head *rcu)
+{
+	struct rule *rule = container_of(rcu, struct rule, rcu);
+
+	free_percpu(rule->hits);
+	kfree(rule);
+}
+
+int iroce_fence_add(struct iroce_func *f, enum iroce_fence_dir dir, unsigned long cookie,
+		    const struct iroce_fence_match *match)
+{
+	struct iroce_fence *fence = &f->vport->fence[dir];
+	struct rule *rule;
+
+	if (find_rule(fence, cookie))
+		return -EEXIST;
+	if (fence->n_rules == MAX_RULES)
+		return -ENOSPC;
+	rule = kzalloc(sizeof(*rule), GFP_KERNEL);
+	if (!rule)
+		return -ENOMEM;
+	rule->hits = alloc_percpu(struct iroce_fence_hits);
+	if (!rule->hits) {
+		kfree(rule);
+		return -ENOMEM;
+	}
+	rule->cookie = cookie;
+	rule->last_used = jiffies;
+	rule->match = *match;
+	fence->n_rules++;
+	list_add_tail_rcu(&rule->node, &fence->rules);
+	return 0;
+}
+
+static void unlink_rule(struct iroce_fence *fence, struct rule *rule)
+{
+	list_del_rcu(&rule->node);
+	fence->n_rules--;
+	call_rcu_hurry(&rule->rcu, free_rule);
+}
+
+int iroce_fence_del(struct iroce_func *f, enum iroce_fence_dir dir, unsigned long cookie)
+{
+	struct iroce_fence *fence = &f->vport->fence[dir];
+	struct rule *rule = find_rule(fence, cookie);
+
+	if (!rule)
+		return -ENOENT;
+	unlink_rule(fence, rule);
+	return 0;
+}
+
+int iroce_fence_take_hits(struct iroce_func *f, enum iroce_fence_dir dir, unsigned long cookie,
+			  struct iroce_fence_hits *news, unsigned long *last_used)
+{
+	struct rule *rule = find_rule(&f->vport->fence[dir], cookie);
+	struct iroce_fence_hits sum = {};
+	int cpu;
+
+	if (!rule)
+		return -ENOENT;
+	for_each_possible_cpu(cpu) {
+		sum.packets += READ_ONCE(per_cpu_ptr(rule->hits, cpu)->packets);
+		sum.bytes += READ_ONCE(per_cpu_ptr(rule->hits, cpu)->bytes);
+	}
+	news->packets = sum.packets - rule->reported.packets;
+	news->bytes = sum.bytes - rule->reported.bytes;
+	*last_used = READ_ONCE(rule->last_used);
+	rule->reported = sum;
+	return 0;
+}
+
+bool iroce_fence_has_rules(const struct iroce_func *f)
+{
+	return f->vport->fence[IROCE_FENCE_IN].n_rules || f->vport->fence[IROCE_FENCE_OUT].n_rules;
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+void iroce_fence_init(struct iroce_fence *fence)
+{
+	INIT_LIST_HEAD(&fence->rules);
+}
+
+void iroce_fence_clear(struct iroce_fence *fence)
+{
+	struct rule *rule, *next;
+
+	list_for_each_entry_safe(rule, next, &fence->rules, node)
+		unlink_rule(fence, rule);
+}
