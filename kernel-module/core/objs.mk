@@ -4,5 +4,5 @@
 iroce-core-objs := core/ask.o core/roce.o core/icrc.o core/esp.o core/replay.o \
 		   core/headers.o core/selector.o core/sad.o core/spd.o core/lag.o
 
-# Bonds: where an SA may live, and when it moves. Only the helper needs these.
-repl-core-objs := core/placement.o core/repl.o
+# Bonds: where an SA may live, and when it moves; and whose a frame is that comes to a port.
+repl-core-objs := core/headers.o core/placement.o core/repl.o
