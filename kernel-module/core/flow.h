@@ -78,8 +78,4 @@ struct iroce_flow_key {
 	u8 flags; /* IROCE_FLOW_* */
 };
 
-/* The flow of an IP packet, for callers that have found its header by themselves; see headers.h. */
-int __must_check iroce_flow_from_ip(const void *ip, size_t linear, struct iroce_flow_key *out,
-				    u32 *l4_off);
-
 #endif /* IROCE_CORE_FLOW_H */

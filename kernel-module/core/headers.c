@@ -209,22 +209,3 @@ enum iroce_answer iroce_headers_is_roce(const struct iroce_headers *h)
 		return IROCE_PERHAPS;
 	return h->udp_dport == cpu_to_be16(IROCE_ROCE_PORT) ? IROCE_YES : IROCE_NO;
 }
-
-int iroce_flow_from_ip(const void *ip, size_t linear, struct iroce_flow_key *out, u32 *l4_off)
-{
-	struct iroce_headers h = { .l3 = 0 };
-	u16 ethertype;
-	int err;
-
-	if (!linear)
-		return -EMSGSIZE;
-	ethertype = *(const u8 *)ip >> 4 == 6 ? IROCE_ETHERTYPE_IP6 : IROCE_ETHERTYPE_IP4;
-	err = iroce_headers_find_ip_at(&h, ip, linear, ethertype);
-	if (!err)
-		err = iroce_headers_read_ip(&h, ip, linear);
-	if (err)
-		return err;
-	*out = h.key;
-	*l4_off = h.l4;
-	return 0;
-}
