@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Addresses and flow keys: what the SPD and SA selectors are matched against, and how
- * to get it from an IP packet the way xfrm does.
+ * Addresses and flow keys: what the SPD and SA selectors are matched against. How to get
+ * them from a packet: headers.h.
  * Pure functions on caller's memory: callable from any context, no locks.
  */
 #ifndef IROCE_CORE_FLOW_H
@@ -77,24 +77,5 @@ struct iroce_flow_key {
 	u8 proto; /* IPPROTO_*; 0 where unknown */
 	u8 flags; /* IROCE_FLOW_* */
 };
-
-/**
- * iroce_flow_from_ip - flow key of an IP packet
- * @ip: first byte of the IP header, any alignment
- * @linear: bytes that may be read there
- * @out: written only on success
- * @l4_off: offset of what follows the IP headers, written only on success; meaningless with
- *          IROCE_FLOW_PROTO_UNKNOWN
- *
- * Walks IPv6 extension headers. A fragment, also the first, has IROCE_FLOW_PORTS_UNKNOWN, and
- * so has a packet whose transport header is not all in the linear part; if even the protocol
- * is not to be seen there, IROCE_FLOW_PROTO_UNKNOWN too. Pull more and try again, or let
- * the lookup fail closed. Where there are no ports sport and dport are 0.
- *
- * Return: 0; -EMSGSIZE shorter than the IP header; -EPROTONOSUPPORT neither IPv4 nor IPv6;
- * -EBADMSG IPv4 header length below 5 words.
- */
-int __must_check iroce_flow_from_ip(const void *ip, size_t linear, struct iroce_flow_key *out,
-				    u32 *l4_off);
 
 #endif /* IROCE_CORE_FLOW_H */

@@ -24,20 +24,17 @@
  * an interval, so that is what the live window has to stand still for before the SA moves.
  */
 #include <linux/if_vlan.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
 #include <linux/netfilter_netdev.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
 #include <linux/udp.h>
-#include <net/ipv6.h>
 
+#include "core/headers.h"
 #include "engine/ipsec_roce_engine.h"
 #include "helper.h"
 
 #define SEEN_INTERVAL	max(HZ / 50, 1)
 #define SEEN_BATCH	64	/* SAs that are looked at per interval */
-#define MAX_TAGS	2
 
 /* ---- notes ------------------------------------------------------------ */
 
@@ -195,82 +192,34 @@ void ipsec_roce_ingress_reopen(struct ipsec_roce_sa *sa)
 
 /* ---- the eye ---------------------------------------------------------- */
 
-/* What is behind the tags, and where. The first one is out of the frame already. */
-static __be16 find_ip(const struct sk_buff *skb, int *off)
-{
-	__be16 proto = skb->protocol;
-	const struct vlan_hdr *tag;
-	struct vlan_hdr buf;
-	u32 n;
-
-	*off = skb_network_offset(skb);
-	for (n = 0; n < MAX_TAGS && eth_type_vlan(proto); n++) {
-		tag = skb_header_pointer(skb, *off, sizeof(buf), &buf);
-		if (!tag)
-			return 0;
-		proto = tag->h_vlan_encapsulated_proto;
-		*off += VLAN_HLEN;
-	}
-	return proto;
-}
-
-/* The protocol in the IP packet at @off, which becomes where it begins; 0: none to be seen. */
-static u8 find_payload(const struct sk_buff *skb, __be16 proto, int *off,
-		       struct ipsec_roce_sa_id *id)
-{
-	const struct ipv6hdr *ip6;
-	const struct iphdr *ip;
-	struct ipv6hdr buf6;
-	struct iphdr buf;
-	__be16 frag_off;
-	u8 next;
-
-	if (proto == htons(ETH_P_IP)) {
-		ip = skb_header_pointer(skb, *off, sizeof(buf), &buf);
-		/* Behind the first fragment there is no SPI, and nothing is opened without it. */
-		if (!ip || ip->frag_off & htons(IP_OFFSET))
-			return 0;
-		id->family = AF_INET;
-		id->daddr.a4 = ip->daddr;
-		*off += ip->ihl * 4;
-		return ip->protocol;
-	}
-	if (proto != htons(ETH_P_IPV6))
-		return 0;
-	ip6 = skb_header_pointer(skb, *off, sizeof(buf6), &buf6);
-	if (!ip6)
-		return 0;
-	id->family = AF_INET6;
-	id->daddr.in6 = ip6->daddr;
-	next = ip6->nexthdr;
-	*off = ipv6_skip_exthdr(skb, *off + sizeof(*ip6), &next, &frag_off);
-	return *off < 0 ? 0 : next;
-}
-
-/* ESP, or perhaps ESP in UDP: to which SA? @encap: the UDP port, or 0. */
+/*
+ * ESP, or perhaps ESP in UDP: to which SA? @encap: the UDP port, or 0. What cannot be told from
+ * here goes on to the fence.
+ */
 static bool find_esp(const struct sk_buff *skb, struct ipsec_roce_sa_id *id, __be16 *encap)
 {
-	const struct udphdr *udp;
-	struct udphdr buf;
-	__be32 *spi, spi_buf;
-	int off;
-	u8 proto;
+	/* The first tag is out of the frame already. */
+	struct iroce_headers h = { .n_tags = skb_vlan_tag_present(skb) };
+	int off = skb_network_offset(skb);
+	u8 copy[IROCE_HEADERS_LEN];
+	u32 len, spi_off;
+	const u8 *view;
 
-	proto = find_payload(skb, find_ip(skb, &off), &off, id);
-	*encap = 0;
-	if (proto == IPPROTO_UDP) {
-		udp = skb_header_pointer(skb, off, sizeof(buf), &buf);
-		if (!udp)
-			return false;
-		*encap = udp->dest;
-		off += sizeof(*udp);
-	} else if (proto != IPPROTO_ESP) {
+	/* Behind the first fragment there is no SPI, and nothing is opened without it. */
+	len = min_t(u32, skb->len - off, sizeof(copy));
+	view = skb_header_pointer(skb, off, len, copy);
+	if (!view || iroce_headers_find_ip_at(&h, view, len, ntohs(skb->protocol)) ||
+	    iroce_headers_read_ip(&h, view, len) || h.fragment == IROCE_FRAGMENT_LATER)
 		return false;
-	}
-	spi = skb_header_pointer(skb, off, sizeof(spi_buf), &spi_buf);
-	if (!spi)
+	if (h.key.proto != IPPROTO_ESP && h.key.proto != IPPROTO_UDP)
 		return false;
-	id->spi = *spi;
+	spi_off = h.l4 + (h.key.proto == IPPROTO_UDP ? sizeof(struct udphdr) : 0);
+	if (len < spi_off + sizeof(id->spi))
+		return false;
+	memcpy(&id->spi, view + spi_off, sizeof(id->spi));
+	memcpy(&id->daddr, &h.key.daddr, sizeof(id->daddr));
+	id->family = h.key.family;
+	*encap = h.udp_dport;
 	return true;
 }
 

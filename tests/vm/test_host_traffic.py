@@ -8,10 +8,11 @@ import json
 
 import pytest
 
-from kit import (Moved, Protection, end, local_ip, ping, queue_pairs, set_mtu, traffic, unprotect,
-                 xfrm_stat)
-from lab import perftest
+from kit import (Moved, Protection, end, local_ip, ping, poll, queue_pairs, set_mtu, traffic,
+                 unprotect, xfrm_stat)
+from lab import frames, perftest
 from lab.frames import Pcap
+from test_forged import mac
 
 pytestmark = [pytest.mark.lab(scenario="vf"), pytest.mark.dealt]
 
@@ -23,6 +24,17 @@ def sealed(request, lab, wire):
     wire.forget()
     yield protection
     unprotect(lab)
+
+
+@pytest.fixture
+def scatter_gather(lab):
+    dev = lab.a.env["NETDEV"]
+
+    def turn(sg):
+        lab.a.run(f"ethtool -K {dev} sg {sg} && "
+                  f"ethtool -k {dev} | grep -q '^scatter-gather: {sg}'")
+    yield turn
+    lab.a.run(f"ethtool -K {dev} sg off")
 
 
 def iperf(lab, six, *more, seconds=2):
@@ -65,9 +77,11 @@ def test_what_needs_fragments_is_dropped_and_counted_never_in_clear(lab, wire, s
     wire.check_no_cleartext([local_ip(h, sealed.six) for h in lab.hosts.values()])
 
 
-@pytest.mark.parametrize("mtu", [1500, 9000])
-def test_tcp_is_sealed_and_gets_through(lab, wire, sealed, mtu):
+# With scatter-gather on, the stack gives its frames in pages, and segments them late.
+@pytest.mark.parametrize("mtu, sg", [(1500, "off"), (9000, "on")])
+def test_tcp_is_sealed_and_gets_through(lab, wire, sealed, mtu, sg, scatter_gather):
     set_mtu(lab, mtu)
+    scatter_gather(sg)
     ping(lab.a, sealed.six)
     wire.forget()
     moved = Moved(lab.a)
@@ -130,3 +144,79 @@ def test_host_traffic_works_in_clear_where_nothing_protects(lab, wire):
     assert result["sum_received"]["bytes"] > 100_000
     assert not wire.examine().esp
     perftest.pingpong(end(lab.b), end(lab.a), iters=5)
+
+
+# ---- frames whose headers are not where they usually are ---------------------------------------------
+
+# Sends each frame from a ring of pages: all but the Ethernet header is outside of the linear part.
+RING = """
+import mmap, socket, struct, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+s.bind((sys.argv[1], 0))
+s.setsockopt(263, 10, 1)                                # PACKET_VERSION: TPACKET_V2
+s.setsockopt(263, 13, struct.pack("4I", 4096, 1, 4096, 1))      # PACKET_TX_RING
+ring = mmap.mmap(s.fileno(), 4096)
+for word in sys.argv[2:]:
+    frame = bytes.fromhex(word)
+    ring[32:32 + len(frame)] = frame
+    ring[4:12] = struct.pack("2I", len(frame), len(frame))
+    ring[0:4] = struct.pack("I", 1)                     # TP_STATUS_SEND_REQUEST
+    s.send(b"")                                         # returns when the frame is freed
+"""
+
+
+def framed(lab, packet, tags=()):
+    frame = frames.ip_frame(mac(lab.b), mac(lab.a), packet)
+    return frame[:12] + b"".join(bytes.fromhex(tag) for tag in tags) + frame[12:]
+
+
+def fragment(packet, bits):
+    """With the flags and the offset of a fragment."""
+    return packet[:6] + bits.to_bytes(2, "big") + packet[8:]
+
+
+def test_the_fence_holds_for_frames_with_a_linear_head_of_14_bytes(lab, wire, scatter_gather):
+    """I1: what a rule is for was let out where its headers were in pages: "no drop" was "don't know"."""
+    dev = lab.a.env["NETDEV"]
+
+    def udp(port, name, six=False):
+        return frames.ip_packet(local_ip(lab.a, six), local_ip(lab.b, six), 17,
+                                frames.udp(49152, port, name.encode().ljust(40, b".")))
+
+    roce = udp(4791, "R: plain")
+    options = b"\x46" + udp(4791, "R: options")[1:20] + b"\1" * 4 + udp(4791, "R: options")[20:]
+    inside = [roce, udp(4791, "R: IPv6", six=True), options,
+              fragment(udp(4791, "R: first fragment"), 0x2000)]
+    caught = [framed(lab, packet) for packet in inside] + [
+        framed(lab, udp(4791, "R: three tags"), ("88a80005", "81000000", "81000000")),
+        framed(lab, udp(4791, "R: cut"))[:36]]      # not even its port can be told
+    passing = [framed(lab, udp(4792, "P: port")), framed(lab, udp(4792, "P: IPv6", six=True)),
+               framed(lab, fragment(udp(4791, "P: later fragment"), 0x2008)),
+               frames.ethernet(mac(lab.b), mac(lab.a), 0x88B5, b"P: not IP".ljust(60, b"."))]
+
+    scatter_gather("on")
+    lab.a.run(f"tc qdisc add dev {dev} clsact; for p in ip ipv6; do tc filter add dev {dev} egress "
+              "protocol $p flower skip_sw ip_proto udp dst_port 4791 action drop; done")
+    try:
+        moved = Moved(lab.a)
+        lab.a.run(["python3", "-c", RING, dev, *(f.hex() for f in caught + passing)])
+
+        def seen(mark):
+            return [f.raw for f in wire.frames(0, "a") if mark in f.raw]
+
+        poll(lambda: len(seen(b"P: ")) == len(passing), 20, "what no rule is for gets out")
+        assert not seen(b"R: ")
+        assert moved["tc_drop_egress"] == len(caught)
+    finally:
+        lab.a.run(f"tc qdisc del dev {dev} clsact")
+
+
+def test_what_a_policy_seals_is_sealed_from_pages_too(lab, wire, sealed, scatter_gather):
+    """I1: the way of a frame of which the policies see 14 bytes before they pull."""
+    scatter_gather("on")
+    packet = frames.ip_packet(local_ip(lab.a, sealed.six), local_ip(lab.b, sealed.six), 17,
+                              frames.udp(49152, 4791, b"R" * 400))
+    moved = Moved(lab.a)
+    lab.a.run(["python3", "-c", RING, lab.a.env["NETDEV"], framed(lab, packet).hex()])
+    assert moved["ipsec_tx_pkts"] == 1
+    check_only_esp(lab, wire, sealed, "roce", 1)

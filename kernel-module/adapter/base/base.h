@@ -28,6 +28,7 @@
 #include <linux/workqueue.h>
 
 #include "frame.h"
+#include "headers.h"
 #include "stats.h"
 
 #define IROCE_MAX_PORTS		4

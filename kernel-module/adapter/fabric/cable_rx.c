@@ -4,34 +4,18 @@
  * adapter is promised, and given to the switch.
  */
 #include <linux/etherdevice.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
 #include <linux/netdevice.h>
 #include <net/gso.h>
 
 #include "cable.h"
 #include "switch.h"
 
-/* Ethernet, two tags, IPv6 header */
-#define HEADERS_LEN	(ETH_HLEN + 2 * VLAN_HLEN + sizeof(struct ipv6hdr))
-
-/* As far as the first HEADERS_LEN bytes, which are linear, tell. */
+/* The IP header says so itself: the first IROCE_HEADERS_IP_LEN bytes are linear. */
 static bool is_esp(const struct sk_buff *skb)
 {
-	__be16 proto = ((const struct ethhdr *)skb->data)->h_proto;
-	unsigned int off = ETH_HLEN;
+	struct iroce_headers h;
 
-	while (eth_type_vlan(proto) && off < ETH_HLEN + 2 * VLAN_HLEN) {
-		if (skb_headlen(skb) < off + VLAN_HLEN)
-			return false;
-		proto = ((const struct vlan_hdr *)(skb->data + off))->h_vlan_encapsulated_proto;
-		off += VLAN_HLEN;
-	}
-	if (proto == htons(ETH_P_IP) && skb_headlen(skb) >= off + sizeof(struct iphdr))
-		return ((const struct iphdr *)(skb->data + off))->protocol == IPPROTO_ESP;
-	if (proto == htons(ETH_P_IPV6) && skb_headlen(skb) >= off + sizeof(struct ipv6hdr))
-		return ((const struct ipv6hdr *)(skb->data + off))->nexthdr == IPPROTO_ESP;
-	return false;
+	return !iroce_headers_find_ip(&h, skb->data, skb_headlen(skb)) && iroce_headers_is_esp(&h);
 }
 
 /*
@@ -52,7 +36,7 @@ static struct sk_buff *normalise_frame(struct iroce_uplink *up, struct sk_buff *
 		if (!skb)
 			goto err;
 	}
-	if (!pskb_may_pull(skb, min_t(unsigned int, skb->len, HEADERS_LEN)))
+	if (!pskb_may_pull(skb, min_t(unsigned int, skb->len, IROCE_HEADERS_IP_LEN)))
 		goto err_free;
 	if (!is_esp(skb)) {
 		skb = skb_unshare(skb, GFP_ATOMIC);

@@ -4,8 +4,11 @@
  *
  * Rules for what leaves look at a frame as it leaves the function, after IPsec; rules for what
  * arrives, before IPsec: a sealed packet is ESP there and passes.
+ *
+ * What cannot be told is dropped: any frame whose IP header cannot be read, by the first rule of
+ * its direction; a packet between the addresses of a rule that hides whether it is RoCE, by that
+ * rule. A first fragment shows its port; later fragments pass, as nobody can do without the first.
  */
-#include <linux/if_vlan.h>
 #include <linux/rculist.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
@@ -41,15 +44,15 @@ static bool is_in(const union iroce_addr *addr, const union iroce_addr *net,
 	return !diff;
 }
 
-static bool matches_frame(const struct iroce_fence_match *rule, const struct iroce_flow_key *key,
-			  const struct vlan_hdr *tag)
+/* As in tc, no rule is for frames with two tags: no QP is behind them either. */
+static bool matches_frame(const struct iroce_fence_match *rule, const struct iroce_headers *h)
 {
-	if (rule->family != key->family || rule->is_tagged != !!tag)
+	if (rule->family != h->key.family || rule->is_tagged != h->n_tags)
 		return false;
-	if (tag && ((tag->h_vlan_TCI ^ rule->vlan_tci) & rule->vlan_mask))
+	if (h->n_tags && ((h->tci ^ rule->vlan_tci) & rule->vlan_mask))
 		return false;
-	return is_in(&key->saddr, &rule->src, &rule->src_mask) &&
-	       is_in(&key->daddr, &rule->dst, &rule->dst_mask);
+	return is_in(&h->key.saddr, &rule->src, &rule->src_mask) &&
+	       is_in(&h->key.daddr, &rule->dst, &rule->dst_mask);
 }
 
 static void count_hit(struct rule *rule, const struct sk_buff *skb)
@@ -60,30 +63,26 @@ static void count_hit(struct rule *rule, const struct sk_buff *skb)
 		WRITE_ONCE(rule->last_used, jiffies);
 }
 
-bool iroce_fence_drops(struct iroce_func *f, const struct sk_buff *skb, enum iroce_fence_dir dir)
+bool iroce_fence_drops(struct iroce_func *f, struct sk_buff *skb, enum iroce_fence_dir dir)
 {
 	const struct iroce_fence *fence = &f->vport->fence[dir];
-	const struct vlan_hdr *tag = NULL;
-	struct iroce_flow_key key;
-	size_t off = ETH_HLEN;
+	struct iroce_headers h;
 	struct rule *rule;
-	u32 l4;
+	int err;
 
 	if (likely(list_empty(&fence->rules)))
 		return false;
-	/* Frames here carry their tag inside; a second one is no RoCE that anybody takes. */
-	if (skb_headlen(skb) < ETH_HLEN + VLAN_HLEN)
+	/* A sealed frame is told from its IP header alone. */
+	if (!iroce_headers_find_ip(&h, skb->data, skb_headlen(skb)) && iroce_headers_is_esp(&h))
 		return false;
-	if (eth_type_vlan(((const struct ethhdr *)skb->data)->h_proto)) {
-		tag = (const struct vlan_hdr *)(skb->data + ETH_HLEN);
-		off += VLAN_HLEN;
-	}
-	if (iroce_flow_from_ip(skb->data + off, skb_headlen(skb) - off, &key, &l4) ||
-	    key.proto != IPPROTO_UDP || key.dport != htons(IROCE_ROCE_PORT))
+	err = iroce_headers_of(skb, &h);
+	if (err)
+		return err != -EPROTONOSUPPORT;	/* cannot be told: it may be what a rule is for */
+	if (iroce_headers_is_roce(&h) == IROCE_NO)
 		return false;
 
 	list_for_each_entry_rcu(rule, &fence->rules, node) {
-		if (matches_frame(&rule->match, &key, tag)) {
+		if (matches_frame(&rule->match, &h)) {
 			count_hit(rule, skb);
 			return true;
 		}

@@ -33,6 +33,6 @@ void iroce_fence_init(struct iroce_fence *fence);
 /* Nobody sends or receives any more. */
 void iroce_fence_clear(struct iroce_fence *fence);
 /* True: a rule says drop; counted. RCU read side. Does not consume @skb. */
-bool iroce_fence_drops(struct iroce_func *f, const struct sk_buff *skb, enum iroce_fence_dir dir);
+bool iroce_fence_drops(struct iroce_func *f, struct sk_buff *skb, enum iroce_fence_dir dir);
 
 #endif /* IROCE_FABRIC_VPORT_H */

@@ -4,7 +4,9 @@
  *
  * No checksum, segmentation or VLAN offload is advertised: each frame is final
  * when it gets here, so sealing sees exactly what would be on the wire. Frames
- * inside the adapter carry their VLAN tag in the frame, never accelerated.
+ * inside the adapter carry their VLAN tag in the frame, never accelerated. With
+ * scatter-gather (ethtool -K DEV sg on) a frame may be in pages: who looks at its
+ * headers pulls them.
  */
 #include <linux/etherdevice.h>
 #include <linux/pci.h>
@@ -310,7 +312,7 @@ static void set_properties(struct iroce_func *f)
 	netdev->priv_flags |= IFF_DISABLE_NETPOLL;
 	/* Frames are queued and written into: pktgen must not send one many times. */
 	netdev->priv_flags &= ~IFF_TX_SKB_SHARING;
-	netdev->hw_features = NETIF_F_HW_TC;
+	netdev->hw_features = NETIF_F_HW_TC | NETIF_F_SG;
 	netdev->features = NETIF_F_HW_TC | NETIF_F_HIGHDMA;
 	netdev->needed_headroom = IROCE_ESP_OVERHEAD_MAX;
 	netdev->needed_tailroom = IROCE_ESP_OVERHEAD_MAX;

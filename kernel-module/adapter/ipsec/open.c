@@ -34,15 +34,16 @@
 /* ---- for whom it is --------------------------------------------------- */
 
 /* RoCE's, which wants it linear, trimmed, its lengths checked. */
-static enum iroce_arrival to_roce(struct iroce_func *f, struct sk_buff *skb, struct iroce_pkt *pkt)
+static enum iroce_arrival to_roce(struct iroce_func *f, struct sk_buff *skb,
+				  struct iroce_headers *pkt)
 {
 	const struct udphdr *udp;
 	unsigned int len;
 
-	/* No QP is behind two tags, and the fence looks behind one (fabric/fence.c). */
-	if (pkt->l3 > VLAN_ETH_HLEN)
+	/* No QP is behind two tags, and no rule of the fence is for them (fabric/fence.c). */
+	if (pkt->n_tags > 1)
 		goto drop;
-	if (pkt->is_fragment || skb_is_gso(skb) || iroce_pkt_trim(skb, pkt) ||
+	if (pkt->fragment || skb_is_gso(skb) || iroce_pkt_trim(skb, pkt) ||
 	    skb_linearize(skb))
 		goto drop;
 	if (skb->len < pkt->l4 + sizeof(*udp))
@@ -62,20 +63,10 @@ drop:
 	return IROCE_CONSUMED;
 }
 
-static bool is_roce(const struct sk_buff *skb, const struct iroce_pkt *pkt)
+/* The first fragment shows its port. */
+static bool is_roce(const struct iroce_headers *pkt)
 {
-	const struct udphdr *udp = (const struct udphdr *)(skb->data + pkt->l4);
-
-	if (pkt->key.proto != IPPROTO_UDP)
-		return false;
-	if (!pkt->key.flags)
-		return pkt->key.dport == htons(IROCE_ROCE_PORT);
-	/* The first fragment shows its ports. */
-	if (pkt->key.family == AF_INET &&
-	    ((const struct iphdr *)(skb->data + pkt->l3))->frag_off & htons(IP_OFFSET))
-		return false;
-	return pkt->key.family == AF_INET && skb_headlen(skb) >= pkt->l4 + sizeof(*udp) &&
-	       udp->dest == htons(IROCE_ROCE_PORT);
+	return iroce_headers_is_roce(pkt) == IROCE_YES;
 }
 
 /* What tells the stack that the packet came through @sa: as mlx5 does. */
@@ -102,11 +93,11 @@ static int attach_secpath(struct sk_buff *skb, struct iroce_sa *sa)
 }
 
 static enum iroce_arrival to_opened(struct iroce_func *f, struct sk_buff *skb,
-				    struct iroce_pkt *pkt, struct iroce_sa *sa)
+				    struct iroce_headers *pkt, struct iroce_sa *sa)
 {
 	int err;
 
-	if (is_roce(skb, pkt))
+	if (is_roce(pkt))
 		return to_roce(f, skb, pkt);
 	err = attach_secpath(skb, sa);
 	if (!err)
@@ -217,7 +208,7 @@ static bool is_nested(u8 proto)
 
 /* Opened: the IP header gets its cleartext form back, then who may have it? */
 static enum iroce_arrival rx_opened(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff *skb,
-				    struct iroce_pkt *pkt, u8 next_hdr, unsigned int wire_len)
+				    struct iroce_headers *pkt, u8 next_hdr, unsigned int wire_len)
 {
 	enum iroce_stat why = IROCE_STAT_ipsec_rx_drop_trailer;
 
@@ -247,7 +238,7 @@ static enum iroce_arrival rx_opened(struct iroce_func *f, struct iroce_sa *sa, s
 }
 
 static enum iroce_arrival rx_sealed(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff **skb,
-				    struct iroce_pkt *pkt, const struct iroce_esp_frame *esp)
+				    struct iroce_headers *pkt, const struct iroce_esp_frame *esp)
 {
 	unsigned int wire_len = (*skb)->len;
 	enum iroce_stat why;
@@ -329,18 +320,8 @@ static bool is_orphan(struct iroce_func *f, const struct iroce_flow_key *key, __
 	return is_offloaded;
 }
 
-/* Of ESP: flow parsing ends behind the fragment header, so that is right before @l4. */
-static bool is_later_fragment(const struct sk_buff *skb, const struct iroce_pkt *pkt)
-{
-	if (!pkt->is_fragment)
-		return false;
-	if (pkt->key.family == AF_INET)
-		return ((const struct iphdr *)(skb->data + pkt->l3))->frag_off & htons(IP_OFFSET);
-	return ((const struct frag_hdr *)(skb->data + pkt->l4) - 1)->frag_off & htons(IP6_OFFSET);
-}
-
-static enum iroce_arrival rx_esp(struct iroce_func *f, struct sk_buff **skb, struct iroce_pkt *pkt,
-				 struct iroce_sa **through)
+static enum iroce_arrival rx_esp(struct iroce_func *f, struct sk_buff **skb,
+				 struct iroce_headers *pkt, struct iroce_sa **through)
 {
 	enum iroce_stat why = IROCE_STAT_ipsec_rx_drop_short;
 	struct iroce_esp_frame esp;
@@ -349,7 +330,7 @@ static enum iroce_arrival rx_esp(struct iroce_func *f, struct sk_buff **skb, str
 	int err;
 
 	/* They have no SPI and are nothing without the first one. */
-	if (is_later_fragment(*skb, pkt))
+	if (pkt->fragment == IROCE_FRAGMENT_LATER)
 		return IROCE_TO_HOST;
 	if (skb_copy_bits(*skb, pkt->l4, &spi, sizeof(spi)))
 		return IROCE_TO_HOST;
@@ -361,7 +342,7 @@ static enum iroce_arrival rx_esp(struct iroce_func *f, struct sk_buff **skb, str
 		goto drop;
 	}
 
-	if (pkt->is_fragment || skb_is_gso(*skb) || iroce_pkt_trim(*skb, pkt) ||
+	if (pkt->fragment || skb_is_gso(*skb) || iroce_pkt_trim(*skb, pkt) ||
 	    !pskb_may_pull(*skb, min((*skb)->len, pkt->l4 + IROCE_ESP_PREFIX_LEN)))
 		goto drop;
 	err = iroce_esp_frame_check((*skb)->data + pkt->l4, (*skb)->len - pkt->l4, &esp);
@@ -406,7 +387,7 @@ enum iroce_arrival iroce_ipsec_open(struct iroce_func *f, struct sk_buff **skb,
 				    struct iroce_sa **sa)
 {
 	enum iroce_stat why;
-	struct iroce_pkt pkt;
+	struct iroce_headers pkt;
 	int err;
 
 	*sa = NULL;
@@ -424,5 +405,5 @@ enum iroce_arrival iroce_ipsec_open(struct iroce_func *f, struct sk_buff **skb,
 		iroce_ipsec_rx_drop(f, *skb, why);
 		return IROCE_CONSUMED;
 	}
-	return is_roce(*skb, &pkt) ? to_roce(f, *skb, &pkt) : IROCE_TO_HOST;
+	return is_roce(&pkt) ? to_roce(f, *skb, &pkt) : IROCE_TO_HOST;
 }

@@ -31,7 +31,7 @@ static int gather_frame(struct iroce_cipher *c, const struct sk_buff *skb, unsig
 }
 
 static struct sk_buff *seal_frame(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff *skb,
-				  const struct iroce_pkt *pkt)
+				  const struct iroce_headers *pkt)
 {
 	const struct iroce_seal s = {
 		.hdr = skb->data,
@@ -61,9 +61,9 @@ static struct sk_buff *seal_frame(struct iroce_func *f, struct iroce_sa *sa, str
  * Transport mode is for whole packets (RFC 4301 section 4.1), and the transport
  * header must be complete: the checksum can't be filled in behind the cipher.
  */
-static bool make_sealable(struct sk_buff *skb, struct iroce_pkt *pkt)
+static bool make_sealable(struct sk_buff *skb, struct iroce_headers *pkt)
 {
-	if (pkt->is_fragment || skb_is_gso(skb) || pkt->l4 > skb_headlen(skb))
+	if (pkt->fragment || pkt->is_cut || skb_is_gso(skb) || pkt->l4 > skb_headlen(skb))
 		return false;
 	if (iroce_pkt_trim(skb, pkt))
 		return false;
@@ -74,7 +74,7 @@ static bool make_sealable(struct sk_buff *skb, struct iroce_pkt *pkt)
 
 /* The sealed frame instead of @skb; NULL: dropped. */
 static struct sk_buff *replace_sealed(struct iroce_func *f, struct iroce_sa *sa,
-				      struct sk_buff *skb, struct iroce_pkt *pkt)
+				      struct sk_buff *skb, struct iroce_headers *pkt)
 {
 	struct sk_buff *out;
 
@@ -96,7 +96,7 @@ struct sk_buff *iroce_ipsec_seal_host(struct iroce_func *f, struct sk_buff *skb)
 {
 	enum iroce_verdict verdict;
 	enum iroce_stat why;
-	struct iroce_pkt pkt;
+	struct iroce_headers pkt;
 	struct iroce_sa *sa;
 	int err;
 
