@@ -6,11 +6,16 @@
  */
 #include <errno.h>
 #include <linux/if_bonding.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/placement.h"
-#include "setup.h"
+#include "bond.h"
+#include "device.h"
+#include "options.h"
+#include "report.h"
+#include "view.h"
 
 _Static_assert((int)IPSEC_ROCE_PLACE_OWNER == IROCE_PLACE_OWNER &&
 	       (int)IPSEC_ROCE_PLACE_PER_PORT == IROCE_PLACE_PER_PORT &&

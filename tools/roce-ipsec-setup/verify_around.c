@@ -7,6 +7,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "device.h"
+#include "hold.h"
+#include "options.h"
+#include "owner.h"
+#include "report.h"
 #include "verify.h"
 
 /* ---- policies ---- */

@@ -12,15 +12,21 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "../setup.h"
+#include "../commands.h"
+#include "../device.h"
+#include "../fit.h"
+#include "../hold.h"
+#include "../owner.h"
+#include "../record.h"
 #include "../verify.h"
-#include "fake_main.h"
+#include "fake_report.h"
 
 enum { LO = 1, ETH1, ETH2, V100, MV0, BOND0, ETH4, MLX0, POD0, LINKS_END };
 

@@ -9,13 +9,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "../setup.h"
-#include "fake_main.h"
+#include "../bond.h"
+#include "../device.h"
+#include "fake_report.h"
 
 struct shape {
 	uint8_t mode, hash;
