@@ -32,5 +32,5 @@ int setup_fail(struct setup *s, int err, const char *fmt, ...)
 
 int library_fail(struct setup *s, int err)
 {
-	return setup_fail(s, err, "the library fails");
+	return setup_fail(s, err, "%s", s->h ? ipsec_roce_message(s->h) : "the library fails");
 }
