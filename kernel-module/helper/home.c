@@ -10,7 +10,11 @@
 #include <linux/jhash.h>
 #include <linux/slab.h>
 
-#include "helper.h"
+#include "bond.h"
+#include "home.h"
+#include "port.h"
+#include "sa.h"
+#include "say.h"
 
 /* Notes of one bond for SAs that have not come yet. */
 #define HOMES_MAX 256
@@ -119,7 +123,7 @@ void ipsec_roce_home_drop(struct ipsec_roce_bond *bond, u8 port)
 
 /* ---- choice ----------------------------------------------------------- */
 
-u32 ipsec_roce_flow_hash(const struct xfrm_state *x)
+u32 ipsec_roce_home_hash(const struct xfrm_state *x)
 {
 	u32 seed = x->props.reqid ^ x->xso.dir;
 
@@ -153,7 +157,7 @@ u8 ipsec_roce_home_choose(const struct ipsec_roce_bond *bond, const struct ipsec
 	u8 best = IROCE_REPL_NO_PORT;
 	u8 i;
 
-	hash_for_each_possible(bond->by_flow, other, flow_link, ipsec_roce_flow_hash(sa->x))
+	hash_for_each_possible(bond->by_flow, other, flow_link, ipsec_roce_home_hash(sa->x))
 		if (is_lasting(other) && is_same_kind(other->x, sa->x))
 			n_sas[other->repl.target]++;
 	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)

@@ -21,7 +21,7 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 
-#include "helper.h"
+#include "key.h"
 
 #define KEYS_MAX	16384
 

@@ -9,7 +9,11 @@
  */
 #include <linux/slab.h>
 
-#include "helper.h"
+#include "bond.h"
+#include "policy.h"
+#include "port.h"
+#include "say.h"
+#include "shadow.h"
 
 /*
  * Tells the driver that it goes, and forgets it. In the context of xfrm's own policy_delete:
