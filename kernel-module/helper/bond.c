@@ -188,7 +188,7 @@ void ipsec_roce_bond_close_if_unfit(struct ipsec_roce_bond *bond)
 /* xfrm finds no state that is being added: one may have come just after the others went. */
 void ipsec_roce_bond_recheck(struct ipsec_roce_bond *bond)
 {
-	/* Flushes come one at a time; and unhook() waits for the poll under RTNL. */
+	/* Flushes come one at a time; and unhook_bond() waits for the poll under RTNL. */
 	if (!rtnl_trylock())
 		return;
 	if (!bond->is_going)

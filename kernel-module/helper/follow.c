@@ -14,7 +14,7 @@
 #define SEEN_BATCH	64	/* SAs that are looked at per interval */
 
 /* What moves with each packet that the live window takes. bond.lock. */
-static u64 progress(struct ipsec_roce_sa *sa)
+static u64 read_progress(struct ipsec_roce_sa *sa)
 {
 	const struct xfrm_state *x;
 	u64 last = 0;
@@ -66,7 +66,7 @@ void ipsec_roce_follow_seen(struct work_struct *work)
 		mutex_lock(&bond->lock);
 		sa = take_seen(bond, &seen, &ev.port);
 		if (sa && !READ_ONCE(sa->is_deleted)) {
-			ev.last = progress(sa);
+			ev.last = read_progress(sa);
 			ipsec_roce_step(sa, &ev, NULL);
 		}
 		mutex_unlock(&bond->lock);

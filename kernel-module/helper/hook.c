@@ -82,7 +82,7 @@ static void drop_ports(struct ipsec_roce_bond *bond)
 }
 
 /* xfrm_cfg_mutex and RTNL. */
-static void hook(struct net_device *dev)
+static void hook_bond(struct net_device *dev)
 {
 	struct bonding *b = netdev_priv(dev);
 	struct ipsec_roce_bond *bond;
@@ -142,7 +142,7 @@ err_ports:
  * xfrm_cfg_mutex and RTNL: no state and no policy is being added, those there are
  * flushed. What the stock ops cannot hold is off before they are back.
  */
-static void unhook(struct ipsec_roce_bond *bond)
+static void unhook_bond(struct ipsec_roce_bond *bond)
 {
 	struct net_device *dev = bond->dev;
 
@@ -184,7 +184,7 @@ struct candidate {
 	netdevice_tracker tracker;
 };
 
-static void note(struct list_head *candidates, struct net_device *dev)
+static void note_candidate(struct list_head *candidates, struct net_device *dev)
 {
 	struct candidate *c = kzalloc(sizeof(*c), GFP_KERNEL);
 
@@ -205,18 +205,18 @@ static void find_candidates(struct list_head *candidates)
 	rtnl_lock();
 	list_for_each_entry(bond, ipsec_roce_bond_list(), link)
 		if (bond->is_going || is_exiting)
-			note(candidates, bond->dev);
+			note_candidate(candidates, bond->dev);
 	down_read(&net_rwsem);
 	if (!is_exiting)
 		for_each_net(net)
 			for_each_netdev(net, dev)
 				if (netif_is_bond_master(dev) && !ipsec_roce_bond_find(dev))
-					note(candidates, dev);
+					note_candidate(candidates, dev);
 	up_read(&net_rwsem);
 	rtnl_unlock();
 }
 
-static void settle(struct net_device *dev, struct list_head *gone)
+static void settle_device(struct net_device *dev, struct list_head *gone)
 {
 	/* A bond stays in its netns, and that with it. */
 	struct mutex *cfg = &dev_net(dev)->xfrm.xfrm_cfg_mutex;
@@ -226,10 +226,10 @@ static void settle(struct net_device *dev, struct list_head *gone)
 	rtnl_lock();
 	bond = ipsec_roce_bond_find(dev);
 	if (bond && (bond->is_going || is_exiting)) {
-		unhook(bond);
+		unhook_bond(bond);
 		list_add_tail(&bond->gone_link, gone);
 	} else if (!bond && !is_exiting && dev->reg_state == NETREG_REGISTERED) {
-		hook(dev);
+		hook_bond(dev);
 	}
 	rtnl_unlock();
 	mutex_unlock(cfg);
@@ -244,7 +244,7 @@ static void scan_bonds(void)
 
 	find_candidates(&candidates);
 	list_for_each_entry_safe(c, next, &candidates, link) {
-		settle(c->dev, &gone);
+		settle_device(c->dev, &gone);
 		netdev_put(c->dev, &c->tracker);
 		kfree(c);
 	}

@@ -8,7 +8,7 @@
  *	         GRO -> esp_gro_receive -> xfrm_input -> x->type->input: closed() \
  *	           | or                                                            > dropped,
  *	           v                                                              /  counted,
- *	         netfilter ingress: look() ---------------------------------------   noted
+ *	         netfilter ingress: look_at_frame() ------------------------------   noted
  *	           |
  *	           v
  *	         bond -> IP -> xfrm_input -> closed(): dropped
@@ -40,7 +40,7 @@
 /* ---- notes ------------------------------------------------------------ */
 
 /* Softirq, RCU read side. */
-static void miss(struct ipsec_roce_sa *sa, const struct ipsec_roce_port *port)
+static void note_missed(struct ipsec_roce_sa *sa, const struct ipsec_roce_port *port)
 {
 	struct ipsec_roce_bond *bond = sa->bond;
 
@@ -94,7 +94,7 @@ void ipsec_roce_ingress_missed(struct xfrm_state *x, struct sk_buff *skb)
 	/* GRO runs before netfilter sees the frame: then it is a port's. */
 	port = sa && !READ_ONCE(sa->is_twin) ? port_of(sa->bond, skb->dev) : NULL;
 	if (port)
-		miss(sa, port);
+		note_missed(sa, port);
 }
 
 static void reopen_rcu(struct rcu_head *rcu)
@@ -206,7 +206,8 @@ static bool find_esp(const struct sk_buff *skb, struct ipsec_roce_sa_id *id, __b
 }
 
 /* Softirq, RCU read side. */
-static unsigned int look(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+static unsigned int look_at_frame(void *priv, struct sk_buff *skb,
+				  const struct nf_hook_state *state)
 {
 	const struct ipsec_roce_port *port = priv;
 	struct ipsec_roce_sa_id id = {};
@@ -218,7 +219,7 @@ static unsigned int look(void *priv, struct sk_buff *skb, const struct nf_hook_s
 	sa = ipsec_roce_bond_find_sa(port->bond, &id, IROCE_DIR_IN);
 	if (!sa || sa->encap != encap)
 		return NF_ACCEPT;
-	miss(sa, port);
+	note_missed(sa, port);
 	return NF_DROP;
 }
 
@@ -227,7 +228,7 @@ int ipsec_roce_ingress_watch(struct ipsec_roce_port *port, struct netlink_ext_ac
 	int err;
 
 	port->nf = (struct nf_hook_ops) {
-		.hook = look,
+		.hook = look_at_frame,
 		.priv = port,
 		.dev = port->dev,
 		.pf = NFPROTO_NETDEV,

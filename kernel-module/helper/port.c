@@ -77,15 +77,15 @@ static void give_back(struct ipsec_roce_bond *bond, struct ipsec_roce_port *port
 	WRITE_ONCE(bond->ports[port->index], NULL);
 }
 
-static void destroy(struct ipsec_roce_port *port)
+static void destroy_port(struct ipsec_roce_port *port)
 {
 	ipsec_roce_ingress_unwatch(port);
 	netdev_put(port->dev, &port->tracker);
 	kfree_rcu_mightsleep(port);
 }
 
-static struct ipsec_roce_port *create(struct ipsec_roce_bond *bond, struct net_device *dev,
-				      struct netlink_ext_ack *extack)
+static struct ipsec_roce_port *create_port(struct ipsec_roce_bond *bond, struct net_device *dev,
+					   struct netlink_ext_ack *extack)
 {
 	struct ipsec_roce_port *port;
 	int err;
@@ -123,7 +123,7 @@ int ipsec_roce_port_join(struct ipsec_roce_bond *bond, struct net_device *dev,
 	int err;
 
 	ipsec_roce_policy_unpark(dev);
-	port = create(bond, dev, extack);
+	port = create_port(bond, dev, extack);
 	if (IS_ERR(port))
 		return PTR_ERR(port);
 	/* Policies first: a flow is closed before it can be sealed, never open. */
@@ -142,7 +142,7 @@ int ipsec_roce_port_join(struct ipsec_roce_bond *bond, struct net_device *dev,
 
 err_give_back:
 	give_back(bond, port);
-	destroy(port);
+	destroy_port(port);
 	return err;
 }
 
@@ -150,7 +150,7 @@ void ipsec_roce_port_leave(struct ipsec_roce_bond *bond, struct ipsec_roce_port 
 {
 	give_back(bond, port);
 	ipsec_roce_event_port(bond, port, false);
-	destroy(port);
+	destroy_port(port);
 }
 
 /* O(1) for SAs that all ports share; the others are walked. */

@@ -35,7 +35,7 @@ static bool clear_way(struct ipsec_roce_sa *twin)
  * Valid in xfrm and not at all ports: whoever made it must make another one. False: xfrm has not
  * got it in its tables yet, and its timer would take it out of them. bond.lock.
  */
-static bool give_up(struct ipsec_roce_sa *twin)
+static bool give_up_twin(struct ipsec_roce_sa *twin)
 {
 	struct xfrm_state *x = twin->x;
 	bool is_done = true;
@@ -52,7 +52,7 @@ static bool give_up(struct ipsec_roce_sa *twin)
 	return is_done;
 }
 
-static void promote(struct ipsec_roce_sa *twin)
+static void promote_twin(struct ipsec_roce_sa *twin)
 {
 	/* While we have a reference xfrm frees nothing of it: state_free comes after its window. */
 	if (READ_ONCE(twin->is_deleted) || !refcount_inc_not_zero(&twin->x->refcnt))
@@ -79,9 +79,9 @@ void ipsec_roce_promote_twins(struct work_struct *work)
 	mutex_lock(&bond->lock);
 	list_for_each_entry(sa, &bond->sas, link) {
 		if (sa->is_twin && !sa->is_lost && !bond->is_going)
-			promote(sa);
+			promote_twin(sa);
 		if (sa->is_lost && !READ_ONCE(sa->is_deleted))
-			is_done &= give_up(sa);
+			is_done &= give_up_twin(sa);
 	}
 	if (!is_done)
 		queue_delayed_work(ipsec_roce_wq, &bond->twin_work, RETRY_INTERVAL);

@@ -17,7 +17,7 @@
 #include "step.h"
 #include "twin.h"
 
-static int validate(const struct xfrm_state *x, struct netlink_ext_ack *extack)
+static int validate_state(const struct xfrm_state *x, struct netlink_ext_ack *extack)
 {
 	if (x->xso.type != XFRM_DEV_OFFLOAD_PACKET) {
 		NL_SET_ERR_MSG_MOD(extack, "Only packet offload is replicated over a bond");
@@ -84,8 +84,8 @@ static void release_key(struct ipsec_roce_sa *sa)
 }
 
 /* Where may it live? Refuses what would repeat a nonce or accept a packet twice. */
-static int place(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa, u64 start, u8 *home,
-		 struct netlink_ext_ack *extack)
+static int choose_place(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa, u64 start, u8 *home,
+			struct netlink_ext_ack *extack)
 {
 	struct iroce_place_facts facts = {};
 	enum iroce_place_reason reason;
@@ -132,7 +132,7 @@ static int init_repl(struct ipsec_roce_sa *sa, u64 start, u8 home, struct netlin
 /* ---- life ------------------------------------------------------------- */
 
 /* On the list, where all who are added or wait for it are. */
-static void sa_link(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
+static void link_sa(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 {
 	list_add_tail(&sa->link, &bond->sas);
 	bond->n_sas++;
@@ -140,8 +140,8 @@ static void sa_link(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 	bond->generation = bond->generation + 1 ?: 1;
 }
 
-/* In the tables, by which it is found; the opposite is part of sa_unlink(). */
-static void sa_hash(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
+/* In the tables, by which it is found; the opposite is part of unlink_sa(). */
+static void hash_sa(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 {
 	bond->n_walked += sa->placement != IROCE_PLACE_SHARED;
 	hash_add_rcu(bond->by_spi, &sa->spi_link, ipsec_roce_sa_hash(&sa->id, sa->dir));
@@ -149,7 +149,7 @@ static void sa_hash(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 		hash_add(bond->by_flow, &sa->flow_link, ipsec_roce_home_hash(sa->x));
 }
 
-static void sa_unlink(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
+static void unlink_sa(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 {
 	if (sa->is_twin) {
 		bond->n_twins--;
@@ -167,7 +167,7 @@ static void sa_unlink(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa)
 }
 
 /* From all ports; then nothing of it is anywhere. */
-static void sa_remove(struct ipsec_roce_sa *sa)
+static void remove_sa(struct ipsec_roce_sa *sa)
 {
 	struct iroce_repl_event ev = { .type = IROCE_REPL_DEL };
 
@@ -182,10 +182,10 @@ static void sa_remove(struct ipsec_roce_sa *sa)
 
 void ipsec_roce_sa_retire(struct ipsec_roce_sa *sa)
 {
-	sa_remove(sa);
+	remove_sa(sa);
 }
 
-static int sa_install(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
+static int install_sa(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 		      struct netlink_ext_ack *extack)
 {
 	u32 i;
@@ -216,15 +216,15 @@ int ipsec_roce_sa_place(struct ipsec_roce_sa *sa, u64 used, struct netlink_ext_a
 	u8 home;
 	int err;
 
-	err = place(bond, sa, start, &home, extack) ?: init_repl(sa, start, home, extack);
+	err = choose_place(bond, sa, start, &home, extack) ?: init_repl(sa, start, home, extack);
 	if (err) {
 		release_key(sa);
 		return err;
 	}
 	bond->n_twins -= sa->is_twin;
 	WRITE_ONCE(sa->is_twin, false);
-	sa_hash(bond, sa);
-	err = sa_install(bond, sa, extack);
+	hash_sa(bond, sa);
+	err = install_sa(bond, sa, extack);
 	if (err)
 		return err;
 	ipsec_roce_home_use(bond, &sa->id);
@@ -232,8 +232,8 @@ int ipsec_roce_sa_place(struct ipsec_roce_sa *sa, u64 used, struct netlink_ext_a
 	return 0;
 }
 
-static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
-	       struct netlink_ext_ack *extack)
+static int add_sa(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
+		  struct netlink_ext_ack *extack)
 {
 	struct ipsec_roce_sa *same;
 	int err;
@@ -248,7 +248,7 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 	}
 	/* Not at a port yet, so it is one, in a way. */
 	sa->is_twin = true;
-	sa_link(bond, sa);
+	link_sa(bond, sa);
 	/* Deleted before it could see that somebody waits: pairs with ipsec_roce_twin_kick()'s. */
 	smp_mb();
 	if (same && READ_ONCE(same->is_deleted))
@@ -266,8 +266,8 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_sa *sa,
 err_unlink:
 	/* Our own doing: nobody need hear of it, or a key daemon make a new one. */
 	WRITE_ONCE(sa->is_deleted, true);
-	sa_remove(sa);
-	sa_unlink(bond, sa);
+	remove_sa(sa);
+	unlink_sa(bond, sa);
 	return err;
 }
 
@@ -283,7 +283,7 @@ int ipsec_roce_sa_add(struct net_device *dev, struct xfrm_state *x,
 	if (x->xso.flags & XFRM_DEV_OFFLOAD_FLAG_ACQ)
 		return 0;
 
-	err = validate(x, extack);
+	err = validate_state(x, extack);
 	if (err)
 		return err;
 	bond = ipsec_roce_bond_of(dev);
@@ -309,7 +309,7 @@ int ipsec_roce_sa_add(struct net_device *dev, struct xfrm_state *x,
 	spin_lock_init(&sa->lock);
 
 	mutex_lock(&bond->lock);
-	err = add(bond, sa, extack);
+	err = add_sa(bond, sa, extack);
 	mutex_unlock(&bond->lock);
 	if (err) {
 		/* A port's stack may have seen it. */
@@ -355,11 +355,11 @@ void ipsec_roce_sa_free(struct net_device *dev, struct xfrm_state *x)
 		return;
 	}
 	WRITE_ONCE(x->xso.offload_handle, 0);
-	sa_remove(sa);
+	remove_sa(sa);
 	/* Freed before the work has looked: its twins go on behind it all the same. */
 	ipsec_roce_twin_bequeath(sa);
 	/* The last word to whoever waits for the list to be empty: bond may go after it. */
-	sa_unlink(bond, sa);
+	unlink_sa(bond, sa);
 	mutex_unlock(&bond->lock);
 	ipsec_roce_ingress_reopen(sa);
 }

@@ -17,7 +17,7 @@
 #include "shadow.h"
 #include "twin.h"
 
-static void kick(struct work_struct *work)
+static void kick_polls(struct work_struct *work)
 {
 	struct ipsec_roce_bond *bond;
 
@@ -27,7 +27,7 @@ static void kick(struct work_struct *work)
 	rtnl_unlock();
 }
 
-static DECLARE_WORK(kick_work, kick);
+static DECLARE_WORK(kick_work, kick_polls);
 
 void ipsec_roce_shadow_exit(void)
 {
@@ -38,7 +38,7 @@ void ipsec_roce_shadow_exit(void)
  * A driver has seen a hard lifetime reached and told xfrm; xfrm would delete the
  * state now. The state that is to be deleted is the bond's: have it looked at.
  */
-static enum hrtimer_restart expired(struct hrtimer *timer)
+static enum hrtimer_restart shadow_expired(struct hrtimer *timer)
 {
 	queue_work(ipsec_roce_wq, &kick_work);
 	return HRTIMER_NORESTART;
@@ -87,7 +87,7 @@ static void set_last(struct xfrm_state *x, u8 dir, u64 start)
 	}
 }
 
-static u64 left(u64 limit, u64 used)
+static u64 count_left(u64 limit, u64 used)
 {
 	if (limit == XFRM_INF)
 		return limit;
@@ -104,10 +104,10 @@ static void set_limits(const struct ipsec_roce_sa *sa, struct xfrm_state *shadow
 {
 	struct xfrm_lifetime_cfg lft = sa->x->lft;
 
-	lft.hard_packet_limit = left(lft.hard_packet_limit, sa->spent.packets);
-	lft.soft_packet_limit = left(lft.soft_packet_limit, sa->spent.packets);
-	lft.hard_byte_limit = left(lft.hard_byte_limit, sa->spent.bytes);
-	lft.soft_byte_limit = left(lft.soft_byte_limit, sa->spent.bytes);
+	lft.hard_packet_limit = count_left(lft.hard_packet_limit, sa->spent.packets);
+	lft.soft_packet_limit = count_left(lft.soft_packet_limit, sa->spent.packets);
+	lft.hard_byte_limit = count_left(lft.hard_byte_limit, sa->spent.bytes);
+	lft.soft_byte_limit = count_left(lft.soft_byte_limit, sa->spent.bytes);
 	shadow->lft = lft;
 }
 
@@ -159,7 +159,7 @@ static void copy_values(struct xfrm_state *x, const struct ipsec_roce_sa *sa)
 	__module_get(x->type_offload->owner);
 }
 
-static void wipe(struct xfrm_state *x)
+static void wipe_key(struct xfrm_state *x)
 {
 	if (x->aead)
 		memzero_explicit(x->aead->alg_key,
@@ -178,7 +178,8 @@ struct ipsec_roce_shadow *ipsec_roce_shadow_create(const struct ipsec_roce_sa *s
 	x = xfrm_state_alloc(xs_net(sa->x));
 	if (!x)
 		goto err_free;
-	iroce_compat_hrtimer_setup(&x->mtimer, expired, CLOCK_BOOTTIME, HRTIMER_MODE_ABS_SOFT);
+	iroce_compat_hrtimer_setup(&x->mtimer, shadow_expired, CLOCK_BOOTTIME,
+				   HRTIMER_MODE_ABS_SOFT);
 	if (copy_pointers(x, sa->x))
 		goto err_state;
 	copy_values(x, sa);
@@ -195,7 +196,7 @@ struct ipsec_roce_shadow *ipsec_roce_shadow_create(const struct ipsec_roce_sa *s
 	return shadow;
 
 err_state:
-	wipe(x);
+	wipe_key(x);
 	x->km.state = XFRM_STATE_DEAD;
 	xfrm_state_put(x);
 err_free:
@@ -227,7 +228,7 @@ void ipsec_roce_shadow_destroy(struct ipsec_roce_sa *sa, struct ipsec_roce_shado
 
 	/* No driver knows it any more, so nobody starts its timer again. */
 	hrtimer_cancel(&x->mtimer);
-	wipe(x);
+	wipe_key(x);
 	spin_lock_bh(&x->lock);
 	x->km.state = XFRM_STATE_DEAD;
 	x->xso.real_dev = NULL;

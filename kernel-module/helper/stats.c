@@ -79,7 +79,7 @@ out:
 }
 
 /* As xfrm_state_check_expire() at a hard lifetime: xfrm's timer deletes the state, and tells. */
-static void expire(struct xfrm_state *x)
+static void expire_state(struct xfrm_state *x)
 {
 	spin_lock_bh(&x->lock);
 	if (x->km.state == XFRM_STATE_VALID) {
@@ -116,7 +116,7 @@ static void check_numbers(struct ipsec_roce_sa *sa)
 	}
 	spin_unlock_bh(&sa->lock);
 	if (last >= U32_MAX)
-		expire(sa->x);
+		expire_state(sa->x);
 	else if (last > U32_MAX / 4 * 3 && !sa->repl.has_asked)
 		ipsec_roce_step(sa, &ev, NULL);
 }

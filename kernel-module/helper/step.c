@@ -27,7 +27,7 @@ static void push_event(struct queue *q, const struct iroce_repl_event *ev)
 		q->ev[q->tail++ % EVENTS_MAX] = *ev;
 }
 
-static void push(struct queue *q, u8 type, u8 port)
+static void push_answer(struct queue *q, u8 type, u8 port)
 {
 	const struct iroce_repl_event ev = { .type = type, .port = port };
 
@@ -88,13 +88,13 @@ static void do_install(struct ipsec_roce_sa *sa, u8 port, struct queue *q)
 
 	shadow = ipsec_roce_shadow_create(sa, sa->bond->ports[port]);
 	if (IS_ERR(shadow)) {
-		push(q, IROCE_REPL_FAIL, port);
+		push_answer(q, IROCE_REPL_FAIL, port);
 		return;
 	}
 	spin_lock_bh(&sa->lock);
 	WRITE_ONCE(sa->shadow[port], shadow);
 	spin_unlock_bh(&sa->lock);
-	push(q, IROCE_REPL_OK, port);
+	push_answer(q, IROCE_REPL_OK, port);
 }
 
 static void do_activate(struct ipsec_roce_sa *sa, const struct iroce_repl_todo *todo,
@@ -107,7 +107,7 @@ static void do_activate(struct ipsec_roce_sa *sa, const struct iroce_repl_todo *
 	if (err) {
 		/* FAILED means that nothing is there. */
 		ipsec_roce_shadow_destroy(sa, shadow);
-		push(q, IROCE_REPL_FAIL, todo->live_port);
+		push_answer(q, IROCE_REPL_FAIL, todo->live_port);
 		return;
 	}
 	if (sa->placement != IROCE_PLACE_SHARED && sa->armed_at != IROCE_REPL_NO_PORT &&
@@ -116,7 +116,7 @@ static void do_activate(struct ipsec_roce_sa *sa, const struct iroce_repl_todo *
 		ipsec_roce_event_handover(sa, todo->live_port, todo->start);
 	}
 	sa->armed_at = todo->live_port;
-	push(q, IROCE_REPL_OK, todo->live_port);
+	push_answer(q, IROCE_REPL_OK, todo->live_port);
 }
 
 /* As a soft lifetime would: the key daemon makes a new SA. */

@@ -59,7 +59,7 @@ void ipsec_roce_twin_bequeath(const struct ipsec_roce_sa *sa)
 
 void ipsec_roce_twin_kick(struct ipsec_roce_bond *bond)
 {
-	/* Pairs with add()'s: either this sees the twin, or that the SA is deleted. */
+	/* Pairs with add_sa()'s: either this sees the twin, or that the SA is deleted. */
 	smp_mb();
 	if (READ_ONCE(bond->n_twins))
 		queue_delayed_work(ipsec_roce_wq, &bond->twin_work, 0);
