@@ -5,7 +5,7 @@
 #ifndef SETUP_COMMANDS_H
 #define SETUP_COMMANDS_H
 
-#include "setup.h"
+#include "base/setup.h"
 
 int cmd_genkey(struct setup *s);
 int cmd_up(struct setup *s);

@@ -7,17 +7,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bond.h"
+#include "base/options.h"
+#include "base/process.h"
+#include "base/report.h"
+#include "tunnel/bond.h"
+#include "tunnel/device.h"
+#include "tunnel/ends.h"
+#include "tunnel/hold.h"
+#include "tunnel/record.h"
+#include "tunnel/steps.h"
+#include "tunnel/view.h"
 #include "commands.h"
-#include "device.h"
-#include "ends.h"
-#include "hold.h"
-#include "options.h"
-#include "process.h"
-#include "record.h"
-#include "report.h"
-#include "steps.h"
-#include "view.h"
 
 static const enum ipsec_roce_dir dirs[] = { IPSEC_ROCE_OUT, IPSEC_ROCE_IN };
 

@@ -5,9 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "device.h"
+#include "base/report.h"
+#include "tunnel/device.h"
 #include "evidence.h"
-#include "report.h"
 
 static const char *const result_names[] = {
 	[RESULT_OK] = "ok",

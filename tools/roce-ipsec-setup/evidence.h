@@ -6,9 +6,9 @@
 #define SETUP_EVIDENCE_H
 
 #include <json-c/json.h>
-#include "setup.h"
-#include "tunnel.h"
-#include "view.h"
+#include "base/setup.h"
+#include "tunnel/tunnel.h"
+#include "tunnel/view.h"
 
 enum result {
 	RESULT_OK,

@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/options.h"
+#include "base/process.h"
+#include "base/report.h"
 #include "commands.h"
-#include "options.h"
-#include "process.h"
-#include "report.h"
 
 int cmd_genkey(struct setup *s)
 {

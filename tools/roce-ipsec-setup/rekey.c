@@ -10,16 +10,16 @@
  */
 #include <errno.h>
 
+#include "base/options.h"
+#include "base/process.h"
+#include "base/report.h"
+#include "tunnel/ends.h"
+#include "tunnel/generation.h"
+#include "tunnel/record.h"
+#include "tunnel/steps.h"
+#include "tunnel/view.h"
 #include "commands.h"
-#include "ends.h"
-#include "generation.h"
-#include "options.h"
-#include "process.h"
-#include "record.h"
 #include "rekey.h"
-#include "report.h"
-#include "steps.h"
-#include "view.h"
 
 static int drop_other(struct setup *s, struct tunnel *t)
 {

@@ -5,8 +5,8 @@
 #ifndef SETUP_REKEY_H
 #define SETUP_REKEY_H
 
-#include "setup.h"
-#include "tunnel.h"
+#include "base/setup.h"
+#include "tunnel/tunnel.h"
 
 /* One step of it, or all that sends: listen and send. */
 int rekey_to(struct setup *s, struct tunnel *t, const struct generation *g,

@@ -9,10 +9,10 @@
 
 #include <json-c/json.h>
 
+#include "base/json.h"
+#include "tunnel/hold.h"
+#include "tunnel/record.h"
 #include "commands.h"
-#include "hold.h"
-#include "json.h"
-#include "record.h"
 #include "status.h"
 
 static int on_tunnel(struct setup *s, const struct tunnel *recorded, void *arg)

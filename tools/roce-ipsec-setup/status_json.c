@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "bond.h"
-#include "json.h"
+#include "base/json.h"
+#include "tunnel/bond.h"
 #include "status.h"
 
 /* What is left of a lifetime; absent where there is no limit. */

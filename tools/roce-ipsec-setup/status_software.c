@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json.h"
-#include "options.h"
-#include "owner.h"
-#include "report.h"
+#include "base/json.h"
+#include "base/options.h"
+#include "base/report.h"
+#include "tunnel/owner.h"
 #include "status.h"
 
 #define SOFTWARE_MAX	16	/* shown: each further one says the same */

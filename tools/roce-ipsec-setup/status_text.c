@@ -4,8 +4,8 @@
  */
 #include <stdio.h>
 
-#include "bond.h"
-#include "ends.h"
+#include "tunnel/bond.h"
+#include "tunnel/ends.h"
 #include "status.h"
 
 static void show_left(uint64_t limit, uint64_t used, const char *what)

@@ -7,19 +7,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bond.h"
+#include "base/options.h"
+#include "base/process.h"
+#include "base/report.h"
+#include "tunnel/bond.h"
+#include "tunnel/device.h"
+#include "tunnel/ends.h"
+#include "tunnel/fit.h"
+#include "tunnel/generation.h"
+#include "tunnel/record.h"
+#include "tunnel/steps.h"
+#include "tunnel/view.h"
 #include "commands.h"
-#include "device.h"
-#include "ends.h"
-#include "fit.h"
-#include "generation.h"
-#include "options.h"
-#include "process.h"
-#include "record.h"
 #include "rekey.h"
-#include "report.h"
-#include "steps.h"
-#include "view.h"
 
 enum undo_kind {
 	UNDO_HOST_FENCE,

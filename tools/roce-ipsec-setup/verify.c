@@ -9,11 +9,11 @@
 
 #include <json-c/json.h>
 
+#include "base/options.h"
+#include "base/report.h"
+#include "tunnel/owner.h"
+#include "tunnel/record.h"
 #include "commands.h"
-#include "options.h"
-#include "owner.h"
-#include "record.h"
-#include "report.h"
 #include "verify.h"
 
 static void check_link(struct verify *vf)

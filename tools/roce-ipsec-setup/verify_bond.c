@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bond.h"
-#include "device.h"
+#include "tunnel/bond.h"
+#include "tunnel/device.h"
 #include "verify.h"
 
 /* What is wrong with the SA at the port; NULL: nothing. */

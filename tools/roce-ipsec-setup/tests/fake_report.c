@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../report.h"
+#include "base/report.h"
 #include "fake_report.h"
 
 char said[2048], fault[640];

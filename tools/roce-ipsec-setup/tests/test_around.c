@@ -19,14 +19,14 @@
 
 #include <cmocka.h>
 
-#include "../commands.h"
-#include "../device.h"
-#include "../fit.h"
-#include "../hold.h"
-#include "../owner.h"
-#include "../record.h"
-#include "../verify.h"
+#include "tunnel/device.h"
+#include "tunnel/fit.h"
+#include "tunnel/hold.h"
+#include "tunnel/owner.h"
+#include "tunnel/record.h"
+#include "commands.h"
 #include "fake_report.h"
+#include "verify.h"
 
 enum { LO = 1, ETH1, ETH2, V100, MV0, BOND0, ETH4, MLX0, POD0, LINKS_END };
 

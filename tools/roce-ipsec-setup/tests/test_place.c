@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "../bond.h"
-#include "../device.h"
+#include "tunnel/bond.h"
+#include "tunnel/device.h"
 #include "fake_report.h"
 
 struct shape {

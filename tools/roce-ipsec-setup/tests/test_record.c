@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "../record.h"
+#include "tunnel/record.h"
 
 static struct tunnel tunnel(void)
 {

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/report.h"
 #include "device.h"
 #include "hold.h"
-#include "report.h"
 
 #define FENCES_COUNTER	"ipsec_fences"
 

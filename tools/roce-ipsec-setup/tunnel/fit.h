@@ -5,7 +5,7 @@
 #ifndef SETUP_FIT_H
 #define SETUP_FIT_H
 
-#include "setup.h"
+#include "base/setup.h"
 #include "tunnel.h"
 
 /* A VLAN or macvlan device seals nothing: fails with the function that does. */

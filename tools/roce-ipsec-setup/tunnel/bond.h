@@ -5,7 +5,7 @@
 #ifndef SETUP_BOND_H
 #define SETUP_BOND_H
 
-#include "setup.h"
+#include "base/setup.h"
 #include "tunnel.h"
 
 /* Which devices the tunnel stands on; a bond's helper must be there. May wait for it. */

@@ -6,10 +6,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/report.h"
 #include "bond.h"
 #include "ends.h"
 #include "generation.h"
-#include "report.h"
 #include "steps.h"
 #include "view.h"
 

@@ -5,7 +5,7 @@
 #ifndef SETUP_DEVICE_H
 #define SETUP_DEVICE_H
 
-#include "setup.h"
+#include "base/setup.h"
 #include "tunnel.h"
 
 #define FAIL_CLOSED_FLAG	"ipsec-fail-closed"

@@ -5,7 +5,7 @@
 #ifndef SETUP_STEPS_H
 #define SETUP_STEPS_H
 
-#include "setup.h"
+#include "base/setup.h"
 #include "tunnel.h"
 
 /* All SAs of a direction, or none; *has_taken: the kernel took one of them, if for a moment. */

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/options.h"
+#include "base/report.h"
 #include "bond.h"
 #include "device.h"
-#include "options.h"
-#include "report.h"
 #include "view.h"
 
 #define WINDOW		128	/* packets, by default */

@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/report.h"
 #include "device.h"
 #include "ends.h"
 #include "record.h"
-#include "report.h"
 
 /* ---- the RoCE fence ---- */
 

@@ -5,7 +5,7 @@
 #ifndef SETUP_OWNER_H
 #define SETUP_OWNER_H
 
-#include "setup.h"
+#include "base/setup.h"
 
 enum owner_kind {
 	OWNER_SELF,

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/options.h"
+#include "base/report.h"
 #include "ends.h"
-#include "options.h"
-#include "report.h"
 
 const char *ends_text(const struct tunnel *t, char *buf, size_t size)
 {

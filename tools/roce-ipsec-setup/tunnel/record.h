@@ -5,7 +5,7 @@
 #ifndef SETUP_RECORD_H
 #define SETUP_RECORD_H
 
-#include "setup.h"
+#include "base/setup.h"
 #include "tunnel.h"
 
 int record_open(struct setup *s, bool is_reader);

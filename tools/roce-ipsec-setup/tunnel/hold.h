@@ -5,7 +5,7 @@
 #ifndef SETUP_HOLD_H
 #define SETUP_HOLD_H
 
-#include "setup.h"
+#include "base/setup.h"
 #include "tunnel.h"
 
 /* What a device drops by itself, with no policy behind it. */

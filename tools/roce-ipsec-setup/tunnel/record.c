@@ -16,10 +16,10 @@
 
 #include <json-c/json.h>
 
-#include "json.h"
-#include "options.h"
+#include "base/json.h"
+#include "base/options.h"
+#include "base/report.h"
 #include "record.h"
-#include "report.h"
 
 #define RECORD_MAX	16384
 #define NAME_SIZE	(2 * IPSEC_ROCE_ADDR_TEXT + 32)

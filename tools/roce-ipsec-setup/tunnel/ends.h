@@ -5,7 +5,7 @@
 #ifndef SETUP_ENDS_H
 #define SETUP_ENDS_H
 
-#include "setup.h"
+#include "base/setup.h"
 #include "tunnel.h"
 
 #define ENDS_TEXT	(2 * IPSEC_ROCE_ADDR_TEXT + 8)

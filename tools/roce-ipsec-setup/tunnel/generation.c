@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/options.h"
+#include "base/report.h"
 #include "bond.h"
 #include "generation.h"
-#include "options.h"
-#include "report.h"
 
 int key_open(struct setup *s)
 {

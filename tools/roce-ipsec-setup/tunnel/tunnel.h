@@ -5,8 +5,8 @@
 #ifndef SETUP_TUNNEL_H
 #define SETUP_TUNNEL_H
 
+#include "base/options.h"
 #include "ipsec_roce.h"
-#include "options.h"
 
 #define PAIRS_MAX		PORTS_MAX
 

@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/report.h"
 #include "device.h"
 #include "owner.h"
-#include "report.h"
 
 #define DEPTH_MAX	8	/* the kernel stacks no more */
 

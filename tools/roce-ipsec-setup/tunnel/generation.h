@@ -5,7 +5,7 @@
 #ifndef SETUP_GENERATION_H
 #define SETUP_GENERATION_H
 
-#include "setup.h"
+#include "base/setup.h"
 #include "tunnel.h"
 
 /* Reads the key, and takes the ledger of what it was used for. */

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/options.h"
+#include "base/report.h"
 #include "device.h"
 #include "ends.h"
-#include "options.h"
-#include "report.h"
 #include "view.h"
 
 static int read_link(struct setup *s, const struct tunnel *t, struct view *v)

@@ -5,7 +5,7 @@
 #ifndef SETUP_VIEW_H
 #define SETUP_VIEW_H
 
-#include "setup.h"
+#include "base/setup.h"
 #include "tunnel.h"
 
 struct sa_view {
