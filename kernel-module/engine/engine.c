@@ -11,6 +11,7 @@
 #include <net/xfrm.h>
 
 #include "ipsec_roce_engine.h"
+#include "own.h"
 
 static LIST_HEAD(engines);
 /* Held for reading while a driver is called, so that it does not go meanwhile. */

@@ -105,14 +105,9 @@ struct ipsec_roce_kept_policy {
 void ipsec_roce_policy_deleted(struct ipsec_roce_kept_policy *policy, struct xfrm_policy *xp);
 void ipsec_roce_policy_freed(struct ipsec_roce_kept_policy *policy);
 void ipsec_roce_policy_settle(const struct net_device *dev);
-/* The module's own. */
-void ipsec_roce_policy_exit(void);
 
 /* Stands for the key of @x, an AEAD state. Any context. */
 u64 ipsec_roce_key_hash(const struct xfrm_state *x);
-/* The module's own. */
-void ipsec_roce_key_hash_init(void);
-void ipsec_roce_key_hash_exit(void);
 
 /* NULL: nobody speaks for @dev. Sleeps. */
 const void *ipsec_roce_engine_of(const struct net_device *dev);

@@ -9,6 +9,7 @@
 #include <net/xfrm.h>
 
 #include "ipsec_roce_engine.h"
+#include "own.h"
 
 static siphash_key_t secret __read_mostly;
 

@@ -33,6 +33,7 @@
 #include <net/xfrm.h>
 
 #include "ipsec_roce_engine.h"
+#include "own.h"
 
 /* Whoever has a policy for a moment is not troubled. */
 #define DELAY		max(HZ / 10, 1)

@@ -10,7 +10,11 @@
 #include <linux/jhash.h>
 #include <linux/slab.h>
 
-#include "helper.h"
+#include "bond.h"
+#include "home.h"
+#include "port.h"
+#include "sa.h"
+#include "say.h"
 
 /* Notes of one bond for SAs that have not come yet. */
 #define HOMES_MAX 256
@@ -23,8 +27,8 @@ struct ipsec_roce_home {
 
 /* ---- notes ------------------------------------------------------------ */
 
-static struct ipsec_roce_home *find(const struct ipsec_roce_bond *bond,
-				    const struct ipsec_roce_sa_id *id)
+static struct ipsec_roce_home *find_note(const struct ipsec_roce_bond *bond,
+					 const struct ipsec_roce_sa_id *id)
 {
 	struct ipsec_roce_home *home;
 
@@ -34,7 +38,7 @@ static struct ipsec_roce_home *find(const struct ipsec_roce_bond *bond,
 	return NULL;
 }
 
-static void drop(struct ipsec_roce_bond *bond, struct ipsec_roce_home *home)
+static void drop_note(struct ipsec_roce_bond *bond, struct ipsec_roce_home *home)
 {
 	list_del(&home->link);
 	bond->n_homes--;
@@ -42,7 +46,7 @@ static void drop(struct ipsec_roce_bond *bond, struct ipsec_roce_home *home)
 }
 
 /* Would an SA that names its port live there? */
-static int check(const struct ipsec_roce_bond *bond, struct netlink_ext_ack *extack)
+static int check_placement(const struct ipsec_roce_bond *bond, struct netlink_ext_ack *extack)
 {
 	struct iroce_place_facts facts = { .dir = IROCE_DIR_OUT, .has_home = true };
 	enum iroce_place_reason reason;
@@ -64,15 +68,15 @@ static int check(const struct ipsec_roce_bond *bond, struct netlink_ext_ack *ext
 int ipsec_roce_home_set(struct ipsec_roce_bond *bond, const struct ipsec_roce_sa_id *id,
 			const struct ipsec_roce_port *port, struct netlink_ext_ack *extack)
 {
-	struct ipsec_roce_home *home = find(bond, id);
+	struct ipsec_roce_home *home = find_note(bond, id);
 	int err;
 
 	if (!port) {
 		if (home)
-			drop(bond, home);
+			drop_note(bond, home);
 		return 0;
 	}
-	err = check(bond, extack);
+	err = check_placement(bond, extack);
 	if (err)
 		return err;
 	if (home) {
@@ -95,17 +99,17 @@ int ipsec_roce_home_set(struct ipsec_roce_bond *bond, const struct ipsec_roce_sa
 
 u8 ipsec_roce_home_named(const struct ipsec_roce_bond *bond, const struct ipsec_roce_sa_id *id)
 {
-	const struct ipsec_roce_home *home = find(bond, id);
+	const struct ipsec_roce_home *home = find_note(bond, id);
 
 	return home ? home->port : IROCE_REPL_NO_PORT;
 }
 
 void ipsec_roce_home_use(struct ipsec_roce_bond *bond, const struct ipsec_roce_sa_id *id)
 {
-	struct ipsec_roce_home *home = find(bond, id);
+	struct ipsec_roce_home *home = find_note(bond, id);
 
 	if (home)
-		drop(bond, home);
+		drop_note(bond, home);
 }
 
 void ipsec_roce_home_drop(struct ipsec_roce_bond *bond, u8 port)
@@ -114,12 +118,12 @@ void ipsec_roce_home_drop(struct ipsec_roce_bond *bond, u8 port)
 
 	list_for_each_entry_safe(home, next, &bond->homes, link)
 		if (home->port == port)
-			drop(bond, home);
+			drop_note(bond, home);
 }
 
 /* ---- choice ----------------------------------------------------------- */
 
-u32 ipsec_roce_flow_hash(const struct xfrm_state *x)
+u32 ipsec_roce_home_hash(const struct xfrm_state *x)
 {
 	u32 seed = x->props.reqid ^ x->xso.dir;
 
@@ -153,7 +157,7 @@ u8 ipsec_roce_home_choose(const struct ipsec_roce_bond *bond, const struct ipsec
 	u8 best = IROCE_REPL_NO_PORT;
 	u8 i;
 
-	hash_for_each_possible(bond->by_flow, other, flow_link, ipsec_roce_flow_hash(sa->x))
+	hash_for_each_possible(bond->by_flow, other, flow_link, ipsec_roce_home_hash(sa->x))
 		if (is_lasting(other) && is_same_kind(other->x, sa->x))
 			n_sas[other->repl.target]++;
 	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What comes in unopened: ESP of an SA at a port that does not have it, and cleartext
- * at a device that is becoming a port.
+ * What comes in unopened: ESP of an SA at a port that does not have it.
  *
  *	cable -> port's engine: has the SA? -> opened, with its secpath
  *	           | no
@@ -9,7 +8,7 @@
  *	         GRO -> esp_gro_receive -> xfrm_input -> x->type->input: closed() \
  *	           | or                                                            > dropped,
  *	           v                                                              /  counted,
- *	         netfilter ingress: look() ---------------------------------------   noted
+ *	         netfilter ingress: look_at_frame() ------------------------------   noted
  *	           |
  *	           v
  *	         bond -> IP -> xfrm_input -> closed(): dropped
@@ -20,26 +19,25 @@
  * frame came from.
  *
  * The eye. An inbound SA per port follows its traffic: a frame at the wrong port is
- * noted on its SA, and a work item steps the state machine. The work runs at most once
- * an interval, so that is what the live window has to stand still for before the SA moves.
+ * noted on its SA, see follow.c.
  */
 #include <linux/if_vlan.h>
 #include <linux/netfilter_netdev.h>
-#include <linux/rtnetlink.h>
 #include <linux/slab.h>
 #include <linux/udp.h>
 
 #include "core/headers.h"
 #include "engine/ipsec_roce_engine.h"
-#include "helper.h"
+#include "bond.h"
+#include "ingress.h"
+#include "port.h"
+#include "sa.h"
 
-#define SEEN_INTERVAL	max(HZ / 50, 1)
-#define SEEN_BATCH	64	/* SAs that are looked at per interval */
 
 /* ---- notes ------------------------------------------------------------ */
 
 /* Softirq, RCU read side. */
-static void miss(struct ipsec_roce_sa *sa, const struct ipsec_roce_port *port)
+static void note_missed(struct ipsec_roce_sa *sa, const struct ipsec_roce_port *port)
 {
 	struct ipsec_roce_bond *bond = sa->bond;
 
@@ -49,7 +47,7 @@ static void miss(struct ipsec_roce_sa *sa, const struct ipsec_roce_port *port)
 	if (!sa->is_unlinked && list_empty(&sa->seen_link)) {
 		list_add_tail(&sa->seen_link, &bond->seen);
 		/* Under the lock: once no SA is linked, nobody queues it any more. */
-		queue_delayed_work(ipsec_roce_wq, &bond->seen_work, SEEN_INTERVAL);
+		queue_delayed_work(ipsec_roce_wq, &bond->seen_work, IPSEC_ROCE_SEEN_INTERVAL);
 	}
 	spin_unlock_bh(&bond->seen_lock);
 }
@@ -67,73 +65,6 @@ void ipsec_roce_ingress_forget(struct ipsec_roce_sa *sa)
 	sa->is_unlinked = true;
 	list_del_init(&sa->seen_link);
 	spin_unlock_bh(&sa->bond->seen_lock);
-}
-
-/* What moves with each packet that the live window takes. bond.lock. */
-static u64 progress(struct ipsec_roce_sa *sa)
-{
-	const struct xfrm_state *x;
-	u64 last = 0;
-
-	spin_lock_bh(&sa->lock);
-	if (sa->repl.holder < IROCE_REPL_PORTS_MAX && sa->shadow[sa->repl.holder]) {
-		ipsec_roce_shadow_update(sa, sa->shadow[sa->repl.holder]);
-		x = sa->shadow[sa->repl.holder]->x;
-		/* Without a window there is no top of it. */
-		last = ipsec_roce_last(x, sa->dir) ?: x->curlft.packets;
-	}
-	spin_unlock_bh(&sa->lock);
-	return last;
-}
-
-static struct ipsec_roce_sa *take_seen(struct ipsec_roce_bond *bond, struct list_head *from,
-				       u8 *port)
-{
-	struct ipsec_roce_sa *sa;
-
-	spin_lock_bh(&bond->seen_lock);
-	sa = list_first_entry_or_null(from, struct ipsec_roce_sa, seen_link);
-	if (sa) {
-		list_del_init(&sa->seen_link);
-		*port = sa->seen_port;
-	}
-	spin_unlock_bh(&bond->seen_lock);
-	return sa;
-}
-
-void ipsec_roce_ingress_seen(struct work_struct *work)
-{
-	struct ipsec_roce_bond *bond = container_of(to_delayed_work(work),
-						    struct ipsec_roce_bond, seen_work);
-	struct iroce_repl_event ev = { .type = IROCE_REPL_SEEN };
-	struct ipsec_roce_sa *sa;
-	u32 n = 0;
-	LIST_HEAD(seen);
-
-	/* What is seen from here on waits for the next interval. */
-	spin_lock_bh(&bond->seen_lock);
-	list_splice_init(&bond->seen, &seen);
-	spin_unlock_bh(&bond->seen_lock);
-	/*
-	 * A stop waits for packets on their way. Anybody can send what is seen here, so whoever
-	 * holds RTNL and wants the lock waits for one SA, not for all.
-	 */
-	do {
-		mutex_lock(&bond->lock);
-		sa = take_seen(bond, &seen, &ev.port);
-		if (sa && !READ_ONCE(sa->is_deleted)) {
-			ev.last = progress(sa);
-			ipsec_roce_sa_step(sa, &ev, NULL);
-		}
-		mutex_unlock(&bond->lock);
-	} while (sa && ++n < SEEN_BATCH);
-
-	spin_lock_bh(&bond->seen_lock);
-	if (!list_empty(&seen)) {
-		list_splice(&seen, &bond->seen);
-		queue_delayed_work(ipsec_roce_wq, &bond->seen_work, SEEN_INTERVAL);
-	}
-	spin_unlock_bh(&bond->seen_lock);
 }
 
 /* ---- the fence -------------------------------------------------------- */
@@ -160,7 +91,7 @@ void ipsec_roce_ingress_missed(struct xfrm_state *x, struct sk_buff *skb)
 	/* GRO runs before netfilter sees the frame: then it is a port's. */
 	port = sa && !READ_ONCE(sa->is_twin) ? port_of(sa->bond, skb->dev) : NULL;
 	if (port)
-		miss(sa, port);
+		note_missed(sa, port);
 }
 
 static void reopen_rcu(struct rcu_head *rcu)
@@ -224,7 +155,8 @@ static bool find_esp(const struct sk_buff *skb, struct ipsec_roce_sa_id *id, __b
 }
 
 /* Softirq, RCU read side. */
-static unsigned int look(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+static unsigned int look_at_frame(void *priv, struct sk_buff *skb,
+				  const struct nf_hook_state *state)
 {
 	const struct ipsec_roce_port *port = priv;
 	struct ipsec_roce_sa_id id = {};
@@ -233,10 +165,10 @@ static unsigned int look(void *priv, struct sk_buff *skb, const struct nf_hook_s
 
 	if (list_empty(&port->bond->sas) || !find_esp(skb, &id, &encap))
 		return NF_ACCEPT;
-	sa = ipsec_roce_sa_find_in(port->bond, &id);
+	sa = ipsec_roce_bond_find_sa(port->bond, &id, IROCE_DIR_IN);
 	if (!sa || sa->encap != encap)
 		return NF_ACCEPT;
-	miss(sa, port);
+	note_missed(sa, port);
 	return NF_DROP;
 }
 
@@ -245,7 +177,7 @@ int ipsec_roce_ingress_watch(struct ipsec_roce_port *port, struct netlink_ext_ac
 	int err;
 
 	port->nf = (struct nf_hook_ops) {
-		.hook = look,
+		.hook = look_at_frame,
 		.priv = port,
 		.dev = port->dev,
 		.pf = NFPROTO_NETDEV,
@@ -261,93 +193,4 @@ int ipsec_roce_ingress_watch(struct ipsec_roce_port *port, struct netlink_ext_ac
 void ipsec_roce_ingress_unwatch(struct ipsec_roce_port *port)
 {
 	nf_unregister_net_hook(dev_net(port->dev), &port->nf);
-}
-
-/* ---- guards, RTNL ----------------------------------------------------- */
-
-struct guard {
-	struct list_head link;
-	struct nf_hook_ops nf;
-};
-
-static LIST_HEAD(guards);
-
-/* Netfilter counts nowhere what it drops: these are in the device's own rx_dropped. */
-static unsigned int drop_all(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
-{
-	dev_core_stats_rx_dropped_inc(skb->dev);
-	return NF_DROP;
-}
-
-static struct guard *guard_find(const struct net_device *dev)
-{
-	struct guard *guard;
-
-	list_for_each_entry(guard, &guards, link)
-		if (guard->nf.dev == dev)
-			return guard;
-	return NULL;
-}
-
-static void guard_destroy(struct guard *guard)
-{
-	nf_unregister_net_hook(dev_net(guard->nf.dev), &guard->nf);
-	list_del(&guard->link);
-	kfree_rcu_mightsleep(guard);
-}
-
-static void guard_drop_all(struct work_struct *work)
-{
-	struct guard *guard, *next;
-
-	rtnl_lock();
-	list_for_each_entry_safe(guard, next, &guards, link)
-		guard_destroy(guard);
-	rtnl_unlock();
-}
-
-static DECLARE_WORK(guard_work, guard_drop_all);
-
-void ipsec_roce_guard_add(struct net_device *dev)
-{
-	struct guard *guard;
-
-	if (guard_find(dev))
-		return;
-	/* Without one, a bond that has policies refuses the port. */
-	guard = kzalloc(sizeof(*guard), GFP_KERNEL);
-	if (!guard)
-		return;
-	guard->nf = (struct nf_hook_ops) {
-		.hook = drop_all,
-		.dev = dev,
-		.pf = NFPROTO_NETDEV,
-		.hooknum = NF_NETDEV_INGRESS,
-		.priority = INT_MIN,
-	};
-	if (nf_register_net_hook(dev_net(dev), &guard->nf)) {
-		kfree(guard);
-		return;
-	}
-	list_add(&guard->link, &guards);
-	/* Runs when whoever has RTNL is through, joined or not. */
-	queue_work(ipsec_roce_wq, &guard_work);
-}
-
-bool ipsec_roce_guard_has(const struct net_device *dev)
-{
-	return guard_find(dev);
-}
-
-void ipsec_roce_guard_drop(struct net_device *dev)
-{
-	struct guard *guard = guard_find(dev);
-
-	if (guard)
-		guard_destroy(guard);
-}
-
-void ipsec_roce_guard_exit(void)
-{
-	flush_work(&guard_work);
 }

@@ -21,7 +21,7 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 
-#include "helper.h"
+#include "key.h"
 
 #define KEYS_MAX	16384
 
@@ -72,7 +72,7 @@ static void destroy_key(struct used_key *key)
 	kfree_sensitive(key);
 }
 
-static int claim(u64 hash, u64 start)
+static int claim_key(u64 hash, u64 start)
 {
 	struct used_key *key = find_key(hash);
 
@@ -96,7 +96,7 @@ int ipsec_roce_key_claim(u64 hash, u64 start)
 	int err;
 
 	mutex_lock(&keys_lock);
-	err = claim(hash, start);
+	err = claim_key(hash, start);
 	mutex_unlock(&keys_lock);
 	return err;
 }

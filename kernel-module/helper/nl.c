@@ -8,9 +8,16 @@
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
 
-#include "helper.h"
-#include "nl.h"
 #include "uapi/ipsec_roce.h"
+#include "bond.h"
+#include "events.h"
+#include "home.h"
+#include "message.h"
+#include "nl.h"
+#include "port.h"
+#include "sa.h"
+#include "say.h"
+#include "shadow.h"
 
 static_assert((int)IPSEC_ROCE_PLACEMENT_ANY == IROCE_PLACE_ANY);
 static_assert((int)IPSEC_ROCE_PLACEMENT_SHARED == IROCE_PLACE_SHARED);
@@ -21,69 +28,19 @@ static struct genl_family family;
 
 /* ---- pieces of messages, bond.lock ------------------------------------ */
 
-static u8 engine_index(const struct ipsec_roce_bond *bond, const struct ipsec_roce_port *port)
-{
-	u8 i;
-
-	for (i = 0; i < port->index; i++)
-		if (port->engine && bond->ports[i] && bond->ports[i]->engine == port->engine)
-			return i;
-	return port->index;
-}
-
-static int put_port(struct sk_buff *msg, const struct ipsec_roce_bond *bond,
-		    const struct ipsec_roce_port *port)
-{
-	struct nlattr *nest = nla_nest_start(msg, IPSEC_ROCE_A_PORT);
-
-	if (!nest || nla_put_u32(msg, IPSEC_ROCE_A_PORT_IFINDEX, port->dev->ifindex) ||
-	    nla_put_string(msg, IPSEC_ROCE_A_PORT_IFNAME, port->dev->name) ||
-	    nla_put_u8(msg, IPSEC_ROCE_A_PORT_INDEX, port->index) ||
-	    nla_put_u8(msg, IPSEC_ROCE_A_PORT_ENGINE, engine_index(bond, port)))
-		return -EMSGSIZE;
-	if (ipsec_roce_port_can(port->dev) && nla_put_flag(msg, IPSEC_ROCE_A_PORT_CAN_OFFLOAD))
-		return -EMSGSIZE;
-	if (bond->group.running & 1U << port->index && nla_put_flag(msg, IPSEC_ROCE_A_PORT_RUNNING))
-		return -EMSGSIZE;
-	if (bond->group.active == port->index && nla_put_flag(msg, IPSEC_ROCE_A_PORT_ACTIVE))
-		return -EMSGSIZE;
-	nla_nest_end(msg, nest);
-	return 0;
-}
-
-static int put_name(struct sk_buff *msg, const struct ipsec_roce_bond *bond)
-{
-	return nla_put_u32(msg, IPSEC_ROCE_A_IFINDEX, bond->dev->ifindex) ?:
-	       nla_put_string(msg, IPSEC_ROCE_A_IFNAME, bond->dev->name);
-}
-
 static int put_bond(struct sk_buff *msg, const struct ipsec_roce_bond *bond)
 {
 	u32 i;
 
-	if (put_name(msg, bond) || nla_put_u8(msg, IPSEC_ROCE_A_PLACEMENT, bond->wish) ||
+	if (ipsec_roce_put_name(msg, bond) || nla_put_u8(msg, IPSEC_ROCE_A_PLACEMENT, bond->wish) ||
 	    nla_put_u32(msg, IPSEC_ROCE_A_N_SAS, bond->n_sas) ||
 	    nla_put_u32(msg, IPSEC_ROCE_A_N_POLICIES, bond->n_policies) ||
 	    nla_put_u64_64bit(msg, IPSEC_ROCE_A_N_HANDOVERS, bond->n_handovers,
 			      IPSEC_ROCE_A_PAD))
 		return -EMSGSIZE;
 	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
-		if (bond->ports[i] && put_port(msg, bond, bond->ports[i]))
+		if (bond->ports[i] && ipsec_roce_put_port(msg, bond, bond->ports[i]))
 			return -EMSGSIZE;
-	return 0;
-}
-
-static int put_sa_id(struct sk_buff *msg, const struct ipsec_roce_sa *sa)
-{
-	const struct xfrm_state *x = sa->x;
-	int len = x->props.family == AF_INET ? sizeof(x->id.daddr.a4) : sizeof(x->id.daddr.a6);
-
-	if (nla_put_u32(msg, IPSEC_ROCE_A_IFINDEX, sa->bond->dev->ifindex) ||
-	    nla_put_u8(msg, IPSEC_ROCE_A_SA_DIR, sa->dir) ||
-	    nla_put_u16(msg, IPSEC_ROCE_A_SA_FAMILY, x->props.family) ||
-	    nla_put(msg, IPSEC_ROCE_A_SA_DADDR, len, &x->id.daddr) ||
-	    nla_put_be32(msg, IPSEC_ROCE_A_SA_SPI, x->id.spi))
-		return -EMSGSIZE;
 	return 0;
 }
 
@@ -99,7 +56,7 @@ static int put_sa_port(struct sk_buff *msg, struct ipsec_roce_sa *sa, u8 port)
 		ipsec_roce_shadow_update(sa, sa->shadow[port]);
 		packets = x->curlft.packets;
 		bytes = x->curlft.bytes;
-		last = ipsec_roce_last(x, sa->dir);
+		last = ipsec_roce_shadow_last(x, sa->dir);
 	}
 	spin_unlock_bh(&sa->lock);
 	spin_lock_bh(&sa->bond->seen_lock);
@@ -132,7 +89,8 @@ static int put_sa(struct sk_buff *msg, struct ipsec_roce_sa *sa)
 {
 	u8 i;
 
-	if (put_sa_id(msg, sa) || nla_put_u8(msg, IPSEC_ROCE_A_PLACEMENT, sa->placement) ||
+	if (ipsec_roce_put_sa_id(msg, sa) ||
+	    nla_put_u8(msg, IPSEC_ROCE_A_PLACEMENT, sa->placement) ||
 	    nla_put_u64_64bit(msg, IPSEC_ROCE_A_SA_START, sa->repl.start, IPSEC_ROCE_A_PAD) ||
 	    (sa->repl.is_dead && nla_put_flag(msg, IPSEC_ROCE_A_SA_IS_DEAD)) ||
 	    put_home(msg, sa))
@@ -349,7 +307,7 @@ static int set_home_of(struct ipsec_roce_bond *bond, const struct ipsec_roce_sa_
 
 	if (nla_get_u32(asked)) {
 		dev = __dev_get_by_index(genl_info_net(info), nla_get_u32(asked));
-		port = dev ? ipsec_roce_port_find(bond, dev) : NULL;
+		port = dev ? ipsec_roce_bond_port(bond, dev) : NULL;
 		if (!port) {
 			NL_SET_ERR_MSG_ATTR(info->extack, asked, "The bond has no such port");
 			return -ENODEV;
@@ -382,83 +340,6 @@ static int set_home(struct sk_buff *skb, struct genl_info *info)
 	}
 	rtnl_unlock();
 	return err;
-}
-
-/* ---- events ----------------------------------------------------------- */
-
-static struct sk_buff *event_begin(u8 cmd, void **hdr)
-{
-	struct sk_buff *msg = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
-
-	if (!msg)
-		return NULL;
-	*hdr = genlmsg_put(msg, 0, 0, &family, 0, cmd);
-	if (*hdr)
-		return msg;
-	nlmsg_free(msg);
-	return NULL;
-}
-
-static void event_end(const struct ipsec_roce_bond *bond, struct sk_buff *msg, void *hdr, int err)
-{
-	if (err) {
-		nlmsg_free(msg);
-		return;
-	}
-	genlmsg_end(msg, hdr);
-	/* Nobody listens: fine. */
-	genlmsg_multicast_netns(&family, dev_net(bond->dev), msg, 0, 0, GFP_KERNEL);
-}
-
-void ipsec_roce_nl_bond(const struct ipsec_roce_bond *bond, bool is_there)
-{
-	struct sk_buff *msg;
-	void *hdr;
-
-	msg = event_begin(is_there ? IPSEC_ROCE_CMD_EV_BOND : IPSEC_ROCE_CMD_EV_BOND_GONE, &hdr);
-	if (msg)
-		event_end(bond, msg, hdr, put_name(msg, bond));
-}
-
-void ipsec_roce_nl_port(const struct ipsec_roce_bond *bond, const struct ipsec_roce_port *port,
-			bool is_there)
-{
-	struct sk_buff *msg;
-	void *hdr;
-
-	msg = event_begin(is_there ? IPSEC_ROCE_CMD_EV_PORT : IPSEC_ROCE_CMD_EV_PORT_GONE, &hdr);
-	if (msg)
-		event_end(bond, msg, hdr,
-			  nla_put_u32(msg, IPSEC_ROCE_A_IFINDEX, bond->dev->ifindex) ?:
-			  put_port(msg, bond, port));
-}
-
-void ipsec_roce_nl_handover(const struct ipsec_roce_sa *sa, u8 port, u64 start)
-{
-	u32 ifindex = sa->bond->ports[port]->dev->ifindex;
-	struct sk_buff *msg;
-	void *hdr;
-
-	msg = event_begin(IPSEC_ROCE_CMD_EV_HANDOVER, &hdr);
-	if (msg)
-		event_end(sa->bond, msg, hdr,
-			  put_sa_id(msg, sa) ?:
-			  nla_put_u32(msg, IPSEC_ROCE_A_PORT_IFINDEX, ifindex) ?:
-			  nla_put_u64_64bit(msg, IPSEC_ROCE_A_SA_START, start, IPSEC_ROCE_A_PAD));
-}
-
-void ipsec_roce_nl_trouble(const struct ipsec_roce_sa *sa, u8 port, u8 reason)
-{
-	u32 ifindex = sa->bond->ports[port]->dev->ifindex;
-	struct sk_buff *msg;
-	void *hdr;
-
-	msg = event_begin(IPSEC_ROCE_CMD_EV_TROUBLE, &hdr);
-	if (msg)
-		event_end(sa->bond, msg, hdr,
-			  put_sa_id(msg, sa) ?:
-			  nla_put_u32(msg, IPSEC_ROCE_A_PORT_IFINDEX, ifindex) ?:
-			  nla_put_string(msg, IPSEC_ROCE_A_REASON, iroce_repl_reason_text(reason)));
 }
 
 /* ---- family ----------------------------------------------------------- */
@@ -534,6 +415,7 @@ static struct genl_family family __ro_after_init = {
 
 int __init ipsec_roce_nl_init(void)
 {
+	ipsec_roce_event_init(&family);
 	return genl_register_family(&family);
 }
 

@@ -9,13 +9,17 @@
  */
 #include <linux/slab.h>
 
-#include "helper.h"
+#include "bond.h"
+#include "policy.h"
+#include "port.h"
+#include "say.h"
+#include "shadow.h"
 
 /*
  * Tells the driver that it goes, and forgets it. In the context of xfrm's own policy_delete:
  * without a lock, as drivers may sleep in it. It is nobody else's any more.
  */
-static void shadow_destroy(struct xfrm_policy *shadow)
+static void destroy_shadow(struct xfrm_policy *shadow)
 {
 	const struct xfrmdev_ops *ops = shadow->xdo.dev->xfrmdev_ops;
 
@@ -27,7 +31,7 @@ static void shadow_destroy(struct xfrm_policy *shadow)
 }
 
 /* policy->lock */
-static void shadow_fill(struct xfrm_policy *shadow, const struct xfrm_policy *xp,
+static void fill_shadow(struct xfrm_policy *shadow, const struct xfrm_policy *xp,
 			struct net_device *dev)
 {
 	shadow->priority = xp->priority;
@@ -52,7 +56,7 @@ static void shadow_fill(struct xfrm_policy *shadow, const struct xfrm_policy *xp
 }
 
 /* One that the driver refused: it must not be asked to free it. */
-static void shadow_abandon(struct xfrm_policy *shadow)
+static void abandon_shadow(struct xfrm_policy *shadow)
 {
 	struct net_device *dev = shadow->xdo.dev;
 
@@ -82,12 +86,12 @@ int ipsec_roce_policy_join(struct ipsec_roce_policy *policy, struct ipsec_roce_p
 		xfrm_pol_put(shadow);
 		return 0;
 	}
-	shadow_fill(shadow, policy->xp, port->dev);
+	fill_shadow(shadow, policy->xp, port->dev);
 	spin_unlock_bh(&policy->lock);
 	err = port->dev->xfrmdev_ops->xdo_dev_policy_add(shadow, extack);
 	if (err) {
 		NL_SET_ERR_MSG_WEAK(extack, "The port refused a policy of the bond");
-		shadow_abandon(shadow);
+		abandon_shadow(shadow);
 		return err;
 	}
 	spin_lock_bh(&policy->lock);
@@ -98,12 +102,13 @@ int ipsec_roce_policy_join(struct ipsec_roce_policy *policy, struct ipsec_roce_p
 	spin_unlock_bh(&policy->lock);
 	/* Deleted while the driver was busy: it has not been told yet. */
 	if (shadow)
-		shadow_destroy(shadow);
+		destroy_shadow(shadow);
 	return 0;
 }
 
 /* From here on it is the caller's alone. NULL: the port has none. */
-static struct xfrm_policy *take(struct ipsec_roce_policy *policy, const struct ipsec_roce_port *port)
+static struct xfrm_policy *take_shadow(struct ipsec_roce_policy *policy,
+				       const struct ipsec_roce_port *port)
 {
 	struct xfrm_policy *shadow;
 
@@ -114,12 +119,12 @@ static struct xfrm_policy *take(struct ipsec_roce_policy *policy, const struct i
 	return shadow;
 }
 
-static void leave(struct ipsec_roce_policy *policy, const struct ipsec_roce_port *port)
+static void leave_port(struct ipsec_roce_policy *policy, const struct ipsec_roce_port *port)
 {
-	struct xfrm_policy *shadow = take(policy, port);
+	struct xfrm_policy *shadow = take_shadow(policy, port);
 
 	if (shadow)
-		shadow_destroy(shadow);
+		destroy_shadow(shadow);
 }
 
 /* ---- ports that leave, RTNL ------------------------------------------- */
@@ -139,7 +144,7 @@ void ipsec_roce_policy_unpark(const struct net_device *dev)
 		if (dev && shadow->xdo.dev != dev)
 			continue;
 		list_del_init(&shadow->walk.all);
-		shadow_destroy(shadow);
+		destroy_shadow(shadow);
 	}
 }
 
@@ -154,12 +159,12 @@ static DECLARE_WORK(parked_work, free_parked);
 
 void ipsec_roce_policy_leave(struct ipsec_roce_policy *policy, const struct ipsec_roce_port *port)
 {
-	struct xfrm_policy *shadow = take(policy, port);
+	struct xfrm_policy *shadow = take_shadow(policy, port);
 
 	if (!shadow)
 		return;
 	if (!netif_running(port->dev)) {
-		shadow_destroy(shadow);
+		destroy_shadow(shadow);
 		return;
 	}
 	list_add_tail(&shadow->walk.all, &parked);
@@ -168,20 +173,20 @@ void ipsec_roce_policy_leave(struct ipsec_roce_policy *policy, const struct ipse
 
 /* ---- life ------------------------------------------------------------- */
 
-static void policy_put(struct ipsec_roce_policy *policy)
+static void put_policy(struct ipsec_roce_policy *policy)
 {
 	if (refcount_dec_and_test(&policy->ref))
 		kfree(policy);
 }
 
-static void leave_all(struct ipsec_roce_policy *policy)
+static void leave_all_ports(struct ipsec_roce_policy *policy)
 {
 	struct ipsec_roce_bond *bond = policy->bond;
 	u32 i;
 
 	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
 		if (bond->ports[i])
-			leave(policy, bond->ports[i]);
+			leave_port(policy, bond->ports[i]);
 }
 
 static void free_work(struct work_struct *work)
@@ -190,17 +195,17 @@ static void free_work(struct work_struct *work)
 	struct ipsec_roce_bond *bond = policy->bond;
 
 	mutex_lock(&bond->lock);
-	leave_all(policy);
+	leave_all_ports(policy);
 	list_del(&policy->link);
 	bond->n_policies--;
 	if (list_empty(&bond->policies))
 		wake_up_all(&bond->wait);
 	mutex_unlock(&bond->lock);
-	policy_put(policy);
+	put_policy(policy);
 }
 
-static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_policy *policy,
-	       struct netlink_ext_ack *extack)
+static int add_policy(struct ipsec_roce_bond *bond, struct ipsec_roce_policy *policy,
+		      struct netlink_ext_ack *extack)
 {
 	struct iroce_place_facts facts = { .dir = IROCE_DIR_IN };
 	enum iroce_place_reason reason;
@@ -223,7 +228,7 @@ static int add(struct ipsec_roce_bond *bond, struct ipsec_roce_policy *policy,
 			continue;
 		err = ipsec_roce_policy_join(policy, bond->ports[i], extack);
 		if (err) {
-			leave_all(policy);
+			leave_all_ports(policy);
 			return err;
 		}
 	}
@@ -255,7 +260,7 @@ int ipsec_roce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack
 	INIT_WORK(&policy->free_work, free_work);
 
 	mutex_lock(&bond->lock);
-	err = add(bond, policy, extack);
+	err = add_policy(bond, policy, extack);
 	mutex_unlock(&bond->lock);
 	if (err) {
 		kfree(policy);
@@ -279,7 +284,7 @@ void ipsec_roce_policy_delete(struct xfrm_policy *xp)
 	spin_unlock_bh(&policy->lock);
 	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
 		if (shadow[i])
-			shadow_destroy(shadow[i]);
+			destroy_shadow(shadow[i]);
 	ipsec_roce_policy_deleted(&policy->kept, xp);
 	/* The last word to who waits for the bond's policies to be gone. */
 	queue_work(ipsec_roce_wq, &policy->free_work);
@@ -292,5 +297,5 @@ void ipsec_roce_policy_free(struct xfrm_policy *xp)
 
 	xp->xdo.offload_handle = 0;
 	ipsec_roce_policy_freed(&policy->kept);
-	policy_put(policy);
+	put_policy(policy);
 }

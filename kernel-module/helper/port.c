@@ -7,28 +7,16 @@
 #include <net/bonding.h>
 
 #include "engine/ipsec_roce_engine.h"
-#include "helper.h"
-#include "nl.h"
-
-struct ipsec_roce_port *ipsec_roce_port_find(const struct ipsec_roce_bond *bond,
-					     const struct net_device *dev)
-{
-	u32 i;
-
-	for (i = 0; i < IROCE_REPL_PORTS_MAX; i++)
-		if (bond->ports[i] && bond->ports[i]->dev == dev)
-			return bond->ports[i];
-	return NULL;
-}
-
-bool ipsec_roce_port_can(const struct net_device *dev)
-{
-	const struct xfrmdev_ops *ops = dev->xfrmdev_ops;
-
-	return ops && ops->xdo_dev_state_add && ops->xdo_dev_state_delete &&
-	       ops->xdo_dev_policy_add && dev->features & NETIF_F_HW_ESP &&
-	       !netif_is_bond_master(dev);
-}
+#include "bond.h"
+#include "events.h"
+#include "guard.h"
+#include "home.h"
+#include "ingress.h"
+#include "policy.h"
+#include "port.h"
+#include "sa.h"
+#include "say.h"
+#include "step.h"
 
 /*
  * A bond that has SAs takes no port that they could not be at: refusing the port is
@@ -44,7 +32,7 @@ int ipsec_roce_port_check(const struct ipsec_roce_bond *bond, struct net_device 
 
 	if (list_empty(&bond->sas) && list_empty(&bond->policies))
 		return 0;
-	if (!ipsec_roce_port_can(dev)) {
+	if (!ipsec_roce_bond_port_can(dev)) {
 		ipsec_roce_say(extack, iroce_place_text(IROCE_PLACE_NO_OFFLOAD));
 		return -EOPNOTSUPP;
 	}
@@ -76,10 +64,10 @@ static void give_back(struct ipsec_roce_bond *bond, struct ipsec_roce_port *port
 	struct ipsec_roce_sa *sa;
 
 	/* SAs first: what is left closes the flow, not opens it. */
-	ipsec_roce_sa_quiesce(bond, &ev);
+	ipsec_roce_step_quiesce(bond, &ev);
 	list_for_each_entry(sa, &bond->sas, link) {
 		if (!sa->is_twin)
-			ipsec_roce_sa_step(sa, &ev, NULL);
+			ipsec_roce_step(sa, &ev, NULL);
 		ipsec_roce_ingress_left(sa, port);
 	}
 	list_for_each_entry(policy, &bond->policies, link)
@@ -89,15 +77,15 @@ static void give_back(struct ipsec_roce_bond *bond, struct ipsec_roce_port *port
 	WRITE_ONCE(bond->ports[port->index], NULL);
 }
 
-static void destroy(struct ipsec_roce_port *port)
+static void destroy_port(struct ipsec_roce_port *port)
 {
 	ipsec_roce_ingress_unwatch(port);
 	netdev_put(port->dev, &port->tracker);
 	kfree_rcu_mightsleep(port);
 }
 
-static struct ipsec_roce_port *create(struct ipsec_roce_bond *bond, struct net_device *dev,
-				      struct netlink_ext_ack *extack)
+static struct ipsec_roce_port *create_port(struct ipsec_roce_bond *bond, struct net_device *dev,
+					   struct netlink_ext_ack *extack)
 {
 	struct ipsec_roce_port *port;
 	int err;
@@ -135,7 +123,7 @@ int ipsec_roce_port_join(struct ipsec_roce_bond *bond, struct net_device *dev,
 	int err;
 
 	ipsec_roce_policy_unpark(dev);
-	port = create(bond, dev, extack);
+	port = create_port(bond, dev, extack);
 	if (IS_ERR(port))
 		return PTR_ERR(port);
 	/* Policies first: a flow is closed before it can be sealed, never open. */
@@ -145,24 +133,24 @@ int ipsec_roce_port_join(struct ipsec_roce_bond *bond, struct net_device *dev,
 			goto err_give_back;
 	}
 	list_for_each_entry(sa, &bond->sas, link) {
-		err = ipsec_roce_sa_join(sa, port, extack);
+		err = ipsec_roce_step_join(sa, port, extack);
 		if (err)
 			goto err_give_back;
 	}
-	ipsec_roce_nl_port(bond, port, true);
+	ipsec_roce_event_port(bond, port, true);
 	return 0;
 
 err_give_back:
 	give_back(bond, port);
-	destroy(port);
+	destroy_port(port);
 	return err;
 }
 
 void ipsec_roce_port_leave(struct ipsec_roce_bond *bond, struct ipsec_roce_port *port)
 {
 	give_back(bond, port);
-	ipsec_roce_nl_port(bond, port, false);
-	destroy(port);
+	ipsec_roce_event_port(bond, port, false);
+	destroy_port(port);
 }
 
 /* O(1) for SAs that all ports share; the others are walked. */
@@ -176,15 +164,15 @@ void ipsec_roce_port_set_running(struct ipsec_roce_bond *bond, struct ipsec_roce
 	else
 		iroce_repl_group_down(&bond->group, port->index);
 	if (bond->n_walked)
-		ipsec_roce_sa_step_all(bond, is_running ? IROCE_REPL_UP : IROCE_REPL_DOWN,
-				       port->index);
-	ipsec_roce_nl_port(bond, port, true);
+		ipsec_roce_step_all(bond, is_running ? IROCE_REPL_UP : IROCE_REPL_DOWN,
+				    port->index);
+	ipsec_roce_event_port(bond, port, true);
 }
 
 void ipsec_roce_port_set_active(struct ipsec_roce_bond *bond)
 {
 	struct net_device *dev = bond_option_active_slave_get_rcu(netdev_priv(bond->dev));
-	struct ipsec_roce_port *port = dev ? ipsec_roce_port_find(bond, dev) : NULL;
+	struct ipsec_roce_port *port = dev ? ipsec_roce_bond_port(bond, dev) : NULL;
 	u8 active = port ? port->index : IROCE_REPL_NO_PORT;
 
 	if (active == bond->group.active)
@@ -192,5 +180,5 @@ void ipsec_roce_port_set_active(struct ipsec_roce_bond *bond)
 	iroce_repl_group_set_active(&bond->group, active);
 	/* Without a port that sends, the SA stays where it was. */
 	if (port && bond->n_walked)
-		ipsec_roce_sa_step_all(bond, IROCE_REPL_ACTIVE, active);
+		ipsec_roce_step_all(bond, IROCE_REPL_ACTIVE, active);
 }

@@ -11,9 +11,13 @@
 
 #include "compat/compat.h"
 #include "engine/ipsec_roce_engine.h"
-#include "helper.h"
+#include "bond.h"
+#include "port.h"
+#include "sa.h"
+#include "shadow.h"
+#include "twin.h"
 
-static void kick(struct work_struct *work)
+static void kick_polls(struct work_struct *work)
 {
 	struct ipsec_roce_bond *bond;
 
@@ -23,7 +27,7 @@ static void kick(struct work_struct *work)
 	rtnl_unlock();
 }
 
-static DECLARE_WORK(kick_work, kick);
+static DECLARE_WORK(kick_work, kick_polls);
 
 void ipsec_roce_shadow_exit(void)
 {
@@ -34,7 +38,7 @@ void ipsec_roce_shadow_exit(void)
  * A driver has seen a hard lifetime reached and told xfrm; xfrm would delete the
  * state now. The state that is to be deleted is the bond's: have it looked at.
  */
-static enum hrtimer_restart expired(struct hrtimer *timer)
+static enum hrtimer_restart shadow_expired(struct hrtimer *timer)
 {
 	queue_work(ipsec_roce_wq, &kick_work);
 	return HRTIMER_NORESTART;
@@ -47,7 +51,7 @@ static u64 join64(u32 hi, u32 lo)
 	return (u64)hi << 32 | lo;
 }
 
-u64 ipsec_roce_last(const struct xfrm_state *x, u8 dir)
+u64 ipsec_roce_shadow_last(const struct xfrm_state *x, u8 dir)
 {
 	const struct xfrm_replay_state_esn *esn = x->replay_esn;
 	bool is_esn = x->props.flags & XFRM_STATE_ESN;
@@ -83,7 +87,7 @@ static void set_last(struct xfrm_state *x, u8 dir, u64 start)
 	}
 }
 
-static u64 left(u64 limit, u64 used)
+static u64 count_left(u64 limit, u64 used)
 {
 	if (limit == XFRM_INF)
 		return limit;
@@ -94,16 +98,16 @@ static u64 left(u64 limit, u64 used)
 /*
  * What the port may still use up. Ports of one engine count together, from when the first
  * of them got the SA; what was counted before is taken off. xfrm looks at the sum of all,
- * see ipsec_roce_sa_poll().
+ * see ipsec_roce_stats_poll().
  */
 static void set_limits(const struct ipsec_roce_sa *sa, struct xfrm_state *shadow)
 {
 	struct xfrm_lifetime_cfg lft = sa->x->lft;
 
-	lft.hard_packet_limit = left(lft.hard_packet_limit, sa->spent.packets);
-	lft.soft_packet_limit = left(lft.soft_packet_limit, sa->spent.packets);
-	lft.hard_byte_limit = left(lft.hard_byte_limit, sa->spent.bytes);
-	lft.soft_byte_limit = left(lft.soft_byte_limit, sa->spent.bytes);
+	lft.hard_packet_limit = count_left(lft.hard_packet_limit, sa->spent.packets);
+	lft.soft_packet_limit = count_left(lft.soft_packet_limit, sa->spent.packets);
+	lft.hard_byte_limit = count_left(lft.hard_byte_limit, sa->spent.bytes);
+	lft.soft_byte_limit = count_left(lft.soft_byte_limit, sa->spent.bytes);
 	shadow->lft = lft;
 }
 
@@ -155,7 +159,7 @@ static void copy_values(struct xfrm_state *x, const struct ipsec_roce_sa *sa)
 	__module_get(x->type_offload->owner);
 }
 
-static void wipe(struct xfrm_state *x)
+static void wipe_key(struct xfrm_state *x)
 {
 	if (x->aead)
 		memzero_explicit(x->aead->alg_key,
@@ -174,7 +178,8 @@ struct ipsec_roce_shadow *ipsec_roce_shadow_create(const struct ipsec_roce_sa *s
 	x = xfrm_state_alloc(xs_net(sa->x));
 	if (!x)
 		goto err_free;
-	iroce_compat_hrtimer_setup(&x->mtimer, expired, CLOCK_BOOTTIME, HRTIMER_MODE_ABS_SOFT);
+	iroce_compat_hrtimer_setup(&x->mtimer, shadow_expired, CLOCK_BOOTTIME,
+				   HRTIMER_MODE_ABS_SOFT);
 	if (copy_pointers(x, sa->x))
 		goto err_state;
 	copy_values(x, sa);
@@ -184,14 +189,14 @@ struct ipsec_roce_shadow *ipsec_roce_shadow_create(const struct ipsec_roce_sa *s
 	x->xso.dir = sa->x->xso.dir;
 	x->xso.type = sa->x->xso.type;
 	x->km.state = XFRM_STATE_VALID;
-	/* Soft lifetimes are the bond's state's to tell: see ipsec_roce_sa_poll(). */
+	/* Soft lifetimes are the bond's state's to tell: see ipsec_roce_stats_poll(). */
 	x->km.dying = 1;
 	shadow->x = x;
 	shadow->port = port;
 	return shadow;
 
 err_state:
-	wipe(x);
+	wipe_key(x);
 	x->km.state = XFRM_STATE_DEAD;
 	xfrm_state_put(x);
 err_free:
@@ -223,7 +228,7 @@ void ipsec_roce_shadow_destroy(struct ipsec_roce_sa *sa, struct ipsec_roce_shado
 
 	/* No driver knows it any more, so nobody starts its timer again. */
 	hrtimer_cancel(&x->mtimer);
-	wipe(x);
+	wipe_key(x);
 	spin_lock_bh(&x->lock);
 	x->km.state = XFRM_STATE_DEAD;
 	x->xso.real_dev = NULL;
@@ -267,7 +272,7 @@ int ipsec_roce_shadow_start(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *
 	 * alone: what has come since fills holes that a copy of it still shows (I4).
 	 */
 	if (sa->is_heir || sa->armed_at != IROCE_REPL_NO_PORT ||
-	    start != ipsec_roce_last(x, sa->dir))
+	    start != ipsec_roce_shadow_last(x, sa->dir))
 		set_last(x, sa->dir, start);
 	shadow->start = start;
 	if (sa->placement == IROCE_PLACE_SHARED)
@@ -378,11 +383,35 @@ void ipsec_roce_shadow_stop(struct ipsec_roce_sa *sa, struct ipsec_roce_shadow *
 	*answer = (struct iroce_repl_event) {
 		.type = is_telling(sa, shadow) ? IROCE_REPL_STOPPED : IROCE_REPL_GONE,
 		.port = shadow->port->index,
-		.last = ipsec_roce_last(x, sa->dir),
+		.last = ipsec_roce_shadow_last(x, sa->dir),
 		.ahead = IROCE_REPL_AHEAD_UNKNOWN,
 	};
 	sum_up(sa, x);
 	shadow->is_on = false;
 	spin_unlock_bh(&sa->lock);
 	iroce_compat_xdo_state_free(shadow->port->dev, x);
+}
+
+/* Which port will send it is not known yet: it must suit each. */
+bool ipsec_roce_shadow_offload_ok(struct sk_buff *skb, struct xfrm_state *x)
+{
+	struct ipsec_roce_sa *sa;
+	bool is_ok = false;
+	u32 i;
+
+	rcu_read_lock();
+	sa = ipsec_roce_sa_of(x);
+	for (i = 0; sa && i < IROCE_REPL_PORTS_MAX; i++) {
+		struct ipsec_roce_shadow *shadow = READ_ONCE(sa->shadow[i]);
+		const struct xfrmdev_ops *ops;
+
+		if (!shadow)
+			continue;
+		ops = shadow->port->dev->xfrmdev_ops;
+		is_ok = !ops->xdo_dev_offload_ok || ops->xdo_dev_offload_ok(skb, shadow->x);
+		if (!is_ok)
+			break;
+	}
+	rcu_read_unlock();
+	return is_ok;
 }

@@ -3,7 +3,11 @@
  * What xfrm asks of a state between its birth and its end: counters and replay state
  * summed up over the ports, lifetimes, and whether a packet may be left to a port.
  */
-#include "helper.h"
+#include "bond.h"
+#include "sa.h"
+#include "shadow.h"
+#include "stats.h"
+#include "step.h"
 
 static void show_replay(struct ipsec_roce_sa *sa, struct xfrm_state *x,
 			const struct xfrm_state *shadow)
@@ -11,7 +15,7 @@ static void show_replay(struct ipsec_roce_sa *sa, struct xfrm_state *x,
 	struct xfrm_replay_state_esn *esn = x->replay_esn;
 	const struct xfrm_replay_state_esn *from = shadow->replay_esn;
 
-	if (ipsec_roce_last(shadow, sa->dir) < ipsec_roce_last(x, sa->dir))
+	if (ipsec_roce_shadow_last(shadow, sa->dir) < ipsec_roce_shadow_last(x, sa->dir))
 		return;
 	if (!esn) {
 		if (sa->dir == IROCE_DIR_OUT) {
@@ -34,7 +38,7 @@ static void show_replay(struct ipsec_roce_sa *sa, struct xfrm_state *x,
  * The sum over the ports; their windows are one, or one is live. Values, not
  * differences, so that two at a time do no harm. Under x->lock or xfrm_state_lock.
  */
-void ipsec_roce_state_update_stats(struct xfrm_state *x)
+void ipsec_roce_stats_update(struct xfrm_state *x)
 {
 	struct xfrm_stats stats;
 	struct ipsec_roce_sa *sa;
@@ -74,32 +78,8 @@ out:
 	rcu_read_unlock();
 }
 
-/* Which port will send it is not known yet: it must suit each. */
-bool ipsec_roce_offload_ok(struct sk_buff *skb, struct xfrm_state *x)
-{
-	struct ipsec_roce_sa *sa;
-	bool is_ok = false;
-	u32 i;
-
-	rcu_read_lock();
-	sa = ipsec_roce_sa_of(x);
-	for (i = 0; sa && i < IROCE_REPL_PORTS_MAX; i++) {
-		struct ipsec_roce_shadow *shadow = READ_ONCE(sa->shadow[i]);
-		const struct xfrmdev_ops *ops;
-
-		if (!shadow)
-			continue;
-		ops = shadow->port->dev->xfrmdev_ops;
-		is_ok = !ops->xdo_dev_offload_ok || ops->xdo_dev_offload_ok(skb, shadow->x);
-		if (!is_ok)
-			break;
-	}
-	rcu_read_unlock();
-	return is_ok;
-}
-
 /* As xfrm_state_check_expire() at a hard lifetime: xfrm's timer deletes the state, and tells. */
-static void expire(struct xfrm_state *x)
+static void expire_state(struct xfrm_state *x)
 {
 	spin_lock_bh(&x->lock);
 	if (x->km.state == XFRM_STATE_VALID) {
@@ -128,7 +108,7 @@ static void check_numbers(struct ipsec_roce_sa *sa)
 		if (!sa->shadow[i] || sa->repl.cell[i] != IROCE_REPL_LIVE)
 			continue;
 		ipsec_roce_shadow_update(sa, sa->shadow[i]);
-		used = ipsec_roce_last(sa->shadow[i]->x, sa->dir);
+		used = ipsec_roce_shadow_last(sa->shadow[i]->x, sa->dir);
 		if (used <= last)
 			continue;
 		last = used;
@@ -136,16 +116,16 @@ static void check_numbers(struct ipsec_roce_sa *sa)
 	}
 	spin_unlock_bh(&sa->lock);
 	if (last >= U32_MAX)
-		expire(sa->x);
+		expire_state(sa->x);
 	else if (last > U32_MAX / 4 * 3 && !sa->repl.has_asked)
-		ipsec_roce_sa_step(sa, &ev, NULL);
+		ipsec_roce_step(sa, &ev, NULL);
 }
 
 /*
  * Ports know their own count only, and tell their own shadow: once a second, and
  * when a port reports a limit, xfrm compares the sum with the lifetimes.
  */
-void ipsec_roce_sa_poll(struct work_struct *work)
+void ipsec_roce_stats_poll(struct work_struct *work)
 {
 	struct ipsec_roce_bond *bond = container_of(to_delayed_work(work),
 						    struct ipsec_roce_bond, poll);
@@ -164,7 +144,7 @@ void ipsec_roce_sa_poll(struct work_struct *work)
 		if (x->km.state == XFRM_STATE_VALID && READ_ONCE(x->curlft.use_time))
 			xfrm_state_check_expire(x);
 		else if (x->km.state == XFRM_STATE_VALID)
-			ipsec_roce_state_update_stats(x);
+			ipsec_roce_stats_update(x);
 		spin_unlock_bh(&x->lock);
 		cond_resched();
 	}

@@ -375,6 +375,26 @@ typedef int (*ipsec_roce_bond_sa_fn)(const struct ipsec_roce_bond_sa *sa,
 				     const struct ipsec_roce_sa_port *port, void *arg);
 int ipsec_roce_bond_sa_list(struct ipsec_roce *h, const char *dev, ipsec_roce_bond_sa_fn fn,
 			    void *arg);
+/* "shared", "per-port", "owner", "any"; NULL for no placement. */
+const char *ipsec_roce_place_name(enum ipsec_roce_place placement);
+/* What the choice of a placement depends on; all zero is refused. */
+struct ipsec_roce_place_facts {
+	size_t size;
+	uint8_t bond_mode, bond_hash;	/* as struct ipsec_roce_link has them */
+	enum ipsec_roce_place wish;	/* as struct ipsec_roce_bond has it */
+	unsigned int n_ports;
+	bool is_one_engine;	/* all ports count SAs together */
+	bool has_offload;	/* each port can offload an SA, or will be able to */
+	bool wants_home;	/* an SA per port is wanted where one for all would do as well */
+};
+/*
+ * The placement that the helper would give outbound SAs, by the same rules; nothing is asked of
+ * the kernel. -EOPNOTSUPP with the rule, where no SA could be placed; @dev is for the message. Of
+ * IPSEC_ROCE_PLACE_PER_PORT, ipsec_roce_bond_home() names each SA's port.
+ */
+int ipsec_roce_place_choose(struct ipsec_roce *h, const char *dev,
+			    const struct ipsec_roce_place_facts *facts,
+			    enum ipsec_roce_place *placement);
 /*
  * Sets the placement of SAs to come. -EOPNOTSUPP with the rule, where no SA could be placed so.
  * SAs that are there stay as they are.

@@ -260,7 +260,7 @@ int ipsec_roce_fence_ready(struct ipsec_roce *h, const char *dev, bool *is_ready
 	*is_ready = false;
 	/* Without NLM_F_ECHO the kernel tells its listeners, and us nothing. */
 	err = qdisc_call(h, dev, RTM_GETQDISC, NLM_F_ECHO, on_qdisc, is_ready);
-	/* Nothing there is -ENOENT, or -EINVAL for the handle that nothing has. */
+	/* The kernel answers ENOENT, or EINVAL for an unknown handle, when there is no qdisc. */
 	return err == -ENOENT || err == -EINVAL ? 0 : err;
 }
 

@@ -32,14 +32,7 @@ static const char *kind_name(const struct ipsec_roce_policy *p)
 
 static void selector_set(struct xfrm_selector *sel, const struct ipsec_roce_policy *p)
 {
-	uint8_t all = p->src.family == AF_INET ? 32 : 128;
-
-	sel->family = p->src.family;
-	addr_to_xfrm(&sel->saddr, &p->src);
-	addr_to_xfrm(&sel->daddr, &p->dst);
-	sel->prefixlen_s = p->src_bits ?: all;
-	sel->prefixlen_d = p->dst_bits ?: all;
-	sel->proto = p->proto;
+	selector_to_xfrm(sel, &p->src, p->src_bits, &p->dst, p->dst_bits, p->proto);
 	if (p->kind == IPSEC_ROCE_POLICY_FENCE)
 		sel->user = FENCE_UID;
 }

@@ -78,18 +78,6 @@ static void put_replay(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *cfg
 	    sizeof(replay.esn) + replay.esn.bmp_len * sizeof(uint32_t));
 }
 
-static void selector_set(struct xfrm_selector *sel, const struct ipsec_roce_sa_cfg *cfg)
-{
-	int bits = cfg->flow.src.family == AF_INET ? 32 : 128;
-
-	sel->family = cfg->flow.src.family;
-	addr_to_xfrm(&sel->saddr, &cfg->flow.src);
-	addr_to_xfrm(&sel->daddr, &cfg->flow.dst);
-	sel->prefixlen_s = bits;
-	sel->prefixlen_d = bits;
-	sel->proto = cfg->proto;
-}
-
 static int sa_install(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *cfg,
 		      unsigned int ifindex, const unsigned char *key, int key_len)
 {
@@ -104,7 +92,7 @@ static int sa_install(struct ipsec_roce *h, const struct ipsec_roce_sa_cfg *cfg,
 	info.mode = XFRM_MODE_TRANSPORT;
 	info.reqid = cfg->reqid;
 	info.flags = XFRM_STATE_ESN;
-	selector_set(&info.sel, cfg);
+	selector_to_xfrm(&info.sel, &cfg->flow.src, 0, &cfg->flow.dst, 0, cfg->proto);
 	lifetime_set(&info.lft, cfg);
 	offload.ifindex = ifindex;
 	offload.flags = XFRM_OFFLOAD_PACKET;

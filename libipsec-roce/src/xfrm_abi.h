@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Private: linux/xfrm.h, with what kernel headers before 6.10 lack, and the
- * address conversions that states and policies share.
+ * conversions that states and policies share.
  */
 #ifndef IPSEC_ROCE_XFRM_ABI_H
 #define IPSEC_ROCE_XFRM_ABI_H
@@ -35,6 +35,21 @@ static inline void addr_from_xfrm(struct ipsec_roce_addr *to, const xfrm_address
 		memcpy(&to->v4, &from->a4, sizeof(to->v4));
 	else
 		memcpy(&to->v6, from->a6, sizeof(to->v6));
+}
+
+/* Prefix lengths of 0 stand for all of the address. */
+static inline void selector_to_xfrm(struct xfrm_selector *to, const struct ipsec_roce_addr *src,
+				    uint8_t src_bits, const struct ipsec_roce_addr *dst,
+				    uint8_t dst_bits, uint8_t proto)
+{
+	uint8_t all = src->family == AF_INET ? 32 : 128;
+
+	to->family = src->family;
+	addr_to_xfrm(&to->saddr, src);
+	addr_to_xfrm(&to->daddr, dst);
+	to->prefixlen_s = src_bits ?: all;
+	to->prefixlen_d = dst_bits ?: all;
+	to->proto = proto;
 }
 
 #endif

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,10 +26,10 @@ from .config import (LabError, cache_root, digest_files, locked, make_dir, need_
                      source_root)
 from .image import Image, squash
 from .kernels import Kernel
-from .run import end_all, is_ending
+from .run import end_all, is_ending, outcome, run
 
 USERLAND = "userland"
-MODULE_SOURCES = ["kernel-module"]
+MODULE_SOURCES = ["kernel-module", "tests/layers"]
 USERLAND_SOURCES = ["CMakeLists.txt", "cmake", "kernel-module", "providers", "libipsec-roce",
                     "tools", "tests", "LICENSES"]
 # Sources of the lab itself, and what only the host runs: no reason to build again.
@@ -262,7 +263,9 @@ def _first_error(output: str) -> str | None:
 def build_modules(img: Image, kernel: Kernel, src: Path, out: Path, log: Path) -> str:
     target = f"usr/lib/modules/{kernel.release}"
     updates = make_dir(out / target / "updates")
-    text = make_modules(img, kernel.root, kernel.build, kernel.release, src, log)
+    faces = face_objects(src)
+    text = make_modules(img, kernel.root, kernel.build, kernel.release, src, log,
+                        (f"IROCE_ALONE={faces}",) if faces else ())
     built = [p for p in (src / "kernel-module").rglob("*.ko")]
     if not built:
         raise LabError(f"building the modules for {kernel.release} made no module ({log})")
@@ -273,7 +276,31 @@ def build_modules(img: Image, kernel: Kernel, src: Path, out: Path, log: Path) -
                   f"depmod for {kernel.release}",
                   binds=[(updates, f"/{target}/updates", "ro"), (out, "/out", "rw")])
     chroot.merge_usr(out)
-    return text
+    return text + check_layers(img, src)
+
+
+def face_objects(src: Path) -> str:
+    """Has tests/layers write a source for each face of the kernel's rooms; the objects' names."""
+    script = src / "tests/layers/alone"
+    if not script.exists():
+        return ""
+    return run([sys.executable, str(script), str(src)], str(script)).strip()
+
+
+def check_layers(img: Image, src: Path) -> str:
+    """What tests/layers has against the objects that were built below src: warnings, a line each.
+
+    A call through a wall is no reason not to run the modules, but a test that failed.
+    """
+    checks = src / "tests/layers"
+    if not (checks / "rooms").exists():
+        return ""
+    rooms = re.findall(r"^(\S+)\s+kernel-module/", (checks / "rooms").read_text(), re.M)
+    script = f"cd /src/tests/layers; ./circles /src /src; ./calls /src /src {' '.join(rooms)}"
+    _, output = outcome(chroot.argv(img.root, ["sh", "-c", script], [(src, "/src", "ro")]),
+                        "tests/layers")
+    lines = [line for line in output.splitlines() if not re.search(r"no circle$| rooms$", line)]
+    return "".join(f"\nwarning: layers: {line}" for line in lines)
 
 
 def _build_userland(img: Image, work: Path, src: Path, out: Path, log: Path) -> str:

@@ -4,9 +4,20 @@
  * It goes by the record; where that is lost, by the fence, which names itself.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "setup.h"
+#include "base/options.h"
+#include "base/process.h"
+#include "base/report.h"
+#include "tunnel/bond.h"
+#include "tunnel/device.h"
+#include "tunnel/ends.h"
+#include "tunnel/hold.h"
+#include "tunnel/record.h"
+#include "tunnel/steps.h"
+#include "tunnel/view.h"
+#include "commands.h"
 
 static const enum ipsec_roce_dir dirs[] = { IPSEC_ROCE_OUT, IPSEC_ROCE_IN };
 
@@ -232,7 +243,7 @@ int cmd_down(struct setup *s)
 	int count = 0, err;
 
 	err = record_open(s, false);
-	hold_signals();
+	process_hold_signals();
 	err = err ?: record_each(s, down_one, &count);
 	err = err ?: down_all_lost(s, &count);
 	err = err ?: down_holds(s, &count);

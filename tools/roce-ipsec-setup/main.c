@@ -1,86 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * roce-ipsec-setup: protects RoCE and host traffic of a network function
- * towards a peer. This file hardens the process, opens what commands share and
- * turns their result into an exit status.
+ * towards a peer. This file opens what commands share and turns their
+ * result into an exit status.
  */
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "setup.h"
-
-void say(const char *fmt, ...)
-{
-	/* With --json, standard output is for the one object. */
-	va_list ap;
-
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-	fflush(stdout);
-}
-
-int setup_fail(struct setup *s, int err, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (!*s->fault) {
-		va_start(ap, fmt);
-		vsnprintf(s->fault, sizeof(s->fault), fmt, ap);
-		va_end(ap);
-	}
-	return err;
-}
-
-int library_fail(struct setup *s, int err)
-{
-	return setup_fail(s, err, "%s", ipsec_roce_message(s->h));
-}
-
-const char *ends_text(const struct tunnel *t, char *buf, size_t size)
-{
-	char local[IPSEC_ROCE_ADDR_TEXT], peer[IPSEC_ROCE_ADDR_TEXT];
-
-	snprintf(buf, size, "%s <-> %s", ipsec_roce_addr_text(&t->local, local),
-		 ipsec_roce_addr_text(&t->peer, peer));
-	return buf;
-}
-
-/* Keys pass through this process: no core file, no debugger, no swap. */
-static void harden(void)
-{
-	struct rlimit none = { 0, 0 };
-
-	prctl(PR_SET_DUMPABLE, 0);
-	setrlimit(RLIMIT_CORE, &none);
-	/* Without the right to lock as much as it likes, a later allocation would fail instead. */
-	if (!geteuid())
-		mlockall(MCL_CURRENT | MCL_FUTURE);
-	umask(077);
-}
-
-/*
- * From here on the command changes things: an interrupt waits for the end, which
- * is milliseconds away, instead of leaving half of it. Waits come before this.
- */
-void hold_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-}
+#include "base/options.h"
+#include "base/process.h"
+#include "base/report.h"
+#include "commands.h"
 
 int cmd_genkey(struct setup *s)
 {
@@ -131,7 +64,7 @@ int main(int argc, char **argv)
 		printf("roce-ipsec-setup %s\n", ipsec_roce_version());
 		return EXIT_DONE;
 	}
-	harden();
+	process_harden();
 	/* A reader that went away must not stop `up` half-way. */
 	signal(SIGPIPE, SIG_IGN);
 	err = run(&s);

@@ -10,7 +10,16 @@
  */
 #include <errno.h>
 
-#include "setup.h"
+#include "base/options.h"
+#include "base/process.h"
+#include "base/report.h"
+#include "tunnel/ends.h"
+#include "tunnel/generation.h"
+#include "tunnel/record.h"
+#include "tunnel/steps.h"
+#include "tunnel/view.h"
+#include "commands.h"
+#include "rekey.h"
 
 static int drop_other(struct setup *s, struct tunnel *t)
 {
@@ -136,7 +145,7 @@ int cmd_rekey(struct setup *s)
 	struct view v;
 	int err;
 
-	err = record_open(s, false) ?: find_local(s, &local);
+	err = record_open(s, false) ?: ends_find_local(s, &local);
 	if (err)
 		return err;
 	err = record_load(s, &local, &s->opt->peer, &t);
@@ -153,7 +162,7 @@ int cmd_rekey(struct setup *s)
 	err = step == STEP_FINISH ? 0 : key_open(s);
 	if (err)
 		return err;
-	hold_signals();
+	process_hold_signals();
 	if (step == STEP_FINISH)
 		return finish(s, &t);
 	/* `next` of the step `send` is what `listen` took. */

@@ -4,10 +4,22 @@
  * was done is on a list; when one fails, the list is walked back.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "setup.h"
+#include "base/options.h"
+#include "base/process.h"
+#include "base/report.h"
+#include "tunnel/bond.h"
+#include "tunnel/device.h"
+#include "tunnel/ends.h"
+#include "tunnel/fit.h"
+#include "tunnel/generation.h"
+#include "tunnel/record.h"
+#include "tunnel/steps.h"
+#include "tunnel/view.h"
+#include "commands.h"
+#include "rekey.h"
 
 enum undo_kind {
 	UNDO_HOST_FENCE,
@@ -89,150 +101,6 @@ static int undo_all(struct setup *s, struct tunnel *t, struct undo_list *u,
 	say(err ? "the way back failed in part; `down` removes the rest" :
 		  "put back as it was");
 	return err;
-}
-
-int find_local(struct setup *s, struct ipsec_roce_addr *local)
-{
-	const struct options *opt = s->opt;
-	struct ipsec_roce_link link = { .size = sizeof(link) };
-	struct ipsec_roce_route route = { .size = sizeof(route) };
-	char peer[IPSEC_ROCE_ADDR_TEXT];
-	int err;
-
-	if (opt->local.family) {
-		*local = opt->local;
-		return 0;
-	}
-	err = ipsec_roce_link_get(s->h, opt->dev, &link);
-	if (!err)
-		err = ipsec_roce_route_get(s->h, &opt->peer, NULL, link.ifindex, &route);
-	if (err)
-		return library_fail(s, err);
-	if (!route.source.family)
-		return setup_fail(s, -EADDRNOTAVAIL,
-				  "%s has no source address towards %s; give one with --local",
-				  opt->dev, ipsec_roce_addr_text(&opt->peer, peer));
-	if (ipsec_roce_addr_equal(&route.source, &opt->peer))
-		return setup_fail(s, -EINVAL, "%s is an address of this host",
-				  ipsec_roce_addr_text(&opt->peer, peer));
-	*local = route.source;
-	return 0;
-}
-
-int key_open(struct setup *s)
-{
-	int err;
-
-	if (s->opt->has_key_stdin)
-		err = ipsec_roce_key_read_fd(s->h, STDIN_FILENO, &s->key);
-	else
-		err = ipsec_roce_key_read_file(s->h, s->opt->key_file, &s->key);
-	if (!err)
-		err = ipsec_roce_ledger_open(s->h, s->opt->state_dir, &s->ledger);
-	return err ? library_fail(s, err) : 0;
-}
-
-bool generation_same(const struct generation *a, const struct generation *b)
-{
-	return a->number == b->number && !memcmp(a->fp, b->fp, sizeof(a->fp));
-}
-
-static int pick_number(struct setup *s, const struct tunnel *t, struct generation *g)
-{
-	uint32_t last;
-	int err;
-
-	if (s->opt->generation == GENERATION_FILE) {
-		g->number = ipsec_roce_key_generation(s->key);
-		return 0;
-	}
-	if (s->opt->generation != GENERATION_NEXT) {
-		g->number = s->opt->generation;
-		return 0;
-	}
-	err = ipsec_roce_ledger_last(s->ledger, g->fp, &t->local, &t->peer, &last);
-	if (err)
-		return library_fail(s, err);
-	if (last == UINT32_MAX)
-		return setup_fail(s, -ERANGE, "this key has no generation left; make a new one");
-	/* A key file that starts at 5 was never used below 5, here or at the peer. */
-	g->number = last ? last + 1 : ipsec_roce_key_generation(s->key);
-	return 0;
-}
-
-static int spis_derive(struct setup *s, const struct tunnel *t, struct generation *g)
-{
-	struct ipsec_roce_flow flow = { .size = sizeof(flow), .generation = g->number,
-					.key_bits = t->key_bits };
-	int err = 0;
-
-	for (unsigned int i = 0; !err && i < g->count[1]; i++) {
-		flow.port = generation_port(g, i);
-		flow.src = t->local;
-		flow.dst = t->peer;
-		err = ipsec_roce_flow_spi(s->h, s->key, &flow, &g->spi[0][i]);
-		flow.src = t->peer;
-		flow.dst = t->local;
-		err = err ?: ipsec_roce_flow_spi(s->h, s->key, &flow, &g->spi[1][i]);
-	}
-	return err ? library_fail(s, err) : 0;
-}
-
-unsigned int generation_port(const struct generation *g, unsigned int n)
-{
-	return g->count[1] > 1 ? n + 1 : 0;
-}
-
-/*
- * Outbound as many SAs as the device needs, inbound as many as either host may send with. Both
- * derive the set by its size: a host that needs fewer leaves the rest of its outbound ones out.
- */
-static int count_sas(struct setup *s, const struct tunnel *t, struct generation *g)
-{
-	int err = bond_choose(s, t, &g->count[0]);
-
-	if (err)
-		return err;
-	g->count[1] = t->pairs ?: g->count[0];
-	if (g->count[0] > g->count[1])
-		return setup_fail(s, -EINVAL, "--ports %u: %s has %u ports with SAs of their own",
-				  t->pairs, t->dev, g->count[0]);
-	if (g->count[1] > 1 && (s->opt->spi_in || s->opt->spi_out))
-		return setup_fail(s, -EINVAL,
-				  "--spi-in and --spi-out name one SA, %u are needed here",
-				  g->count[1]);
-	return 0;
-}
-
-int generation_make(struct setup *s, const struct tunnel *t, struct generation *g)
-{
-	int err;
-
-	*g = (struct generation){ 0 };
-	err = ipsec_roce_key_fingerprint(s->h, s->key, g->fp);
-	if (err)
-		return library_fail(s, err);
-	err = pick_number(s, t, g) ?: count_sas(s, t, g) ?: spis_derive(s, t, g);
-	if (s->opt->spi_out)
-		g->spi[0][0] = s->opt->spi_out;
-	if (s->opt->spi_in)
-		g->spi[1][0] = s->opt->spi_in;
-	return err;
-}
-
-int generation_spend(struct setup *s, const struct tunnel *t, const struct generation *g)
-{
-	uint32_t last = 0;
-	int err = ipsec_roce_ledger_spend(s->ledger, g->fp, &t->local, &t->peer, g->number);
-
-	if (err != -EALREADY)
-		return err ? library_fail(s, err) : 0;
-	ipsec_roce_ledger_last(s->ledger, g->fp, &t->local, &t->peer, &last);
-	if (last == UINT32_MAX)
-		return setup_fail(s, err, "%s; use a fresh key file on both hosts",
-				  ipsec_roce_message(s->h));
-	return setup_fail(s, err, "%s; on both hosts use --generation %u (or `next`), or a fresh key file",
-			  ipsec_roce_message(s->h), last + 1);
 }
 
 static void tunnel_from_options(const struct options *opt, struct tunnel *t)
@@ -559,14 +427,14 @@ int cmd_up(struct setup *s)
 	struct tunnel t = { 0 }, old;
 	int err;
 
-	err = record_open(s, false) ?: fit_check_kind(s) ?: key_open(s) ?: find_local(s, &t.local);
+	err = record_open(s, false) ?: fit_check_kind(s) ?: key_open(s) ?: ends_find_local(s, &t.local);
 	if (err)
 		return err;
 	tunnel_from_options(s->opt, &t);
 	err = bond_find_functions(s, &t) ?: fit_check(s, &t);
 	if (err)
 		return err;
-	hold_signals();
+	process_hold_signals();
 	err = record_load(s, &t.local, &t.peer, &old);
 	if (!err)
 		return up_again(s, &t, &old);

@@ -1,31 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * `verify` in two parts: what every tunnel has (verify.c), and a bond's ports
- * (verify_bond.c).
+ * `verify` in its parts: what stands around the tunnel (verify_around.c), a bond's ports
+ * (verify_bond.c), and what moves while probes are sent (verify_probe.c).
  */
 #ifndef SETUP_VERIFY_H
 #define SETUP_VERIFY_H
 
-#include <json-c/json.h>
-
+#include "evidence.h"
 #include "probe.h"
-#include "setup.h"
-
-enum result {
-	RESULT_OK,
-	RESULT_NOTE,	/* worth knowing, not a fault */
-	RESULT_FAULT,
-};
-
-struct verify {
-	struct setup *s;
-	const struct tunnel *t;
-	struct view view;
-	struct json_object *checks;	/* NULL: text */
-	int faults;
-	char probe_dev[16];	/* lies on the tunnel's device, and has the route; "": the device itself */
-	char next[256];		/* the command that puts back what is missing; "": nothing is */
-};
 
 #define DROP_COUNT	14	/* names in /proc/net/xfrm_stat that mean a fault */
 
@@ -43,11 +25,6 @@ struct moment {
 	unsigned int port_count;
 };
 
-/* ---- verify.c ---- */
-void check(struct verify *vf, enum result result, const char *name, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-void check_roce_fence(struct verify *vf, const struct func_view *func, const char *name);
-
 /* ---- verify_around.c ---- */
 int check_around(struct verify *vf);
 
@@ -57,5 +34,9 @@ void check_bond(struct verify *vf);
 bool have_ports_moved(const struct moment *a, const struct moment *b);
 void check_ports_moved(struct verify *vf, const struct probe *p, const struct moment *a,
 		       const struct moment *b);
+
+/* ---- verify_probe.c ---- */
+/* Sends probes, and says what they moved. */
+int check_probe(struct verify *vf);
 
 #endif

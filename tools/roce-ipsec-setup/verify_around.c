@@ -7,6 +7,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/options.h"
+#include "base/report.h"
+#include "tunnel/device.h"
+#include "tunnel/hold.h"
+#include "tunnel/owner.h"
 #include "verify.h"
 
 /* ---- policies ---- */

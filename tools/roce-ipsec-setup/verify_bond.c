@@ -3,8 +3,11 @@
  * `verify` of a bond's ports: what each must have by the placement, and what each
  * has sealed while probes were sent.
  */
+#include <stdio.h>
 #include <string.h>
 
+#include "tunnel/bond.h"
+#include "tunnel/device.h"
 #include "verify.h"
 
 /* What is wrong with the SA at the port; NULL: nothing. */

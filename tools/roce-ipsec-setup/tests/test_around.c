@@ -12,15 +12,21 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "../setup.h"
-#include "../verify.h"
-#include "fake_main.h"
+#include "tunnel/device.h"
+#include "tunnel/fit.h"
+#include "tunnel/hold.h"
+#include "tunnel/owner.h"
+#include "tunnel/record.h"
+#include "commands.h"
+#include "fake_report.h"
+#include "verify.h"
 
 enum { LO = 1, ETH1, ETH2, V100, MV0, BOND0, ETH4, MLX0, POD0, LINKS_END };
 

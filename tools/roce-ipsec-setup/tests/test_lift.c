@@ -14,7 +14,8 @@
 
 #include <cmocka.h>
 
-#include "../setup.h"
+#include "tunnel/device.h"
+#include "tunnel/record.h"
 
 /* The device; the linker puts these in the place of the library's calls. */
 static bool is_closed;

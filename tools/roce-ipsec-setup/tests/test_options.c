@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../options.h"
+#include "base/options.h"
 
 #define ARGS_MAX	32
 

@@ -9,13 +9,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "../setup.h"
-#include "fake_main.h"
+#include "tunnel/bond.h"
+#include "tunnel/device.h"
+#include "fake_report.h"
 
 struct shape {
 	uint8_t mode, hash;
@@ -25,6 +27,7 @@ struct shape {
 };
 
 static const struct shape *shape;
+static struct ipsec_roce *handle;
 
 int __wrap_ipsec_roce_link_get(struct ipsec_roce *h, const char *dev,
 			       struct ipsec_roce_link *link);
@@ -84,7 +87,7 @@ int __wrap_ipsec_roce_feature_get(struct ipsec_roce *h, const char *dev, const c
 static int choose(const struct shape *of, unsigned int *count)
 {
 	struct tunnel t = { .dev = "bond0", .is_bond = true };
-	struct setup s = { .opt = NULL };
+	struct setup s = { .h = handle };
 
 	shape = of;
 	*fault = *said = 0;
@@ -158,7 +161,7 @@ static void ports_that_are_asked_for_are_not_shared(void **state)
 	static const struct shape one = { XOR, "aa", -1, IPSEC_ROCE_PLACE_ANY };
 	static const struct shape backup = { BACKUP, "ab", -1, IPSEC_ROCE_PLACE_ANY };
 	struct tunnel t = { .dev = "bond0", .is_bond = true, .pairs = 2 };
-	struct setup s = { .opt = NULL };
+	struct setup s = { .h = handle };
 	unsigned int count;
 
 	(void)state;
@@ -176,7 +179,7 @@ static void homes_go_round_the_ports(void **state)
 {
 	static const struct shape three = { XOR, "abc", -1, IPSEC_ROCE_PLACE_ANY };
 	struct tunnel t = { .dev = "bond0", .is_bond = true };
-	struct setup s = { .opt = NULL };
+	struct setup s = { .h = handle };
 	unsigned int home;
 
 	(void)state;
@@ -195,6 +198,11 @@ int main(void)
 		cmocka_unit_test(ports_that_are_asked_for_are_not_shared),
 		cmocka_unit_test(homes_go_round_the_ports),
 	};
+	int err;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (ipsec_roce_open(&handle))
+		return 1;
+	err = cmocka_run_group_tests(tests, NULL, NULL);
+	ipsec_roce_close(handle);
+	return err;
 }

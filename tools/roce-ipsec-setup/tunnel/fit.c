@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "setup.h"
+#include "base/report.h"
+#include "device.h"
+#include "fit.h"
+#include "owner.h"
 
 int fit_check_kind(struct setup *s)
 {

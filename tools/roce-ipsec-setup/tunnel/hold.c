@@ -7,10 +7,13 @@
  * these flags has no holds.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "setup.h"
+#include "base/report.h"
+#include "device.h"
+#include "hold.h"
 
 #define FENCES_COUNTER	"ipsec_fences"
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../setup.h"
-#include "fake_main.h"
+#include "base/report.h"
+#include "fake_report.h"
 
 char said[2048], fault[640];
 
@@ -32,16 +32,5 @@ int setup_fail(struct setup *s, int err, const char *fmt, ...)
 
 int library_fail(struct setup *s, int err)
 {
-	return setup_fail(s, err, "the library fails");
-}
-
-const char *ends_text(const struct tunnel *t, char *buf, size_t size)
-{
-	(void)t;
-	snprintf(buf, size, "ends");
-	return buf;
-}
-
-void hold_signals(void)
-{
+	return setup_fail(s, err, "%s", s->h ? ipsec_roce_message(s->h) : "the library fails");
 }

@@ -6,21 +6,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "setup.h"
-
-static void ends_set(const struct tunnel *t, enum ipsec_roce_dir dir, struct ipsec_roce_addr *src,
-		     struct ipsec_roce_addr *dst)
-{
-	*src = dir == IPSEC_ROCE_OUT ? t->local : t->peer;
-	*dst = dir == IPSEC_ROCE_OUT ? t->peer : t->local;
-}
-
-static int gone_is_good(struct setup *s, int err)
-{
-	if (err == -ENOENT || err == -ESRCH || err == -ENODEV)
-		return 0;
-	return err ? library_fail(s, err) : 0;
-}
+#include "base/report.h"
+#include "bond.h"
+#include "ends.h"
+#include "generation.h"
+#include "steps.h"
+#include "view.h"
 
 /* Where each port has SAs of its own: says which port the next one is for; 0 takes that back. */
 static int sa_home(struct setup *s, const struct tunnel *t, const struct generation *g,

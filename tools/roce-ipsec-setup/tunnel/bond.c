@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Bonds: what a tunnel on one stands on, and which placement of its SAs is sound.
- * The rules are the helper's own (core/placement.c is compiled in): what is chosen
- * here is not refused there, and what is refused is refused before anything changed.
+ * Bonds: what a tunnel on one stands on, and which placement of its SAs is sound. The
+ * library has the helper's own rules: what they refuse is refused before anything changed.
  */
 #include <errno.h>
 #include <linux/if_bonding.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "core/placement.h"
-#include "setup.h"
-
-_Static_assert((int)IPSEC_ROCE_PLACE_OWNER == IROCE_PLACE_OWNER &&
-	       (int)IPSEC_ROCE_PLACE_PER_PORT == IROCE_PLACE_PER_PORT &&
-	       (int)IPSEC_ROCE_PLACE_SHARED == IROCE_PLACE_SHARED, "placements are numbered alike");
+#include "base/options.h"
+#include "base/report.h"
+#include "bond.h"
+#include "device.h"
+#include "view.h"
 
 #define WINDOW		128	/* packets, by default */
 #define WINDOW_SHARED	2048	/* one window for several cables, one of which may lag behind */
@@ -23,7 +22,7 @@ _Static_assert((int)IPSEC_ROCE_PLACE_OWNER == IROCE_PLACE_OWNER &&
 
 const char *place_name(enum ipsec_roce_place place)
 {
-	return iroce_placement_name((enum iroce_placement)place) ?: "unknown";
+	return ipsec_roce_place_name(place) ?: "unknown";
 }
 
 /* ---- what the tunnel stands on ---- */
@@ -124,27 +123,47 @@ int bond_find_remains(struct setup *s, struct tunnel *t)
 /* ---- placement ---- */
 
 static int facts_read(struct setup *s, const struct tunnel *t, const struct bond_view *b,
-		      struct iroce_place_facts *facts)
+		      struct ipsec_roce_place_facts *facts)
 {
 	struct ipsec_roce_link link = { .size = sizeof(link) };
 	int err = ipsec_roce_link_get(s->h, t->dev, &link);
 
 	if (err)
 		return library_fail(s, err);
-	*facts = (struct iroce_place_facts){
-		.mode = iroce_bond_mode(link.bond_mode),
-		.dir = IROCE_DIR_OUT,
-		.wish = (u8)b->info.placement,
+	*facts = (struct ipsec_roce_place_facts){
+		.size = sizeof(*facts),
+		.bond_mode = link.bond_mode,
+		.bond_hash = link.bond_hash,
+		.wish = b->info.placement,
 		.n_ports = b->port_count,
-		.is_layer34 = link.bond_hash == BOND_XMIT_POLICY_LAYER34,
 		.is_one_engine = is_one_engine(b),
 		.has_offload = true,
 	};
+	/*
+	 * A peer that has an SA per port hears each SA at one of its ports at a time: it must not
+	 * be sent on all of ours.
+	 */
+	facts->wants_home = t->pairs > 1 && b->port_count > 1 && facts->is_one_engine &&
+			    link.bond_mode != BOND_MODE_ACTIVEBACKUP;
 	return 0;
 }
 
+static int refuse_port(struct setup *s, const struct tunnel *t,
+		       const struct ipsec_roce_place_facts *facts, const char *port)
+{
+	struct ipsec_roce_place_facts without = *facts;
+	enum ipsec_roce_place placement;
+
+	without.has_offload = false;
+	ipsec_roce_place_choose(s->h, t->dev, &without, &placement);
+	return setup_fail(s, -EOPNOTSUPP,
+			  "%s (port %s; a VF may need it from its PF: devlink port function set DEV/PORT ipsec_packet enable)",
+			  ipsec_roce_message(s->h), port);
+}
+
 /* One whose offload is off is switched on along with the bond's. */
-static int check_ports(struct setup *s, const struct tunnel *t, const struct bond_view *b)
+static int check_ports(struct setup *s, const struct tunnel *t, const struct bond_view *b,
+		       const struct ipsec_roce_place_facts *facts)
 {
 	for (unsigned int i = 0; i < b->port_count; i++) {
 		bool is_on, is_fixed;
@@ -154,22 +173,19 @@ static int check_ports(struct setup *s, const struct tunnel *t, const struct bon
 		if (err && err != -EOPNOTSUPP)
 			return library_fail(s, err);
 		if (err || (!is_on && is_fixed))
-			return setup_fail(s, -EOPNOTSUPP,
-					  "%s: %s (port %s; a VF may need it from its PF: devlink port function set DEV/PORT ipsec_packet enable)",
-					  t->dev, iroce_place_text(IROCE_PLACE_NO_OFFLOAD),
-					  b->port[i].name);
+			return refuse_port(s, t, facts, b->port[i].name);
 	}
 	return 0;
 }
 
 static void say_choice(const struct tunnel *t, const struct bond_view *b,
-		       enum iroce_placement placement, bool is_asked)
+		       enum ipsec_roce_place placement, bool is_asked)
 {
 	static const char *const why[] = {
-		[IROCE_PLACE_ANY] = "",
-		[IROCE_PLACE_SHARED] = "are functions of one adapter, which counts an SA once for all of them",
-		[IROCE_PLACE_PER_PORT] = "count for themselves and all send: an SA pair, with SPI and key of its own, for each",
-		[IROCE_PLACE_OWNER] = "count for themselves and one sends: the active port has the SAs and hands them over",
+		[IPSEC_ROCE_PLACE_ANY] = "",
+		[IPSEC_ROCE_PLACE_SHARED] = "are functions of one adapter, which counts an SA once for all of them",
+		[IPSEC_ROCE_PLACE_PER_PORT] = "count for themselves and all send: an SA pair, with SPI and key of its own, for each",
+		[IPSEC_ROCE_PLACE_OWNER] = "count for themselves and one sends: the active port has the SAs and hands them over",
 	};
 	char ports[PORTS_MAX * 18] = "";
 	size_t len = 0;
@@ -180,36 +196,15 @@ static void say_choice(const struct tunnel *t, const struct bond_view *b,
 	if (b->port_count == 1)
 		say("%s: one port, %s: one SA pair", t->dev, ports);
 	else
-		say("%s: placement %s: the ports %s %s", t->dev, iroce_placement_name(placement),
-		    ports, is_asked ? "have an SA pair each, as --ports asks" : why[placement]);
-}
-
-/*
- * An SA per port is what is left where one key for all would repeat nonces. A peer that is so
- * hears each SA at one of its ports at a time: it must not be sent on all of ours.
- */
-static enum iroce_place_reason place(const struct tunnel *t, struct iroce_place_facts *facts,
-				     enum iroce_placement *placement, bool *is_asked)
-{
-	enum iroce_place_reason reason;
-
-	*is_asked = t->pairs > 1 && facts->n_ports > 1 && facts->mode != IROCE_BOND_ACTIVE_BACKUP &&
-		    facts->is_one_engine;
-	facts->has_home = *is_asked;
-	reason = iroce_place(facts, placement);
-	if (reason != IROCE_PLACE_NO_HOME)
-		return reason;
-	facts->has_home = true;
-	return iroce_place(facts, placement);
+		say("%s: placement %s: the ports %s %s", t->dev, place_name(placement), ports,
+		    is_asked ? "have an SA pair each, as --ports asks" : why[placement]);
 }
 
 int bond_choose(struct setup *s, const struct tunnel *t, unsigned int *count)
 {
-	enum iroce_placement placement = IROCE_PLACE_ANY;
-	struct iroce_place_facts facts;
-	enum iroce_place_reason reason;
+	enum ipsec_roce_place placement = IPSEC_ROCE_PLACE_ANY;
+	struct ipsec_roce_place_facts facts;
 	struct bond_view b;
-	bool is_asked;
 	int err;
 
 	*count = 1;
@@ -221,15 +216,15 @@ int bond_choose(struct setup *s, const struct tunnel *t, unsigned int *count)
 	err = facts_read(s, t, &b, &facts);
 	if (err)
 		return err;
-	reason = place(t, &facts, &placement, &is_asked);
-	if (reason)
-		return setup_fail(s, -EOPNOTSUPP, "%s: %s", t->dev, iroce_place_text(reason));
-	err = check_ports(s, t, &b);
+	err = ipsec_roce_place_choose(s->h, t->dev, &facts, &placement);
+	if (err)
+		return library_fail(s, err);
+	err = check_ports(s, t, &b, &facts);
 	if (err)
 		return err;
-	if (placement == IROCE_PLACE_PER_PORT)
+	if (placement == IPSEC_ROCE_PLACE_PER_PORT)
 		*count = b.port_count;
-	say_choice(t, &b, placement, is_asked);
+	say_choice(t, &b, placement, facts.wants_home);
 	return 0;
 }
 

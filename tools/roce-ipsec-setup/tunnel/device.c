@@ -7,14 +7,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "setup.h"
-
-static int gone_is_good(struct setup *s, int err)
-{
-	if (err == -ENOENT || err == -ESRCH || err == -ENODEV)
-		return 0;
-	return err ? library_fail(s, err) : 0;
-}
+#include "base/report.h"
+#include "device.h"
+#include "ends.h"
+#include "record.h"
 
 /* ---- the RoCE fence ---- */
 
@@ -65,7 +61,7 @@ static int inherit(struct setup *s, const struct tunnel *other, void *arg)
 	struct tunnel heir = *other;
 	int err;
 
-	if (!found || !other->has_roce_fence || record_is_same(other, from->t) ||
+	if (!found || !other->has_roce_fence || tunnel_is_same(other, from->t) ||
 	    !(f->did_tc_feature || f->did_clsact))
 		return 0;
 	to = &heir.func[found - other->func];
@@ -94,11 +90,8 @@ int step_roce_fence_release(struct setup *s, struct tunnel *t, struct function *
 static void roce_fence_set(const struct tunnel *t, const struct function *f,
 			   enum ipsec_roce_dir dir, struct ipsec_roce_fence *fence)
 {
-	bool is_out = dir == IPSEC_ROCE_OUT;
-
 	*fence = (struct ipsec_roce_fence){ .size = sizeof(*fence), .dev = f->dev, .dir = dir };
-	fence->src = is_out ? t->local : t->peer;
-	fence->dst = is_out ? t->peer : t->local;
+	ends_set(t, dir, &fence->src, &fence->dst);
 }
 
 int step_roce_fence_add(struct setup *s, const struct tunnel *t, const struct function *f,
@@ -161,7 +154,7 @@ static int inherit_closed(struct setup *s, const struct tunnel *other, void *arg
 	struct tunnel heir = *other;
 	int err;
 
-	if (!found || !other->starts_closed || record_is_same(other, from->t) ||
+	if (!found || !other->starts_closed || tunnel_is_same(other, from->t) ||
 	    !from->f->did_closed)
 		return 0;
 	heir.func[found - other->func].did_closed = true;
@@ -217,7 +210,7 @@ static int inherit_esp(struct setup *s, const struct tunnel *other, void *arg)
 	struct tunnel *t = arg, heir = *other;
 	int err;
 
-	if (strcmp(other->dev, t->dev) || record_is_same(other, t) || !t->did_esp)
+	if (strcmp(other->dev, t->dev) || tunnel_is_same(other, t) || !t->did_esp)
 		return 0;
 	heir.did_esp = true;
 	err = record_save(s, &heir);
@@ -279,7 +272,7 @@ static int on_dependant(struct setup *s, const struct tunnel *other, void *arg)
 	char ends[ENDS_TEXT];
 
 	(void)s;
-	if (!function_find(other, d->f->dev) || record_is_same(other, d->t) ||
+	if (!function_find(other, d->f->dev) || tunnel_is_same(other, d->t) ||
 	    (other->has_host_fence && other->has_roce_fence))
 		return 0;
 	say("%s: left the device's own drop rules in place: %s has no fence of its own", d->f->dev,

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -15,7 +16,10 @@
 
 #include <json-c/json.h>
 
-#include "setup.h"
+#include "base/json.h"
+#include "base/options.h"
+#include "base/report.h"
+#include "record.h"
 
 #define RECORD_MAX	16384
 #define NAME_SIZE	(2 * IPSEC_ROCE_ADDR_TEXT + 32)
@@ -62,16 +66,6 @@ static void add_addr(struct json_object *o, const char *key, const struct ipsec_
 	json_object_object_add(o, key, json_object_new_string(ipsec_roce_addr_text(a, text)));
 }
 
-static void add_number(struct json_object *o, const char *key, uint64_t value)
-{
-	json_object_object_add(o, key, json_object_new_int64(value));
-}
-
-static void add_bool(struct json_object *o, const char *key, bool value)
-{
-	json_object_object_add(o, key, json_object_new_boolean(value));
-}
-
 static void add_spis(struct json_object *o, const char *key, const struct generation *g, int side)
 {
 	struct json_object *list = json_object_new_array();
@@ -88,12 +82,12 @@ static void add_generation(struct json_object *o, const char *key, const struct 
 
 	for (int i = 0; i < IPSEC_ROCE_FP_LEN; i++)
 		snprintf(fp + 2 * i, 3, "%02x", g->fp[i]);
-	add_number(child, "number", g->number);
+	json_add_number(child, "number", g->number);
 	json_object_object_add(child, "key", json_object_new_string(fp));
 	add_spis(child, "spi_out", g, 0);
 	add_spis(child, "spi_in", g, 1);
-	add_bool(child, "has_in", g->has_in);
-	add_bool(child, "has_out", g->has_out);
+	json_add_bool(child, "has_in", g->has_in);
+	json_add_bool(child, "has_out", g->has_out);
 	json_object_object_add(o, key, child);
 }
 
@@ -104,11 +98,11 @@ static void add_functions(struct json_object *o, const char *key, const struct t
 	for (unsigned int i = 0; i < t->func_count; i++) {
 		struct json_object *child = json_object_new_object();
 
-		json_object_object_add(child, "dev", json_object_new_string(t->func[i].dev));
-		add_bool(child, "did_tc_feature", t->func[i].did_tc_feature);
-		add_bool(child, "did_clsact", t->func[i].did_clsact);
-		add_bool(child, "did_open", t->func[i].did_open);
-		add_bool(child, "did_closed", t->func[i].did_closed);
+		json_add_text(child, "dev", t->func[i].dev);
+		json_add_bool(child, "did_tc_feature", t->func[i].did_tc_feature);
+		json_add_bool(child, "did_clsact", t->func[i].did_clsact);
+		json_add_bool(child, "did_open", t->func[i].did_open);
+		json_add_bool(child, "did_closed", t->func[i].did_closed);
 		json_object_array_add(list, child);
 	}
 	json_object_object_add(o, key, list);
@@ -119,26 +113,26 @@ char *record_text(const struct tunnel *t)
 	struct json_object *o = json_object_new_object();
 	char *text;
 
-	json_object_object_add(o, "dev", json_object_new_string(t->dev));
+	json_add_text(o, "dev", t->dev);
 	add_addr(o, "local", &t->local);
 	add_addr(o, "peer", &t->peer);
-	add_number(o, "proto", t->proto);
-	add_number(o, "priority", t->priority);
-	add_number(o, "replay_window", t->replay_window);
-	add_number(o, "key_bits", t->key_bits);
-	add_number(o, "soft_packets", t->soft_packets);
-	add_number(o, "hard_packets", t->hard_packets);
-	add_bool(o, "has_host_fence", t->has_host_fence);
-	add_bool(o, "has_roce_fence", t->has_roce_fence);
-	add_bool(o, "starts_closed", t->starts_closed);
-	add_bool(o, "is_bond", t->is_bond);
-	add_bool(o, "did_esp", t->did_esp);
+	json_add_number(o, "proto", t->proto);
+	json_add_number(o, "priority", t->priority);
+	json_add_number(o, "replay_window", t->replay_window);
+	json_add_number(o, "key_bits", t->key_bits);
+	json_add_number(o, "soft_packets", t->soft_packets);
+	json_add_number(o, "hard_packets", t->hard_packets);
+	json_add_bool(o, "has_host_fence", t->has_host_fence);
+	json_add_bool(o, "has_roce_fence", t->has_roce_fence);
+	json_add_bool(o, "starts_closed", t->starts_closed);
+	json_add_bool(o, "is_bond", t->is_bond);
+	json_add_bool(o, "did_esp", t->did_esp);
 	add_functions(o, "functions", t);
-	add_number(o, "pairs", t->pairs);
-	add_number(o, "reqid_in", t->reqid_in);
+	json_add_number(o, "pairs", t->pairs);
+	json_add_number(o, "reqid_in", t->reqid_in);
 	add_generation(o, "now", &t->now);
 	add_generation(o, "other", &t->other);
-	add_bool(o, "other_is_next", t->other_is_next);
+	json_add_bool(o, "other_is_next", t->other_is_next);
 	text = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY));
 	json_object_put(o);
 	return text;
@@ -409,18 +403,4 @@ int record_each_of_all(struct setup *s, record_fn fn, void *arg)
 	err = record_each(s, fn, arg);
 	s->opt = opt;
 	return err;
-}
-
-bool record_is_same(const struct tunnel *a, const struct tunnel *b)
-{
-	return ipsec_roce_addr_equal(&a->local, &b->local) &&
-	       ipsec_roce_addr_equal(&a->peer, &b->peer);
-}
-
-const struct function *function_find(const struct tunnel *t, const char *dev)
-{
-	for (unsigned int i = 0; i < t->func_count; i++)
-		if (!strcmp(t->func[i].dev, dev))
-			return &t->func[i];
-	return NULL;
 }

@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "setup.h"
+#include "base/report.h"
+#include "device.h"
+#include "owner.h"
 
 #define DEPTH_MAX	8	/* the kernel stacks no more */
 

@@ -4,9 +4,14 @@
  * it, not by what the record says should be there.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "setup.h"
+#include "base/options.h"
+#include "base/report.h"
+#include "device.h"
+#include "ends.h"
+#include "view.h"
 
 static int read_link(struct setup *s, const struct tunnel *t, struct view *v)
 {
@@ -24,11 +29,9 @@ static int read_sa(struct setup *s, const struct tunnel *t, uint32_t spi, enum i
 		   struct sa_view *sa)
 {
 	struct ipsec_roce_sa_id id = { .size = sizeof(id), .spi = spi };
-	bool is_out = dir == IPSEC_ROCE_OUT;
 	int err;
 
-	id.src = is_out ? t->local : t->peer;
-	id.dst = is_out ? t->peer : t->local;
+	ends_set(t, dir, &id.src, &id.dst);
 	sa->info.size = sizeof(sa->info);
 	err = ipsec_roce_sa_get(s->h, &id, &sa->info);
 	if (err == -ENOENT)
@@ -121,8 +124,7 @@ static int read_roce_fence(struct setup *s, const struct tunnel *t, const struct
 	struct ipsec_roce_fence fence = { .size = sizeof(fence), .dev = func->dev, .dir = dir };
 	int err;
 
-	fence.src = dir == IPSEC_ROCE_OUT ? t->local : t->peer;
-	fence.dst = dir == IPSEC_ROCE_OUT ? t->peer : t->local;
+	ends_set(t, dir, &fence.src, &fence.dst);
 	f->info.size = sizeof(f->info);
 	err = ipsec_roce_fence_get(s->h, &fence, &f->info);
 	if (err == -ENOENT || err == -ENODEV)
@@ -372,4 +374,23 @@ bool view_policy_good(const struct tunnel *t, const struct view *v, enum ipsec_r
 	else if (p->policy.reqid != reqid)
 		*why = "asks for another reqid than the SA has";
 	return !*why;
+}
+
+const char *view_offload_text(enum ipsec_roce_offload offload)
+{
+	switch (offload) {
+	case IPSEC_ROCE_OFFLOAD_PACKET:
+		return "packet";
+	case IPSEC_ROCE_OFFLOAD_CRYPTO:
+		return "crypto";
+	case IPSEC_ROCE_OFFLOAD_NONE:
+		break;
+	}
+	return "none";
+}
+
+int view_read_rdma(struct setup *s, const struct tunnel *t, struct ipsec_roce_rdma *rdma)
+{
+	*rdma = (struct ipsec_roce_rdma){ .size = sizeof(*rdma), .gid_index = -1 };
+	return ipsec_roce_rdma_get(s->h, t->dev, &t->local, rdma);
 }
