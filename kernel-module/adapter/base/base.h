@@ -16,12 +16,11 @@
  *	      fabric: switch --> local functions, or the cable, an ordinary netdev
  *
  * Frames between the rooms are sk_buffs whose data starts at the Ethernet header (VLAN tag in the
- * frame or accelerated), linear unless said otherwise, owned by the callee.
+ * frame or accelerated), linear unless said otherwise, owned by the callee unless it returns them.
  */
 #ifndef IROCE_BASE_H
 #define IROCE_BASE_H
 
-#include <linux/if_ether.h>
 #include <linux/netdevice.h>
 #include <linux/pci.h>
 #include <linux/skbuff.h>

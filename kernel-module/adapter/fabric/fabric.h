@@ -52,8 +52,8 @@ void iroce_port_reset_vfs(struct iroce_port *port, bool starts_closed);
 
 /*
  * struct iroce_vport_ops - what a function gives the switch
- * @receive: consumes a frame from the cable: not shared; linear, unless it is ESP (then its headers up
- *	to the fixed IP header are in the first piece). Softirq, RCU read side
+ * @receive: consumes a frame from the cable: not shared and linear, but for ESP, which may be cloned
+ *	and in pieces (its headers up to the fixed IP header are in the first). Softirq, RCU read side
  * @queue: consumes a frame from a function, to be received by iroce_vport_admits() and what
  *	@receive does, but not in the sender's context. BH disabled
  * @link_changed: the carrier has changed. RTNL
@@ -73,7 +73,10 @@ void iroce_vport_add(struct iroce_func *f);
 void iroce_vport_del(struct iroce_func *f);
 /* RTNL: carrier of @f as port and PF want it. */
 void iroce_vport_update_carrier(struct iroce_func *f);
-/* RTNL, or before the netdev is registered: kept while the driver is not bound. */
+/*
+ * Whether the function begins closed for IP until it is protected; kept while the driver is not
+ * bound. RTNL, or before the netdev is registered.
+ */
 bool iroce_vport_starts_closed(const struct iroce_func *f);
 void iroce_vport_set_starts_closed(struct iroce_func *f, bool is_closed);
 

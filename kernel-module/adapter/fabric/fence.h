@@ -5,8 +5,6 @@
 #ifndef IROCE_FABRIC_FENCE_H
 #define IROCE_FABRIC_FENCE_H
 
-#include <linux/list.h>
-
 #include "base/base.h"
 #include "core/flow.h"
 
@@ -28,12 +26,6 @@ struct iroce_fence_match {
 struct iroce_fence_hits {
 	u64 packets;
 	u64 bytes;
-};
-
-/* Rules of one direction. Written under RTNL, read under RCU. */
-struct iroce_fence {
-	struct list_head rules;
-	unsigned int n_rules;
 };
 
 /* RTNL, process context: -EEXIST, -ENOSPC, -ENOMEM. @cookie: the rule's name. */

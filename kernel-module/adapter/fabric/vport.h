@@ -11,6 +11,12 @@
 #include "fence.h"
 #include "shaper.h"
 
+/* The fence's rules of one direction. Written under RTNL, read under RCU. */
+struct iroce_fence {
+	struct list_head rules;
+	unsigned int n_rules;
+};
+
 /*
  * struct iroce_vport - a function in the switch; as long as the function
  * @node: in the switch's funcs; @all_node: in its all

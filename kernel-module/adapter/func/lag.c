@@ -278,7 +278,7 @@ void iroce_rdma_netdev_event(struct iroce_func *f, unsigned long event)
 	if (f->rdma.own)
 		iroce_roce_netdev_event(f->rdma.own, event);
 	iroce_roce_update_path(f);
-	iroce_paths_changed(f);
+	iroce_roce_func_changed(f);
 }
 
 /* ---- from what is there to what is wanted ------------------------------ */

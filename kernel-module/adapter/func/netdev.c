@@ -186,7 +186,7 @@ static int ndo_set_mac_address(struct net_device *netdev, void *addr)
 	if (err)
 		return err;
 	eth_hw_addr_set(netdev, mac);
-	iroce_paths_changed(f);
+	iroce_roce_func_changed(f);
 	return 0;
 }
 

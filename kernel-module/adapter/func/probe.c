@@ -44,7 +44,7 @@ static int enable_vfs(struct iroce_func *pf, unsigned int n_vfs)
 }
 
 static const struct iroce_ipsec_events ipsec_events = {
-	.changed = iroce_paths_changed,
+	.changed = iroce_roce_func_changed,
 	.sa_gone = iroce_rdma_sa_gone,
 };
 

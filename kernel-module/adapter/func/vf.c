@@ -90,11 +90,11 @@ void iroce_vf_keep_stats(struct iroce_func *f)
 
 void iroce_vf_address(const struct iroce_port *port, unsigned int vf, u8 *mac)
 {
-	const struct iroce_vf *is = iroce_port_vf(port, vf);
+	const struct iroce_vf *said = iroce_port_vf(port, vf);
 
 	iroce_port_func_mac(port, vf, mac);
-	if (is && is_valid_ether_addr(is->mac))
-		ether_addr_copy(mac, is->mac);
+	if (said && is_valid_ether_addr(said->mac))
+		ether_addr_copy(mac, said->mac);
 }
 
 int iroce_vf_get_guid(struct net_device *pf, int index, struct ifla_vf_guid *node,

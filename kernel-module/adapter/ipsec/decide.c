@@ -35,7 +35,8 @@
 
 /*
  * To be asked before the databases: whoever finds the first policy counted here finds it
- * there. Asked after them, it would open a gap between the two closed states.
+ * there (pairs with policy_link(), policy.c). Asked after them, it would open a gap between the two
+ * closed states.
  */
 static bool is_waiting(const struct iroce_ipsec *ipsec, enum iroce_dir dir)
 {
@@ -63,7 +64,10 @@ enum iroce_policy_kind iroce_policy_decide(const struct iroce_ipsec *ipsec, enum
 	}
 
 	if (READ_ONCE(ipsec->is_fail_closed)) {
-		/* A policy missed above had its tombstone before it went: pairs with iroce_policy_unlink(). */
+		/*
+		 * A policy missed above had its tombstone before it went: pairs with
+		 * iroce_policy_unlink() and keep_tomb(), policy.c.
+		 */
 		smp_rmb();
 		was = iroce_policy_of_tomb(iroce_spd_lookup(&ipsec->tombs[dir], key));
 		if ((was || READ_ONCE(ipsec->is_closed[dir])) &&

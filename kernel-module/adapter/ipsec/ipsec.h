@@ -39,7 +39,7 @@ bool iroce_ipsec_is_fail_closed(const struct iroce_func *f);
 /*
  * ethtool --set-priv-flags DEV ipsec-closed-until-protected on|off (default: module parameter
  * closed_until_protected): whether the function is closed for IP, in each direction, until it
- * has a policy there that protects. Kept while the driver is not bound. RTNL.
+ * has a policy there that protects. iroce_vport_set_starts_closed() keeps it over unbinding. RTNL.
  */
 void iroce_ipsec_set_starts_closed(struct iroce_func *f, bool is_closed);
 /* @n packets of @bytes together that never came into an skb; with the family's totals and xfrm_stat. */
@@ -70,8 +70,8 @@ enum iroce_arrival {
 
 /*
  * iroce_ipsec_open - a frame for this function comes out of the switch
- * @skb: linear, or ESP, as the switch gives it; perhaps another one afterwards
- * @sa: the inbound SA that a frame for RoCE came through, NULL if it was cleartext; no reference
+ * @skb: as the switch gives it; perhaps another one afterwards; the caller's, unless it was consumed
+ * @sa: if IROCE_TO_ROCE: the inbound SA it came through, NULL if it was cleartext; no reference
  *
  * Opens ESP, checks replay, selectors and policies (I2, I4). Softirq, RCU read side.
  */

@@ -4,10 +4,10 @@
  * whom it is: RoCE, or the host stack.
  *
  *	ESP of an SA of ours:  replay look -> open -> trailer -> replay commit
- *	                       -> SA selector -> policy -> deliver with its SA
+ *	                       -> SA selector -> policy -> said, with its SA
  *	ESP of another SA:     to the stack, if it has it in software, or our bond has it, or
  *	                       nobody and no policy of ours asks for it: see is_orphan()
- *	cleartext:             policy (I2) -> deliver
+ *	cleartext:             policy (I2) -> said
  *
  * The table of policy verdicts is in decide.c. The core does not check cleartext
  * against offloaded policies, and does not check templates of what we opened: it

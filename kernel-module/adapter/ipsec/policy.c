@@ -82,7 +82,7 @@ static void keep_tomb(struct iroce_ipsec *ipsec, struct iroce_policy *policy)
 		netdev_warn(ipsec->f->netdev,
 			    "more than %d policies were removed: closed for all traffic without policy until ipsec-fail-closed is switched off\n",
 			    TOMBS_MAX);
-	/* Before the tombstone goes: who misses the tombstone sees this. */
+	/* Before the tombstone goes: iroce_policy_decide(), which misses the tombstone, sees this. */
 	WRITE_ONCE(ipsec->is_closed[policy->dir], true);
 	smp_wmb();
 	remove_tomb(ipsec, policy);
@@ -115,6 +115,7 @@ static int policy_link(struct iroce_ipsec *ipsec, struct iroce_policy *policy,
 		return err;
 	policy->is_pending = false;
 	supersede_tombs(ipsec, policy);
+	/* Pairs with is_waiting(), decide.c: who finds it counted finds it in spd. */
 	if (iroce_policy_is_protecting(policy))
 		smp_store_release(&ipsec->n_protecting[policy->dir],
 				  ipsec->n_protecting[policy->dir] + 1);
@@ -138,7 +139,10 @@ void iroce_policy_unlink(struct iroce_ipsec *ipsec, struct iroce_policy *policy)
 		if (WARN_ON_ONCE(policy_link(ipsec, next, policy)))
 			next = NULL;
 	}
-	/* Its tombstone stands since it was added; readers that miss the policy must see the tombstone. */
+	/*
+	 * Its tombstone stands since it was added: iroce_policy_decide() may miss the policy, and
+	 * must see the tombstone then.
+	 */
 	smp_wmb();
 	iroce_spd_remove(&ipsec->spd[policy->dir], &policy->spd);
 	if (iroce_policy_is_protecting(policy))

@@ -91,7 +91,7 @@ struct iroce_sa {
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	struct xfrm_state *x;
-	struct xfrm_state *closed;	/* a reference: opened to the stack with our end, xfrm_state.c */
+	struct xfrm_state *closed;	/* a reference: opened to the stack with our end, sa.c */
 	u64 n_replayed;		/* seen before */
 	u64 n_stale;		/* left of the window */
 	u64 n_forged;

@@ -278,7 +278,7 @@ static void resolve_ipsec(struct resolve *r)
 	if (has_func)
 		flow->verdict = iroce_ipsec_out(flow->func, &key, &flow->sa, &flow->why);
 	is_elsewhere = (!has_func || flow->verdict == IROCE_PLAIN) &&
-		       iroce_paths_protect(iqp->roce, true, &key);
+		       iroce_paths_are_protected(iqp->roce, true, &key);
 	if (has_func && is_elsewhere) {
 		flow->verdict = IROCE_CLOSED;
 		flow->why = IROCE_STAT_tx_drop_closed;

@@ -31,7 +31,7 @@ struct iroce_func *iroce_paths_func(struct iroce_roce *roce, const struct iroce_
 	return rcu_dereference(roce->paths[slot].func);
 }
 
-bool iroce_paths_protect(struct iroce_roce *roce, bool is_out, const struct iroce_flow_key *key)
+bool iroce_paths_are_protected(struct iroce_roce *roce, bool is_out, const struct iroce_flow_key *key)
 {
 	const struct iroce_func *f;
 	int i;
@@ -44,7 +44,7 @@ bool iroce_paths_protect(struct iroce_roce *roce, bool is_out, const struct iroc
 	return false;
 }
 
-void iroce_paths_changed(struct iroce_func *f)
+void iroce_roce_func_changed(struct iroce_func *f)
 {
 	struct iroce_roce *roce;
 

@@ -15,7 +15,7 @@ struct iroce_func *iroce_paths_func(struct iroce_roce *roce, const struct iroce_
  * a flow is not in the clear where a port came without policies. False for a device
  * that is no bond's. RCU read side.
  */
-bool iroce_paths_protect(struct iroce_roce *roce, bool is_out, const struct iroce_flow_key *key);
+bool iroce_paths_are_protected(struct iroce_roce *roce, bool is_out, const struct iroce_flow_key *key);
 /* The least MTU of the netdev and the paths. Any context. */
 int iroce_paths_mtu(struct iroce_roce *roce);
 /* A counter of the device over all its paths. */

@@ -119,7 +119,7 @@ static bool is_protected(const struct iroce_rx_pkt *pkt)
 		.proto = IPPROTO_UDP,
 	};
 
-	return iroce_paths_protect(pkt->roce_dev, false, &key);
+	return iroce_paths_are_protected(pkt->roce_dev, false, &key);
 }
 
 /* I5. A QP that never sent does not know yet whether it is protected: find out. */

@@ -57,7 +57,7 @@ void iroce_roce_update_path(struct iroce_func *f);
  * What flows of @f are resolved from has changed: an SA, a policy, its address. Any context;
  * paths.c.
  */
-void iroce_paths_changed(struct iroce_func *f);
+void iroce_roce_func_changed(struct iroce_func *f);
 
 /*
  * iroce_roce_rx - one RoCEv2 packet, cleartext or opened, that came to @f
