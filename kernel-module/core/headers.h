@@ -92,7 +92,6 @@ static inline int __must_check iroce_headers_find_ip_at(struct iroce_headers *h,
 							size_t linear, u16 ethertype)
 {
 	const u8 *p = (const u8 *)frame + h->l3;
-	bool is_v6;
 
 	while (unlikely(ethertype == IROCE_ETHERTYPE_8021Q ||
 			ethertype == IROCE_ETHERTYPE_8021AD)) {
@@ -106,16 +105,22 @@ static inline int __must_check iroce_headers_find_ip_at(struct iroce_headers *h,
 		h->l3 += IROCE_HEADERS_TAG_LEN;
 		p += IROCE_HEADERS_TAG_LEN;
 	}
-	is_v6 = ethertype == IROCE_ETHERTYPE_IP6;
-	if (!is_v6 && ethertype != IROCE_ETHERTYPE_IP4)
+	switch (ethertype) {
+	case IROCE_ETHERTYPE_IP4:
+		if (linear < h->l3 + IROCE_HEADERS_IP4_LEN)
+			return -EMSGSIZE;
+		h->key.family = AF_INET;
+		h->next = p[9];
+		return p[0] >> 4 == 4 ? 0 : -EBADMSG;
+	case IROCE_ETHERTYPE_IP6:
+		if (linear < h->l3 + IROCE_HEADERS_IP6_LEN)
+			return -EMSGSIZE;
+		h->key.family = AF_INET6;
+		h->next = p[6];
+		return p[0] >> 4 == 6 ? 0 : -EBADMSG;
+	default:
 		return -EPROTONOSUPPORT;
-	if (linear < h->l3 + (is_v6 ? IROCE_HEADERS_IP6_LEN : IROCE_HEADERS_IP4_LEN))
-		return -EMSGSIZE;
-	if (p[0] >> 4 != (is_v6 ? 6 : 4))
-		return -EBADMSG;
-	h->key.family = is_v6 ? AF_INET6 : AF_INET;
-	h->next = is_v6 ? p[6] : p[9];
-	return 0;
+	}
 }
 
 /* The same from the Ethernet header at @frame. */

@@ -72,10 +72,11 @@ bool iroce_fence_drops(struct iroce_func *f, struct sk_buff *skb, enum iroce_fen
 
 	if (likely(list_empty(&fence->rules)))
 		return false;
+	err = iroce_headers_find_ip(&h, skb->data, skb_headlen(skb));
 	/* A sealed frame is told from its IP header alone. */
-	if (!iroce_headers_find_ip(&h, skb->data, skb_headlen(skb)) && iroce_headers_is_esp(&h))
+	if (!err && iroce_headers_is_esp(&h))
 		return false;
-	err = iroce_headers_of(skb, &h);
+	err = iroce_headers_go_on(skb, &h, err);
 	if (err)
 		return err != -EPROTONOSUPPORT;	/* cannot be told: it may be what a rule is for */
 	if (iroce_headers_is_roce(&h) == IROCE_NO)
