@@ -29,7 +29,11 @@ class Room:
                 for path in (self.path.glob(face) if "*" in face else [self.path / face])]
 
     def face_text(self):
-        return "\n".join(without_comments(path.read_text()) for path in self.face_files()
+        """With the headers of the room that a face itself includes, so that others see them by it."""
+        faces = [path for path in self.face_files() if path.is_file()]
+        inner = [self.path / name for face in faces
+                 for name in re.findall(r'^#include "([^"/]+)"', face.read_text(), re.M)]
+        return "\n".join(without_comments(path.read_text()) for path in [*faces, *inner]
                          if path.is_file())
 
 
