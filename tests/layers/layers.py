@@ -15,8 +15,7 @@ class Room:
     def __init__(self, tree, name, folder, faces, uses, names):
         self.name, self.folder, self.path = name, folder, tree / folder
         self.faces = [] if faces == "-" else faces.split(",")
-        self.uses = [] if uses in "-*" else uses.split(",")
-        self.is_judged = uses != "*"
+        self.uses = [] if uses == "-" else uses.split(",")
         self.names = "" if names == "-" else names.rstrip("!")
         self.is_strict = names.endswith("!")
 
