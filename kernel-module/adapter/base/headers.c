@@ -19,7 +19,7 @@ static int pull_and_read(struct sk_buff *skb, struct iroce_headers *h)
 	return iroce_headers_read(h, skb->data, skb_headlen(skb));
 }
 
-int iroce_headers_go_on(struct sk_buff *skb, struct iroce_headers *h, int err)
+int iroce_skb_headers_go_on(struct sk_buff *skb, struct iroce_headers *h, int err)
 {
 	if (!err)
 		err = iroce_headers_read_ip(h, skb->data, skb_headlen(skb));

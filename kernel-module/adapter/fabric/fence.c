@@ -76,7 +76,7 @@ bool iroce_fence_drops(struct iroce_func *f, struct sk_buff *skb, enum iroce_fen
 	/* A sealed frame is told from its IP header alone. */
 	if (!err && iroce_headers_is_esp(&h))
 		return false;
-	err = iroce_headers_go_on(skb, &h, err);
+	err = iroce_skb_headers_go_on(skb, &h, err);
 	if (err)
 		return err != -EPROTONOSUPPORT;	/* cannot be told: it may be what a rule is for */
 	if (iroce_headers_is_roce(&h) == IROCE_NO)

@@ -76,8 +76,8 @@ static u8 *seal_headers(struct sk_buff *skb, const struct iroce_sa *sa,
 	return iroce_esp_iv_put(p, sa->num->iv_base + seq);
 }
 
-struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,
-			       struct iroce_cipher *c, const struct iroce_seal *s)
+struct sk_buff *iroce_seal_frame(struct iroce_func *f, struct iroce_sa *sa,
+				 struct iroce_cipher *c, const struct iroce_seal *s)
 {
 	unsigned int len = s->hdr_len + s->plain_len + iroce_esp_overhead(s->plain_len);
 	struct sk_buff *skb;
@@ -201,8 +201,8 @@ static int open_into(struct iroce_sa *sa, struct iroce_cipher *c, struct sk_buff
 	return 0;
 }
 
-int iroce_esp_open(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff **skb,
-		   unsigned int esp, u64 seq, u8 *next_hdr)
+int iroce_open_frame(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff **skb,
+		     unsigned int esp, u64 seq, u8 *next_hdr)
 {
 	struct sk_buff *in = *skb, *out = NULL;
 	struct iroce_cipher *c;

@@ -28,11 +28,11 @@ struct iroce_seal {
  * -EOVERFLOW its numbers are used up, -EKEYEXPIRED its lifetime is, -EMSGSIZE too large or in
  * too many pieces, -ENOMEM, -EIO the cipher. BH disabled.
  */
-struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,
-			       struct iroce_cipher *c, const struct iroce_seal *seal);
+struct sk_buff *iroce_seal_frame(struct iroce_func *f, struct iroce_sa *sa,
+				 struct iroce_cipher *c, const struct iroce_seal *seal);
 
 /*
- * iroce_esp_open - authenticate and decrypt a frame
+ * iroce_open_frame - authenticate and decrypt a frame
  * @esp: offset of the ESP header
  * @seq: full sequence number
  * @next_hdr: what the payload is
@@ -42,7 +42,7 @@ struct sk_buff *iroce_esp_seal(struct iroce_func *f, struct iroce_sa *sa,
  * On error *@skb is still the caller's, its content undefined: -ENOMEM,
  * -EBADMSG (ICV), -EPROTO (trailer), -EIO. BH disabled.
  */
-int iroce_esp_open(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff **skb,
-		   unsigned int esp, u64 seq, u8 *next_hdr);
+int iroce_open_frame(struct iroce_func *f, struct iroce_sa *sa, struct sk_buff **skb,
+		     unsigned int esp, u64 seq, u8 *next_hdr);
 
 #endif /* IROCE_IPSEC_ESP_H */

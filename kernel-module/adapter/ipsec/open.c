@@ -255,7 +255,7 @@ static enum iroce_arrival rx_sealed(struct iroce_func *f, struct iroce_sa *sa, s
 		count_replay(sa, err);
 		goto drop;
 	}
-	err = iroce_esp_open(f, sa, skb, pkt->l4, seq, &next_hdr);
+	err = iroce_open_frame(f, sa, skb, pkt->l4, seq, &next_hdr);
 	if (err) {
 		why = open_reason(sa, err);
 		goto drop;

@@ -12,7 +12,7 @@
 
 int iroce_pkt_parse(struct sk_buff *skb, struct iroce_headers *pkt)
 {
-	int err = iroce_headers_of(skb, pkt);
+	int err = iroce_skb_headers(skb, pkt);
 
 	if (err)
 		return err;

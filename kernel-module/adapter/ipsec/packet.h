@@ -8,7 +8,7 @@
 #include "room.h"
 
 /*
- * iroce_headers_of(), and the skb's network and transport headers set. -EBADMSG: whose flow it is
+ * iroce_skb_headers(), and the skb's network and transport headers set. -EBADMSG: whose flow it is
  * cannot be told.
  */
 int iroce_pkt_parse(struct sk_buff *skb, struct iroce_headers *pkt);

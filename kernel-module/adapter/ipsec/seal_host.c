@@ -43,7 +43,7 @@ static struct sk_buff *seal_frame(struct iroce_func *f, struct iroce_sa *sa, str
 	struct iroce_cipher *c = iroce_cipher_get();
 	struct sk_buff *out;
 
-	out = gather_frame(c, skb, pkt->l4) ? ERR_PTR(-EMSGSIZE) : iroce_esp_seal(f, sa, c, &s);
+	out = gather_frame(c, skb, pkt->l4) ? ERR_PTR(-EMSGSIZE) : iroce_seal_frame(f, sa, c, &s);
 	iroce_cipher_put(c);
 	if (IS_ERR(out))
 		return out;

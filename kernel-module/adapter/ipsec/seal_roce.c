@@ -63,7 +63,7 @@ struct sk_buff *iroce_ipsec_seal_roce(struct iroce_func *f, struct iroce_sa *sa,
 
 	c = iroce_cipher_get();
 	skb = frame_gather(c, frame, seal.plain_len) ? ERR_PTR(-EMSGSIZE) :
-						       iroce_esp_seal(f, sa, c, &seal);
+						       iroce_seal_frame(f, sa, c, &seal);
 	iroce_cipher_put(c);
 	return skb;
 }
