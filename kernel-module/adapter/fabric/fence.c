@@ -5,8 +5,8 @@
  * Rules for what leaves look at a frame as it leaves the function, after IPsec; rules for what
  * arrives, before IPsec: a sealed packet is ESP there and passes.
  *
- * What cannot be told is dropped: any frame whose IP header cannot be read, by the first rule of
- * its direction; a packet between the addresses of a rule that hides whether it is RoCE, by that
+ * What cannot be told is dropped: a frame whose IP header cannot be read, where its direction has
+ * a rule at all; a packet between the addresses of a rule that hides whether it is RoCE, by that
  * rule. A first fragment shows its port; later fragments pass, as nobody can do without the first.
  */
 #include <linux/rculist.h>
