@@ -242,7 +242,7 @@ class Host:
             env=None) -> Result:
         """check: the first command of a script that fails ends it, not only its last one counts."""
         with self.spawn(cmd, env, input, flags="-ec" if check else "-c") as proc:
-            result = proc.wait(timeout)
+            result = proc.wait(timeout and timeout * self.lab.patience)
         if check and result.rc:
             raise CommandFailed(self.name, result)
         return result

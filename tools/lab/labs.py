@@ -61,6 +61,9 @@ class Lab:
     a = property(lambda self: self.hosts["a"])
     b = property(lambda self: self.hosts["b"])
     kernel = property(lambda self: self.info["kernel"])	# its role
+    # How many times longer a command may take than it says: kernels that look for faults are slow.
+    patience = property(lambda self: DEBUG_BOOT_SECONDS // BOOT_SECONDS
+                        if self.kernel in kernelname.DEBUG_NAMES else 1)
     scenario = property(lambda self: self.info["scenario"])
     mtu = property(lambda self: self.info["mtu"])
     kvm = property(lambda self: self.info["kvm"])
