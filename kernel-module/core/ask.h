@@ -44,15 +44,23 @@ enum iroce_ask_answer {
 void iroce_ask_init(struct iroce_ask *ask, u64 interval, u32 seed);
 
 /**
- * iroce_ask_note - a packet of @key found no SA for @policy
+ * iroce_ask_note - a packet found no SA
+ * @ask: the function's questions
+ * @policy: the policy that wants the SA; compared alone, never followed
+ * @key: the flow of the packet, which is copied; its addresses are the pair that is asked for
+ * @now: the caller's time, in the unit of the interval
+ *
+ * Return: what becomes of the question, enum iroce_ask_answer.
  */
 enum iroce_ask_answer iroce_ask_note(struct iroce_ask *ask, const void *policy,
 				     const struct iroce_flow_key *key, u64 now);
 
 /**
  * iroce_ask_next - take the oldest question
+ * @ask: the function's questions
+ * @key: the flow of the packet that asked first; written only if a question waits
  *
- * Return: true and @key; false: none waits.
+ * Return: true and @key; false if no question waits.
  */
 bool iroce_ask_next(struct iroce_ask *ask, struct iroce_flow_key *key);
 

@@ -66,10 +66,13 @@ size_t iroce_esp_payload_max(size_t room);
 void *iroce_esp_hdr_put(void *p, __be32 spi, u64 seq);
 
 /**
- * iroce_esp_iv_put - the explicit IV: the 64-bit sequence number, big-endian
+ * iroce_esp_iv_put - write the explicit IV: the 64-bit sequence number, big-endian
+ * @p: room for IROCE_ESP_IV_LEN bytes, any alignment
+ * @seq: all 64 bits of the sequence number, host order
  *
  * A sequence number is given out once per key (iroce_esp_seq_take), so is the IV (I3).
- * Returns the first byte behind.
+ *
+ * Return: the first byte behind the IV.
  */
 void *iroce_esp_iv_put(void *p, u64 seq);
 
@@ -80,6 +83,9 @@ void iroce_esp_nonce_put(u8 nonce[IROCE_ESP_NONCE_LEN], const u8 salt[IROCE_ESP_
 /**
  * iroce_esp_aad_put - additional authenticated data (RFC 4106 section 5)
  * @out: room for IROCE_ESP_AAD_ESN_LEN bytes
+ * @spi: SPI of the SA
+ * @seq: the sequence number in host order; its high half counts with ESN alone
+ * @is_esn: the SA has 64-bit sequence numbers
  *
  * SPI | seq, or with ESN SPI | seq high | seq low. The kernel's rfc4106() wants the IV
  * behind it and counted in assoclen: add IROCE_ESP_IV_LEN.
@@ -90,9 +96,11 @@ size_t iroce_esp_aad_put(u8 out[IROCE_ESP_AAD_ESN_LEN], __be32 spi, u64 seq, boo
 
 /**
  * iroce_esp_trailer_put - write pad (1, 2, 3), pad length and next header
- * @p: first byte behind the payload
+ * @p: first byte behind the payload, with room for iroce_esp_trailer_len(@payload_len) bytes
+ * @payload_len: bytes of payload
+ * @next_hdr: protocol of the payload
  *
- * Return: the first byte behind, where the ICV goes.
+ * Return: the first byte behind the trailer, where the ICV goes.
  */
 void *iroce_esp_trailer_put(void *p, size_t payload_len, u8 next_hdr);
 

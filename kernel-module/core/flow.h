@@ -63,6 +63,13 @@ static inline bool iroce_addr_is_any(const union iroce_addr *a)
 
 /**
  * struct iroce_flow_key - what a policy or an SA selector looks at
+ * @saddr: source address
+ * @daddr: destination address
+ * @sport: source port, or what xfrm takes for it; 0 where unknown
+ * @dport: destination port, likewise
+ * @family: AF_INET or AF_INET6
+ * @proto: IPPROTO_* of the transport header; 0 where unknown
+ * @flags: IROCE_FLOW_*: what is unknown
  *
  * Ports as xfrm sees them (xfrm_flowi_sport/dport): UDP, TCP, SCTP, UDP-Lite their ports;
  * ICMP and ICMPv6 type as sport and code as dport; MIPv6 MH type as sport; GRE the upper and
@@ -73,9 +80,9 @@ struct iroce_flow_key {
 	union iroce_addr daddr;
 	__be16 sport;
 	__be16 dport;
-	u16 family; /* AF_INET or AF_INET6 */
-	u8 proto; /* IPPROTO_*; 0 where unknown */
-	u8 flags; /* IROCE_FLOW_* */
+	u16 family;
+	u8 proto;
+	u8 flags;
 };
 
 #endif /* IROCE_CORE_FLOW_H */

@@ -206,6 +206,8 @@ enum iroce_answer {
  *
  * A later fragment is none: without the first one, which shows its port, nobody can make a packet
  * of it.
+ *
+ * Return: yes, no, or IROCE_PERHAPS, which guards take for yes.
  */
 enum iroce_answer iroce_headers_is_roce(const struct iroce_headers *h);
 

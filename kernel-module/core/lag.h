@@ -22,7 +22,9 @@ u32 iroce_lag_hash(const struct iroce_flow_key *key);
 
 /**
  * iroce_lag_pick - the slot a flow uses now
- * @present: ports of the bond, one bit each; @usable: those that may send
+ * @hash: iroce_lag_hash() of the flow
+ * @present: ports of the bond, one bit each
+ * @usable: ports that may send, one bit each
  *
  * A port that is usable and not present does not count.
  *

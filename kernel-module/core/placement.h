@@ -73,25 +73,32 @@ enum iroce_place_reason {
 
 /**
  * struct iroce_place_facts - what the choice depends on; all zero is refused
+ * @mode: enum iroce_bond_mode
+ * @dir: enum iroce_dir
+ * @wish: enum iroce_placement
+ * @n_ports: ports that the bond has
+ * @is_layer34: the bond's hash policy is layer3+4; this does not matter in active-backup
+ * @is_one_engine: the driver says that all ports share an SA's numbers and window. A lone port of a
+ *	driver that does not say so is false as well: a second one may join
+ * @has_offload: every port can offload the SA
+ * @has_home: outbound: the SA belongs to one named port (RFC 9611), with an SPI and key of its own
+ * @is_key_taken: another outbound SA has this very key
  */
 struct iroce_place_facts {
-	u8 mode; /* enum iroce_bond_mode */
-	u8 dir; /* enum iroce_dir */
-	u8 wish; /* enum iroce_placement */
+	u8 mode;
+	u8 dir;
+	u8 wish;
 	u8 n_ports;
-	bool is_layer34; /* hash policy layer3+4; does not matter in active-backup */
-	/*
-	 * The driver says that all ports share an SA's numbers and window. A lone port of a driver
-	 * that does not say so is false as well: a second one may join.
-	 */
+	bool is_layer34;
 	bool is_one_engine;
-	bool has_offload; /* every port can offload the SA */
-	bool has_home; /* outbound: the SA belongs to one named port (RFC 9611), own SPI and key */
-	bool is_key_taken; /* another outbound SA has this very key */
+	bool has_offload;
+	bool has_home;
+	bool is_key_taken;
 };
 
 /**
  * iroce_place - choose, or refuse
+ * @facts: of the SA and its bond
  * @placement: written only on success
  *
  * Return: IROCE_PLACE_OK, or why not; iroce_place_text() has the words.

@@ -156,25 +156,43 @@ enum iroce_repl_follow {
 
 /**
  * struct iroce_repl_sa - an SA of a bond; the caller may read all, and changes nothing
+ * @limit: last usable number
+ * @mark: no port has used a number beyond it, if none holds the SA
+ * @start: what the last ACTIVATE said
+ * @jump: numbers skipped in a row, since one was used
+ * @seen_last: the holder's last number when @seen_port had traffic of the SA
+ * @gap: slack on top of a port's last number at a hand-over, as configured
+ * @held: ports that may be live, one bit each; on independent engines one at most
+ * @live: ports that are LIVE
+ * @standby: ports that are STANDBY
+ * @follow: enum iroce_repl_follow
+ * @holder: the port armed last, while any is held; else IROCE_REPL_NO_PORT
+ * @target: the port where the SA should be; not for EVERYWHERE and THE_ACTIVE
+ * @seen_port: the port without a live window where traffic of the SA came last; IROCE_REPL_NO_PORT
+ *	if there was none since the SA was armed
+ * @is_dead: never armed again
+ * @is_blind: shared: numbers beyond @mark are used, and only the engine knows which
+ * @has_asked: a rekey was asked for
+ * @cell: enum iroce_repl_state of each port
  */
 struct iroce_repl_sa {
-	u64 limit; /* last usable number */
-	u64 mark; /* no port has used more, if none holds the SA */
-	u64 start; /* what the last ACTIVATE said */
-	u64 jump; /* numbers skipped in a row, since one was used */
+	u64 limit;
+	u64 mark;
+	u64 start;
+	u64 jump;
 	u64 seen_last;
 	u32 gap;
-	u32 held; /* ports that may be live; on independent engines one at most */
-	u32 live; /* ports that are LIVE */
-	u32 standby; /* ports that are STANDBY */
-	u8 follow; /* enum iroce_repl_follow */
-	u8 holder; /* the port armed last, while any is held */
-	u8 target; /* where it should be; not for EVERYWHERE and THE_ACTIVE */
+	u32 held;
+	u32 live;
+	u32 standby;
+	u8 follow;
+	u8 holder;
+	u8 target;
 	u8 seen_port;
-	bool is_dead; /* never armed again */
-	bool is_blind; /* shared: numbers beyond mark are used, only the engine knows which */
-	bool has_asked; /* for a rekey */
-	u8 cell[IROCE_REPL_PORTS_MAX]; /* enum iroce_repl_state */
+	bool is_dead;
+	bool is_blind;
+	bool has_asked;
+	u8 cell[IROCE_REPL_PORTS_MAX];
 };
 
 struct iroce_repl_cfg {
@@ -192,6 +210,8 @@ struct iroce_repl_cfg {
 
 /**
  * iroce_repl_init - an SA that is at no port yet; hand in a JOIN for each
+ * @sa: written only on success
+ * @cfg: read once, not kept
  *
  * Return: 0; -EINVAL placement, direction, home or gap; -ERANGE @last leaves no number.
  */
@@ -199,6 +219,9 @@ int __must_check iroce_repl_init(struct iroce_repl_sa *sa, const struct iroce_re
 
 /**
  * iroce_repl_step - one event
+ * @sa: the SA; the caller serialises its steps
+ * @group: of the SA's bond and placement; it knows the event already
+ * @ev: what happened, and at which port
  * @todo: always written; what must be done now, nothing if the step was refused
  *
  * O(1) in ports and SAs. Tells its to-dos once.

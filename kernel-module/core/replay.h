@@ -19,20 +19,26 @@
 
 /**
  * struct iroce_replay - one SA's window
+ * @top: highest sequence number that was accepted, 0 for none
+ * @bits: width of the window in packets; 0: never initialised, refuses everything
+ * @ring_mask: the ring's size - 1
+ * @is_esn: sequence numbers have 64 bits
+ * @bmp: one bit for each number in the ring, set if the number was seen
  *
  * Sequence number s lives in bit s mod ring of the bitmap, ring being the smallest power of
  * two >= max(bits, 64); the window itself is exactly @bits wide, no rounding.
  */
 struct iroce_replay {
-	u64 top; /* highest sequence number accepted so far, 0 for none */
-	u32 bits; /* window width; 0: never initialised, refuses everything */
-	u32 ring_mask; /* ring - 1 */
+	u64 top;
+	u32 bits;
+	u32 ring_mask;
 	bool is_esn;
 	u64 bmp[IROCE_REPLAY_WORDS];
 };
 
 /**
  * iroce_replay_init - a window that has seen everything up to and including @top
+ * @w: the window; the caller holds the SA's lock, or nobody else sees the SA yet
  * @bits: width, 1..4096; xfrm's replay_window as it is
  * @is_esn: 64-bit sequence numbers
  * @top: 0 for a fresh SA. Otherwise a preset (hand-over between ports): all numbers <= @top
@@ -45,6 +51,7 @@ int __must_check iroce_replay_init(struct iroce_replay *w, u32 bits, bool is_esn
 
 /**
  * iroce_replay_infer - the full sequence number behind the 32 bits on the wire
+ * @w: the window
  * @seq: low half as received
  * @out: written only on success
  *
@@ -58,6 +65,8 @@ int __must_check iroce_replay_infer(const struct iroce_replay *w, __be32 seq, u6
 
 /**
  * iroce_replay_check - would this number be accepted now?
+ * @w: the window
+ * @seq: the full sequence number, host order
  *
  * Lock-free; never changes the window, so that a forged packet can't move it.
  *
@@ -68,9 +77,11 @@ int __must_check iroce_replay_check(const struct iroce_replay *w, u64 seq);
 
 /**
  * iroce_replay_accept - commit an authenticated number
+ * @w: the window; the caller holds the SA's lock
+ * @seq: the full sequence number, host order
  *
  * Looks again: between check and accept another CPU may have accepted the same number or
- * moved the window past it. The caller holds the SA's lock.
+ * moved the window past it.
  *
  * Return: as iroce_replay_check(); on error nothing changed and the packet must be dropped.
  */
@@ -84,28 +95,33 @@ static inline u32 iroce_replay_export_words(const struct iroce_replay *w)
 
 /**
  * iroce_replay_export - the window in the form of xfrm's struct xfrm_replay_state_esn
+ * @w: the window; the caller holds the SA's lock
  * @seq: top, low half
  * @seq_hi: top, high half
  * @bmp: iroce_replay_export_words() words; bit (seq - 1) % bits is the top,
  *       counting down (modulo bits) from there
- *
- * The caller holds the SA's lock.
  */
 void iroce_replay_export(const struct iroce_replay *w, u32 *seq, u32 *seq_hi, u32 *bmp);
 
 /**
  * iroce_replay_export_legacy - bitmap of xfrm's struct xfrm_replay_state
+ * @w: the window; the caller holds the SA's lock
  *
- * Bit 0 is the top, bit i is top - i; at most 32 of them. The caller holds the SA's lock.
+ * Return: at most 32 bits: bit 0 is the top, bit i is top - i.
  */
 u32 iroce_replay_export_legacy(const struct iroce_replay *w);
 
 /**
  * iroce_replay_import - a window from xfrm's struct xfrm_replay_state_esn
+ * @w: the window; nobody else may use it yet
+ * @bits: width, 1..4096
+ * @is_esn: sequence numbers have 64 bits
+ * @seq: top, low half, host order
+ * @seq_hi: top, high half
+ * @bmp: (@bits + 31) / 32 words
  *
  * The inverse of iroce_replay_export(): takes over exactly what the bitmap says, numbers below
  * that it does not show as seen are accepted (as the kernel's own software path would).
- * @bmp has (@bits + 31) / 32 words. Nobody else may use @w yet.
  *
  * Return: as iroce_replay_init().
  */

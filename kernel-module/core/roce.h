@@ -173,13 +173,36 @@ struct iroce_opcode_info {
 
 /**
  * iroce_opcode_info - what an opcode is made of
+ * @opcode: enum iroce_opcode, or any other byte
  *
- * Never NULL; for an opcode core does not know, flags is 0.
+ * Return: constant memory, never NULL; its flags are 0 for an opcode that core does not know.
  */
 const struct iroce_opcode_info *iroce_opcode_info(u8 opcode);
 
 /**
  * struct iroce_roce_pkt - a validated packet
+ * @bth: base transport header, never NULL
+ * @deth: datagram header, of UD
+ * @reth: RDMA header, of writes and read requests
+ * @atomiceth: header of atomic requests
+ * @aeth: header of acknowledgements, and of read responses but the middle ones
+ * @atomicacketh: header of atomic ACKs
+ * @immdt: immediate data
+ * @ieth: the rkey to invalidate
+ * @qpn: destination QP, host order
+ * @psn: packet sequence number, host order
+ * @payload_off: bytes from the first byte of the BTH
+ * @payload_len: bytes without pad and ICRC
+ * @icrc_off: bytes from the first byte of the BTH
+ * @flags: IROCE_OPF_* of the opcode
+ * @pkey: partition key, host order
+ * @opcode: enum iroce_opcode
+ * @pad: bytes of pad, 0..3
+ * @is_solicited: SE is set, and the opcode completes a receive WQE
+ * @is_ackreq: the requester asks for an acknowledgement
+ * @is_migreq: M is set
+ * @has_fecn: forward congestion notification
+ * @has_becn: backward congestion notification
  *
  * Header pointers point into the parsed buffer and are NULL where the opcode has no such header.
  * Their fields are still in wire order. The payload is given by offset, because it need not
@@ -194,16 +217,16 @@ struct iroce_roce_pkt {
 	const struct iroce_atomicacketh *atomicacketh;
 	const struct iroce_immdt *immdt;
 	const struct iroce_ieth *ieth;
-	u32 qpn; /* destination QP, host order */
+	u32 qpn;
 	u32 psn;
-	u32 payload_off; /* from the first byte of the BTH */
-	u32 payload_len; /* without pad and ICRC */
+	u32 payload_off;
+	u32 payload_len;
 	u32 icrc_off;
-	u16 flags; /* IROCE_OPF_* of the opcode */
+	u16 flags;
 	u16 pkey;
 	u8 opcode;
 	u8 pad;
-	bool is_solicited; /* SE, and the opcode completes a receive WQE */
+	bool is_solicited;
 	bool is_ackreq;
 	bool is_migreq;
 	bool has_fecn;
@@ -220,7 +243,8 @@ struct iroce_roce_pkt {
  *
  * Checks transport version, opcode, that headers, pad and ICRC fit, that the pad is what
  * alignment to 4 asks for, and what each opcode demands of its payload: none (ACK, read request,
- * atomics), some and unpadded (first, middle), some (last), exactly 16 (CNP), never above IROCE_MTU_MAX.
+ * atomics), some and unpadded (first, middle), some (last), exactly 16 (CNP), never above
+ * IROCE_MTU_MAX.
  * The path MTU, the state of the QP, keys and the ICRC itself are the caller's to check.
  *
  * Return: 0; -EMSGSIZE shorter than its headers, pad and ICRC, or @linear does not cover
@@ -233,16 +257,24 @@ int __must_check iroce_bth_parse(const void *buf, size_t linear, size_t len,
 
 /**
  * struct iroce_bth_cfg - what goes into a BTH, in host order
+ * @qpn: destination QP; the lower 24 bits count
+ * @psn: packet sequence number; the lower 24 bits count
+ * @pkey: partition key
+ * @opcode: enum iroce_opcode
+ * @pad: iroce_roce_pad(payload length)
+ * @is_solicited: set SE
+ * @is_ackreq: ask for an acknowledgement
+ * @is_migreq: set M; rxe and hardware send 1 ("migrated") on QPs without path migration
  */
 struct iroce_bth_cfg {
 	u32 qpn;
 	u32 psn;
 	u16 pkey;
 	u8 opcode;
-	u8 pad; /* iroce_roce_pad(payload length) */
+	u8 pad;
 	bool is_solicited;
 	bool is_ackreq;
-	bool is_migreq; /* rxe and hardware send 1 ("migrated") on QPs without path migration */
+	bool is_migreq;
 };
 
 void *iroce_bth_put(void *p, const struct iroce_bth_cfg *cfg);
@@ -344,10 +376,12 @@ static inline u8 iroce_aeth_rnr(u8 timer)
 }
 
 /**
- * iroce_aeth_ack - ACK syndrome that grants at most @credits receive WQEs
+ * iroce_aeth_ack - ACK syndrome that grants receive WQEs
+ * @credits: how many at most
  *
- * Encodes the largest grant of IBTA table 43 that is not above @credits;
- * use IROCE_AETH_CREDIT_NONE as syndrome where no flow control is wanted (SRQ).
+ * Use IROCE_AETH_CREDIT_NONE as syndrome where no flow control is wanted (SRQ).
+ *
+ * Return: the syndrome of the largest grant of IBTA table 43 that is not above @credits.
  */
 u8 iroce_aeth_ack(u32 credits);
 

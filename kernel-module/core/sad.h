@@ -28,19 +28,26 @@ enum iroce_sa_life {
 
 /**
  * struct iroce_sad_node - embed this in the SA
+ * @saddr: source address; any: every source (outbound search, second choice)
+ * @daddr: destination address
+ * @sel: selector of the SA, see iroce_selector_match(); all zero: any
+ * @spi: not 0
+ * @reqid: by which a policy's template names the SA
+ * @family: AF_INET or AF_INET6, of the addresses
+ * @dir: enum iroce_dir
  *
  * The caller fills the first block before iroce_sad_add() and leaves it alone afterwards.
  */
 struct iroce_sad_node {
-	union iroce_addr saddr; /* any: every source (outbound search, second choice) */
+	union iroce_addr saddr;
 	union iroce_addr daddr;
-	struct iroce_selector sel; /* of the SA, see iroce_selector_match(); all zero: any */
+	struct iroce_selector sel;
 	__be32 spi;
 	u32 reqid;
 	u16 family;
-	u8 dir; /* enum iroce_dir */
+	u8 dir;
 
-	/* core's own */
+	/* private: core's own */
 	u8 life; /* enum iroce_sa_life, by iroce_sad_set_life() */
 	bool is_linked;
 	/* One link per table version: a rehash never touches what old readers walk. */
@@ -74,6 +81,7 @@ size_t iroce_sad_mem_size(u32 n_buckets);
 
 /**
  * iroce_sad_init - an empty database
+ * @sad: nobody else sees it yet
  * @mem: iroce_sad_mem_size(@n_buckets) bytes, content does not matter
  * @n_buckets: a power of two
  * @seed: random, so that a peer can't choose colliding SPIs
@@ -84,8 +92,9 @@ int __must_check iroce_sad_init(struct iroce_sad *sad, void *mem, u32 n_buckets,
 
 /**
  * iroce_sad_fini - the end of an empty database
+ * @sad: no reader is left, and no rehash is under way
  *
- * Return: the table's memory, to be freed; no reader is left, and no rehash is under way.
+ * Return: the table's memory, to be freed by the caller.
  */
 static inline void *iroce_sad_fini(struct iroce_sad *sad)
 {
@@ -97,6 +106,8 @@ static inline void *iroce_sad_fini(struct iroce_sad *sad)
 
 /**
  * iroce_sad_add - publish an SA
+ * @sad: the database
+ * @node: the caller's memory, its first block filled; the database's until it is removed
  *
  * From here on readers find it; it counts as the newest of its outbound group.
  *
@@ -107,6 +118,8 @@ int __must_check iroce_sad_add(struct iroce_sad *sad, struct iroce_sad_node *nod
 
 /**
  * iroce_sad_wait - keep an SA that iroce_sad_add() refused with -EEXIST
+ * @sad: the database
+ * @node: the SA; the database's until it is removed
  *
  * Readers do not find it until the SA that has its identity is removed: then the one that has
  * waited longest takes over.
@@ -114,7 +127,9 @@ int __must_check iroce_sad_add(struct iroce_sad *sad, struct iroce_sad_node *nod
 void iroce_sad_wait(struct iroce_sad *sad, struct iroce_sad_node *node);
 
 /**
- * iroce_sad_heir - who takes over if @node is removed
+ * iroce_sad_heir - who takes over if an SA is removed
+ * @sad: the database
+ * @node: the SA that would be removed
  *
  * Return: an SA that waits, or NULL: none does, or @node itself waits or is in no database.
  */
@@ -123,6 +138,8 @@ struct iroce_sad_node *iroce_sad_heir(const struct iroce_sad *sad,
 
 /**
  * iroce_sad_remove - unlink an SA, or one that waits
+ * @sad: the database
+ * @node: the SA
  *
  * Its heir is published first: one of the two is found at any time (I7).
  *
@@ -147,27 +164,41 @@ static inline enum iroce_sa_life iroce_sad_life(const struct iroce_sad_node *nod
 
 /**
  * iroce_sad_find - the SA of a direction by destination and SPI; reader
+ * @sad: the database
+ * @dir: direction
+ * @family: AF_INET or AF_INET6, of @daddr
+ * @daddr: destination address
+ * @spi: SPI
  *
  * Inbound packets come here. A dead SA is found as well: the caller counts the drop.
+ *
+ * Return: the SA, or NULL.
  */
 struct iroce_sad_node *iroce_sad_find(const struct iroce_sad *sad, enum iroce_dir dir,
 				      u16 family, const union iroce_addr *daddr, __be32 spi);
 
 /**
  * struct iroce_sad_out_key - what a policy's template asks for
+ * @saddr: source address of the packet (transport mode), or the template's
+ * @daddr: destination address, likewise
+ * @reqid: the template's
+ * @spi: the template's; 0: any
+ * @family: AF_INET or AF_INET6, of the addresses
  *
  * No wildcard in saddr: if it is any, only SAs with any are found.
  */
 struct iroce_sad_out_key {
-	union iroce_addr saddr; /* of the packet (transport mode), or the template's */
+	union iroce_addr saddr;
 	union iroce_addr daddr;
 	u32 reqid;
-	__be32 spi; /* 0: any */
+	__be32 spi;
 	u16 family;
 };
 
 /**
  * iroce_sad_find_out - the outbound SA for a flow; reader
+ * @sad: the database
+ * @key: what the template asks for
  * @flow: matched against the SA's own selector
  *
  * The order is xfrm's (xfrm_state_find): SAs with this saddr before those with any; among them
@@ -200,6 +231,7 @@ static inline u32 iroce_sad_count(const struct iroce_sad *sad)
 
 /**
  * iroce_sad_wants_resize - should the caller bring more (or less) memory?
+ * @sad: the database
  *
  * Return: the number of buckets it should bring, 0 if the table is fine or a rehash is still
  * under way.
@@ -208,7 +240,9 @@ u32 iroce_sad_wants_resize(const struct iroce_sad *sad);
 
 /**
  * iroce_sad_rehash - move everything to new memory
+ * @sad: the database
  * @mem: iroce_sad_mem_size(@n_buckets) bytes
+ * @n_buckets: a power of two
  * @old: where to put the old memory; readers may still be in it
  *
  * The caller waits for a grace period, frees @old, then calls iroce_sad_rehash_done(): until

@@ -11,21 +11,31 @@
 
 /**
  * struct iroce_selector - which flows
+ * @saddr: source prefix; bits beyond @prefixlen_s are ignored
+ * @daddr: destination prefix, likewise
+ * @sport: source port, or what xfrm takes for it
+ * @sport_mask: bits of @sport that count; 0: any port
+ * @dport: destination port, likewise
+ * @dport_mask: bits of @dport that count; 0: any port
+ * @family: AF_INET, AF_INET6; 0 (SAs only): no selector, everything matches
+ * @prefixlen_s: bits of @saddr, 0..32 or 0..128
+ * @prefixlen_d: bits of @daddr
+ * @proto: IPPROTO_*; 0: any
  *
  * Copy of struct xfrm_selector without ifindex and user, which the module either refuses or has
  * already matched.
  */
 struct iroce_selector {
-	union iroce_addr saddr; /* bits beyond the prefix are ignored */
+	union iroce_addr saddr;
 	union iroce_addr daddr;
 	__be16 sport;
-	__be16 sport_mask; /* 0: any */
+	__be16 sport_mask;
 	__be16 dport;
 	__be16 dport_mask;
-	u16 family; /* AF_INET, AF_INET6; 0 (SAs only): no selector, everything matches */
-	u8 prefixlen_s; /* 0..32 or 0..128 */
+	u16 family;
+	u8 prefixlen_s;
 	u8 prefixlen_d;
-	u8 proto; /* 0: any */
+	u8 proto;
 };
 
 /* Family AF_INET or AF_INET6, prefixes within its length, an IPv4 address in v4 alone. */
@@ -39,17 +49,25 @@ bool iroce_addr_in_prefix(const union iroce_addr *addr, const union iroce_addr *
 
 /**
  * iroce_selector_match - does the selector cover the flow?
+ * @sel: selector
+ * @flow: flow
  *
  * As xfrm_selector_match(). What is unknown of a flow (IROCE_FLOW_*_UNKNOWN) never matches a
  * selector that asks for it.
+ *
+ * Return: true if it does.
  */
 bool iroce_selector_match(const struct iroce_selector *sel, const struct iroce_flow_key *flow);
 
 /**
  * iroce_selector_may_match - could the selector cover the flow?
+ * @sel: selector
+ * @flow: flow
  *
- * The same where all is known; what is unknown may be anything. This is what fails closed for
- * policies that protect or block.
+ * As iroce_selector_match() where all is known; what is unknown may be anything. This is what fails
+ * closed for policies that protect or block.
+ *
+ * Return: true if it could.
  */
 bool iroce_selector_may_match(const struct iroce_selector *sel,
 			      const struct iroce_flow_key *flow);

@@ -29,20 +29,20 @@ struct iroce_spd_link {
 
 /**
  * struct iroce_spd_node - embed this in the policy
+ * @sel: selector; its family must be given
+ * @priority: the lower value wins; among equals the policy that was added first
+ * @is_bypass: the policy lets packets pass in the clear. Only flows with something unknown
+ *	(fragments) care: such a flow matches a protecting or blocking policy by what is known, and
+ *	a bypass policy that asks for what is unknown never (I1, I2)
  *
  * The caller fills the first block before iroce_spd_add() and leaves it alone afterwards.
  */
 struct iroce_spd_node {
 	struct iroce_selector sel;
-	u32 priority; /* the lower value wins; among equals the one that was added first */
-	/*
-	 * The policy lets packets pass in the clear. Only flows with something unknown
-	 * (fragments) care: such a flow matches a protecting or blocking policy by what is
-	 * known, and a bypass policy that asks for what is unknown never (I1, I2).
-	 */
+	u32 priority;
 	bool is_bypass;
 
-	/* core's own */
+	/* private: core's own */
 	bool is_linked;
 	bool has_blind;
 	u32 tuple[2]; /* index of its tuple and of its blind tuple; writers only */
@@ -68,10 +68,12 @@ struct iroce_spd {
 
 /**
  * struct iroce_spd_size - how big a table is
+ * @n_buckets: a power of two
+ * @n_tuples: room for that many distinct masks; a node needs up to two
  */
 struct iroce_spd_size {
-	u32 n_buckets; /* a power of two */
-	u32 n_tuples; /* room for that many distinct masks; a node needs up to two */
+	u32 n_buckets;
+	u32 n_tuples;
 };
 
 /* Bytes of memory, aligned as malloc does, that a table of this size needs. */
@@ -79,7 +81,9 @@ size_t iroce_spd_mem_size(const struct iroce_spd_size *size);
 
 /**
  * iroce_spd_init - an empty database
+ * @spd: nobody else sees it yet
  * @mem: iroce_spd_mem_size(@size) bytes, content does not matter
+ * @size: read once, not kept
  * @seed: random
  *
  * Return: 0; -EINVAL @size.
@@ -89,8 +93,9 @@ int __must_check iroce_spd_init(struct iroce_spd *spd, void *mem,
 
 /**
  * iroce_spd_fini - the end of an empty database
+ * @spd: no reader is left, and no rehash is under way
  *
- * Return: the table's memory, to be freed; no reader is left, and no rehash is under way.
+ * Return: the table's memory, to be freed by the caller.
  */
 static inline void *iroce_spd_fini(struct iroce_spd *spd)
 {
@@ -102,6 +107,8 @@ static inline void *iroce_spd_fini(struct iroce_spd *spd)
 
 /**
  * iroce_spd_add - publish a policy
+ * @spd: the database
+ * @node: the caller's memory, its first block filled; the database's until it is removed
  * @before: NULL, or a policy of this database with the same priority whose place in the order
  *          of addition the new one takes (and wins against it while both are there): how
  *          xfrm replaces a policy. Add the new, then remove the old: no gap for readers.
@@ -118,6 +125,8 @@ int __must_check iroce_spd_add(struct iroce_spd *spd, struct iroce_spd_node *nod
 
 /**
  * iroce_spd_remove - unlink a policy
+ * @spd: the database
+ * @node: the policy
  *
  * Return: @node, now the caller's, to be freed after a grace period; NULL if it was not linked.
  */
@@ -131,6 +140,8 @@ static inline bool iroce_spd_is_empty(const struct iroce_spd *spd)
 
 /**
  * iroce_spd_lookup - the policy that decides a flow; reader
+ * @spd: the database
+ * @flow: what is known of it, and what is not
  *
  * Beside writers: a policy that is in the database during the whole lookup is never missed, and
  * while one is replaced (add the new, remove the old) either of the two is found.
@@ -143,10 +154,14 @@ struct iroce_spd_node *iroce_spd_lookup(const struct iroce_spd *spd,
 
 /**
  * iroce_spd_find - policies with exactly this selector; reader
+ * @spd: the database
+ * @sel: compared by iroce_selector_equal()
  * @after: NULL for the best of them, or one found before for the next best
  *
  * Best in the order of lookup. Replacement and tombstones look here. Beside a writer it may miss
  * a policy that is being replaced, unlike iroce_spd_lookup().
+ *
+ * Return: the policy, or NULL if there is none, or none after @after.
  */
 struct iroce_spd_node *iroce_spd_find(const struct iroce_spd *spd,
 				      const struct iroce_selector *sel,
@@ -165,18 +180,22 @@ static inline struct iroce_spd_node *iroce_spd_next(const struct iroce_spd_node 
 
 /**
  * iroce_spd_wants_resize - should the caller bring other memory?
+ * @spd: the database
  * @out: the size it should bring, written if true
  *
- * True when buckets are crowded, when there is no room left for another node's masks or soon none
- * in the order, when removed masks or tuples out of order slow readers down. Asked before each
- * addition, the addition finds its room; also worth asking after removals.
- * False while a rehash is under way.
+ * Asked before each addition, the addition finds its room; also worth asking after removals.
+ *
+ * Return: true when buckets are crowded, when there is no room left for another node's masks or
+ * soon none in the order, when removed masks or tuples out of order slow readers down; false while
+ * a rehash is under way.
  */
 bool iroce_spd_wants_resize(const struct iroce_spd *spd, struct iroce_spd_size *out);
 
 /**
  * iroce_spd_rehash - move everything to new memory, tuples sorted by best priority
+ * @spd: the database
  * @mem: iroce_spd_mem_size(@size) bytes
+ * @size: of the new table; read once, not kept
  * @old: where to put the old memory; readers may still be in it
  *
  * The caller waits for a grace period, frees @old, then calls iroce_spd_rehash_done(): until

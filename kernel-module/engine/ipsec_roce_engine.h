@@ -27,9 +27,9 @@ struct xfrm_state;
 struct xfrm_type;
 struct xfrmdev_ops;
 
-/*
+/**
  * struct ipsec_roce_engine - what a driver says of its devices
- *
+ * @link: this module's own
  * @engine_of: an opaque identity: equal for devices that can share an SA's
  *	numbers, NULL for a device that is not the driver's. Does not sleep; RTNL or
  *	the device otherwise kept.
@@ -51,13 +51,14 @@ struct ipsec_roce_engine {
 void ipsec_roce_engine_register(struct ipsec_roce_engine *engine);
 void ipsec_roce_engine_unregister(struct ipsec_roce_engine *engine);
 
-/*
+/**
+ * struct ipsec_roce_helper - what drivers are to know of the helper of bonds
+ * @ops: of the helper's bonds
+ * @missed: the stack has met a packet of x, a closed state of such a bond. RCU read side
+ *
  * Frames of an SA of a bond may come to a port that does not have the SA: see helper/ingress.c.
  * A driver that drops ESP of SAs that are not its own lets those through to the stack,
  * where the helper sees them; it has closed the stack's own way to open them.
- *
- * @ops: of the helper's bonds
- * @missed: the stack has met a packet of @x, a closed state of such a bond. RCU read side.
  */
 struct ipsec_roce_helper {
 	const struct xfrmdev_ops *ops;

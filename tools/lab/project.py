@@ -276,7 +276,7 @@ def build_modules(img: Image, kernel: Kernel, src: Path, out: Path, log: Path) -
                   f"depmod for {kernel.release}",
                   binds=[(updates, f"/{target}/updates", "ro"), (out, "/out", "rw")])
     chroot.merge_usr(out)
-    return text + check_layers(img, src)
+    return text + check_layers(img, kernel, src)
 
 
 def face_objects(src: Path) -> str:
@@ -287,18 +287,20 @@ def face_objects(src: Path) -> str:
     return run([sys.executable, str(script), str(src)], str(script)).strip()
 
 
-def check_layers(img: Image, src: Path) -> str:
+def check_layers(img: Image, kernel: Kernel, src: Path) -> str:
     """What tests/layers has against the objects that were built below src: warnings, a line each.
 
-    A call through a wall is no reason not to run the modules, but a test that failed.
+    The kernel's own kernel-doc, if its package has one, reads the comments of the faces. A fault
+    is no reason not to run the modules, but a test that failed.
     """
     checks = src / "tests/layers"
     if not (checks / "rooms").exists():
         return ""
     rooms = re.findall(r"^(\S+)\s+kernel-module/", (checks / "rooms").read_text(), re.M)
-    script = f"cd /src/tests/layers; ./circles /src /src; ./calls /src /src {' '.join(rooms)}"
-    _, output = outcome(chroot.argv(img.root, ["sh", "-c", script], [(src, "/src", "ro")]),
-                        "tests/layers")
+    script = (f"cd /src/tests/layers; ./circles /src /src; ./calls /src /src {' '.join(rooms)}; "
+              f"./kerneldoc /src {kernel.build}/scripts/kernel-doc")
+    _, output = outcome(chroot.argv([kernel.root, img.root], ["sh", "-c", script],
+                                    [(src, "/src", "ro")]), "tests/layers")
     lines = [line for line in output.splitlines() if not re.search(r"no circle$| rooms$", line)]
     return "".join(f"\nwarning: layers: {line}" for line in lines)
 

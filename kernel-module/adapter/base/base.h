@@ -54,7 +54,7 @@ struct iroce_port {
 	struct iroce_switch *eswitch;
 };
 
-/*
+/**
  * struct iroce_rdma - of a function: which RDMA device it has; RTNL
  * @entry: list of all functions
  * @own: its own device, NULL while it is a port of a bond's

@@ -50,7 +50,7 @@ void iroce_port_reset_vfs(struct iroce_port *port, bool starts_closed);
 
 /* ---- a function in the switch, vport.c and macs.c ------------------------- */
 
-/*
+/**
  * struct iroce_vport_ops - what a function gives the switch
  * @receive: consumes a frame from the cable: not shared and linear, but for ESP, which may be cloned
  *	and in pieces (its headers up to the fixed IP header are in the first). Softirq, RCU read side

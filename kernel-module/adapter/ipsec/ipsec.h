@@ -15,7 +15,7 @@ struct xfrm_state;
 int iroce_ipsec_module_init(void);
 void iroce_ipsec_module_exit(void);
 
-/*
+/**
  * struct iroce_ipsec_events - what a function wants to hear
  * @changed: an SA or a policy came or went: what has become of a flow may be otherwise now. Any context
  * @sa_gone: an outbound SA is deleted: I6, nobody keeps its key. Any context but hard irq
@@ -53,11 +53,12 @@ unsigned int iroce_ipsec_n_tombs(const struct iroce_func *f);
 int iroce_state_add_shared(struct net_device *dev, struct xfrm_state *x,
 			   const struct xfrm_state *first, struct netlink_ext_ack *extack);
 
-/*
+/**
  * iroce_ipsec_seal_host - what the host stack sends: policy, seal
- *
- * Consumes @skb (may be non-linear, checksum may be CHECKSUM_PARTIAL). The frame for the switch, or
- * NULL if it was dropped, and counted. Softirq or BH disabled, under the tx queue's lock (or LLTX).
+ * @f: the function that sends
+ * @skb: consumed; may be non-linear, its checksum may be CHECKSUM_PARTIAL
+ * Context: softirq or BH disabled, under the tx queue's lock (or LLTX).
+ * Return: the frame for the switch, or NULL if it was dropped, and counted.
  */
 struct sk_buff *iroce_ipsec_seal_host(struct iroce_func *f, struct sk_buff *skb);
 
@@ -68,12 +69,13 @@ enum iroce_arrival {
 	IROCE_CONSUMED,	/* nobody: dropped and counted, or it said nothing */
 };
 
-/*
- * iroce_ipsec_open - a frame for this function comes out of the switch
+/**
+ * iroce_ipsec_open - open a frame from the switch; check replay, selectors, policies (I2, I4)
+ * @f: the function that the frame is for
  * @skb: as the switch gives it; perhaps another one afterwards; the caller's, unless it was consumed
  * @sa: if IROCE_TO_ROCE: the inbound SA it came through, NULL if it was cleartext; no reference
- *
- * Opens ESP, checks replay, selectors and policies (I2, I4). Softirq, RCU read side.
+ * Context: softirq, RCU read side.
+ * Return: who is to have it.
  */
 enum iroce_arrival iroce_ipsec_open(struct iroce_func *f, struct sk_buff **skb, struct iroce_sa **sa);
 
@@ -83,14 +85,14 @@ enum iroce_verdict {
 	IROCE_CLOSED,	/* protected, but no SA, a block policy or a tombstone: drop */
 };
 
-/*
- * iroce_ipsec_out - what becomes of an outbound flow now
+/**
+ * iroce_ipsec_out - what becomes of an outbound flow now, by SPD, then SAD (reqid and template)
+ * @f: read its flow_gen BEFORE the call, and remember that value with the result
+ * @key: the flow
  * @sa: on IROCE_SEAL a referenced outbound SA, iroce_sa_put() it
  * @why: on IROCE_CLOSED the counter to move for each packet dropped
- *
- * Looks at the function's SPD, then its SAD (reqid and template). Triggers
- * the kernel's ACQUIRE where a policy has no SA. Context: any but hard irq.
- * Read flow_gen BEFORE calling and remember that value with the result.
+ * Context: any but hard irq.
+ * Return: the verdict; where a policy has no SA, the kernel's ACQUIRE was triggered.
  */
 enum iroce_verdict iroce_ipsec_out(struct iroce_func *f, const struct iroce_flow_key *key,
 				   struct iroce_sa **sa, enum iroce_stat *why);
@@ -103,15 +105,14 @@ void iroce_sa_put(struct iroce_sa *sa);
 /* False once the SA is deleted or expired: re-resolve, never use it again. */
 bool iroce_sa_is_live(const struct iroce_sa *sa);
 
-/*
+/**
  * iroce_ipsec_seal_roce - make the skb of one RoCE packet
- * @sa: NULL for cleartext, else the SA that seals it
- *
- * One pass: plaintext is copied into the skb, or the AEAD reads the payload in place and writes the
- * skb: the copy is the encryption. Returns the skb for the switch, or ERR_PTR, and the caller counts
- * the drop: -ENOMEM, -ESTALE (SA dead: re-resolve), or what iroce_ipsec_seal_drop() knows.
- * Synchronous: when it returns, the payload is no longer looked at. Any context but hard irq; keep BH
- * disabled around a batch, SIMD likes it.
+ * @f: the function that sends
+ * @sa: NULL for cleartext, else the SA that seals it; the caller keeps its reference
+ * @frame: not looked at afterwards: one pass copies its payload, or encrypts it, into the skb
+ * Context: any but hard irq; keep BH disabled around a batch, SIMD likes it.
+ * Return: the skb for the switch, or ERR_PTR, and the caller counts the drop: -ENOMEM, -ESTALE (SA
+ * dead: re-resolve), or what iroce_ipsec_seal_drop() knows.
  */
 struct sk_buff *iroce_ipsec_seal_roce(struct iroce_func *f, struct iroce_sa *sa,
 				      const struct iroce_frame *frame);

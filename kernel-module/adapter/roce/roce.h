@@ -25,9 +25,13 @@ void iroce_roce_module_exit(void);
 
 /* ---- devices, device.c ---------------------------------------------------- */
 
-/*
- * Registers a device of @f alone, or of @bond with no path yet. Process context, no
- * RTNL. ERR_PTR.
+/**
+ * iroce_roce_create - register an RDMA device
+ * @f: the function whose device it is, or for a bond the first one
+ * @bond: NULL for a device of @f alone, else the bond, whose device has no path yet
+ *
+ * Context: process, no RTNL.
+ * Return: the device, or ERR_PTR.
  */
 struct iroce_roce *iroce_roce_create(struct iroce_func *f, struct net_device *bond);
 /* No function has it as its iroce_func.roce any more. Process context, no RTNL. */
@@ -43,9 +47,11 @@ void iroce_roce_drop_dead(struct iroce_roce *roce);
 
 /* @f, which has no device, becomes a path of the bond's device. RTNL. */
 void iroce_roce_add_path(struct iroce_roce *roce, struct iroce_func *f);
-/*
- * No packet goes through @f any more, if it was a path; those that are on their way are
- * waited for by whoever frees it. RTNL.
+/**
+ * iroce_roce_del_path - no packet goes through a function any more
+ * @f: the function; it need not be a path. Whoever frees it waits for packets that are on their way
+ *
+ * Context: RTNL.
  */
 void iroce_roce_del_path(struct iroce_func *f);
 /* @f can send, or cannot any more; if it is a path. RTNL. */
@@ -53,22 +59,21 @@ void iroce_roce_update_path(struct iroce_func *f);
 
 /* ---- what the data path is told ------------------------------------------- */
 
-/*
- * What flows of @f are resolved from has changed: an SA, a policy, its address. Any context;
- * paths.c.
- */
+/* What flows of @f are resolved from has changed: SA, policy, address. Any context; paths.c. */
 void iroce_roce_func_changed(struct iroce_func *f);
 
-/*
- * iroce_roce_rx - one RoCEv2 packet, cleartext or opened, that came to @f
- * @sa: the inbound SA it came through, NULL if it was cleartext; the caller
- *	keeps its reference
+/**
+ * iroce_roce_rx - one RoCEv2 packet, cleartext or opened, that came to a function
+ * @f: the function
+ * @skb: consumed; data at the Ethernet header, network and transport headers set, linear, IP and
+ *	UDP lengths checked against the buffer and trimmed, IP header restored to its cleartext
+ *	form (ICRC covers it)
+ * @sa: the inbound SA it came through, NULL if it was cleartext; the caller keeps its reference
  *
- * Consumes @skb: data at the Ethernet header, network and transport headers
- * set, linear, IP and UDP lengths checked against the buffer and trimmed, IP
- * header restored to its cleartext form (ICRC covers it). Policy is checked
- * already (ipsec/open.c); the transport adds I5: a protected QP takes sealed packets
- * only. Context: softirq, RCU read side.
+ * Policy is checked already (ipsec/open.c); the transport adds I5: a protected QP takes sealed
+ * packets only.
+ *
+ * Context: softirq, RCU read side.
  */
 void iroce_roce_rx(struct iroce_func *f, struct sk_buff *skb, struct iroce_sa *sa);
 
