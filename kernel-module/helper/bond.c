@@ -141,7 +141,7 @@ static bool has_shape(const struct ipsec_roce_bond *bond)
 /*
  * RTNL: one at a time. An older kernel's garbage collector and the flush (xfrm_dev_state_flush(),
  * xfrm_state_gc_task()) can meet at a state that is dead already, and free it twice: leave
- * the former nothing to do. The same before xfrm's own flush, see NETDEV_GOING_DOWN below.
+ * the former nothing to do. The same before xfrm's own flush, see NETDEV_GOING_DOWN in hook.c.
  */
 void ipsec_roce_bond_flush(struct net_device *dev)
 {

@@ -33,7 +33,6 @@
 #include "port.h"
 #include "sa.h"
 
-
 /* ---- notes ------------------------------------------------------------ */
 
 /* Softirq, RCU read side. */

@@ -214,7 +214,7 @@ static void __exit ipsec_roce_exit(void)
 	ipsec_roce_shadow_exit();
 	destroy_workqueue(ipsec_roce_wq);
 	ipsec_roce_key_exit();
-	/* Callers that were on their way out of our ops, see bond.c, and kfree_rcu. */
+	/* Callers that were on their way out of our ops, see hook.c, and kfree_rcu. */
 	synchronize_rcu();
 	synchronize_rcu_tasks();
 	rcu_barrier();

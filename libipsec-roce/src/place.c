@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Placement of a bond's SAs. The rules are the helper's own (core/placement.c is compiled in):
- * what is chosen here is not refused there, and what is refused is refused before anything
- * has changed.
+ * what is chosen here is not refused there, unless another SA has the key, and what is refused is
+ * refused before anything has changed.
  */
 #include <linux/if_bonding.h>
 

@@ -188,9 +188,11 @@ def test_the_fence_holds_for_frames_with_a_linear_head_of_14_bytes(lab, wire, sc
     inside = [roce, udp(4791, "R: IPv6", six=True), options,
               fragment(udp(4791, "R: first fragment"), 0x2000)]
     caught = [framed(lab, packet) for packet in inside] + [
+        framed(lab, udp(4791, "R: a priority"), ("8100e000",)),      # VLAN 0 is none
         framed(lab, udp(4791, "R: three tags"), ("88a80005", "81000000", "81000000")),
         framed(lab, udp(4791, "R: cut"))[:36]]      # not even its port can be told
-    passing = [framed(lab, udp(4792, "P: port")), framed(lab, udp(4792, "P: IPv6", six=True)),
+    passing = [framed(lab, udp(4791, "P: another VLAN"), ("81000005",)),
+               framed(lab, udp(4792, "P: port")), framed(lab, udp(4792, "P: IPv6", six=True)),
                framed(lab, fragment(udp(4791, "P: later fragment"), 0x2008)),
                frames.ethernet(mac(lab.b), mac(lab.a), 0x88B5, b"P: not IP".ljust(60, b"."))]
 

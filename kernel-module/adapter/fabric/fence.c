@@ -9,6 +9,7 @@
  * a rule at all; a packet between the addresses of a rule that hides whether it is RoCE, by that
  * rule. A first fragment shows its port; later fragments pass, as nobody can do without the first.
  */
+#include <linux/if_vlan.h>
 #include <linux/rculist.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
@@ -44,12 +45,20 @@ static bool is_in(const union iroce_addr *addr, const union iroce_addr *net,
 	return !diff;
 }
 
+/* A tag of VLAN 0 is a priority alone: stack and QPs take the frame as one without a tag. */
+static bool has_priority_alone(const struct iroce_headers *h)
+{
+	return h->n_tags == 1 && !(h->tci & htons(VLAN_VID_MASK));
+}
+
 /* As in tc, no rule is for frames with two tags: no QP is behind them either. */
 static bool matches_frame(const struct iroce_fence_match *rule, const struct iroce_headers *h)
 {
-	if (rule->family != h->key.family || rule->is_tagged != h->n_tags)
+	if (rule->family != h->key.family || h->n_tags > 1)
 		return false;
-	if (h->n_tags && ((h->tci ^ rule->vlan_tci) & rule->vlan_mask))
+	if (rule->is_tagged ? !h->n_tags : h->n_tags && !has_priority_alone(h))
+		return false;
+	if (rule->is_tagged && ((h->tci ^ rule->vlan_tci) & rule->vlan_mask))
 		return false;
 	return is_in(&h->key.saddr, &rule->src, &rule->src_mask) &&
 	       is_in(&h->key.daddr, &rule->dst, &rule->dst_mask);
