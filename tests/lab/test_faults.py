@@ -38,4 +38,7 @@ def test_finding_a_program_that_crashes_is_no_fault_of_the_kernel(what):
 def test_what_a_kernel_under_test_says_of_itself_is_no_fault():
     assert not faults.scan_text(
         "[    0.0] Kernel command line: slub_debug=FZPU rcupdate.rcu_cpu_stall_timeout=120\n"
-        "[   12.1] iroce: loading out-of-tree module taints kernel.\n")
+        "[   12.1] iroce: loading out-of-tree module taints kernel.\n"
+        # Of an allocation that was made to fail: from then on it counts no leak.
+        "[  124.2] ref_tracker: memory allocation failure, unreliable refcount tracker.\n")
+    assert faults.scan_text("[  124.2] ref_tracker: netdev@00000000d1a7cb1e has 1/2 users at\n")

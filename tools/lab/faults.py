@@ -20,7 +20,7 @@ FAULTS = [re.compile(p) for p in (
     r"Slab .* has|\bslab error\b|double free|page_poison|pagealloc: memory corruption",
     r"kmemleak: \d+ new suspected memory leaks",
     # references and life cycle
-    r"refcount_t: ", r"unregister_netdevice: waiting", r"leaked reference|ref_tracker: ",
+    r"refcount_t: ", r"unregister_netdevice: waiting", r"leaked reference|ref_tracker: (?!memory alloc)",
     r"sysfs: cannot create duplicate", r"kobject .* tried to", r"ODEBUG: ",
     r"list_(add|del) corruption", r"scheduling while atomic|sleeping function called",
     r"bad unlock balance|possible circular locking|suspicious RCU|inconsistent lock state",
