@@ -72,4 +72,21 @@ bool iroce_selector_match(const struct iroce_selector *sel, const struct iroce_f
 bool iroce_selector_may_match(const struct iroce_selector *sel,
 			      const struct iroce_flow_key *flow);
 
+/**
+ * iroce_selector_is_source_bound - does it leave out source ports that RoCEv2 may have?
+ * @sport: the selector's source port
+ * @sport_mask: its bits that count
+ *
+ * A queue pair's source port is any of 0xc000..0xffff (rdma_flow_label_to_udp_sport()), so a selector
+ * may ask for the upper two bits, as they are, and for nothing else.
+ *
+ * Return: true if RoCE may come from a port that the selector does not have.
+ */
+static inline bool iroce_selector_is_source_bound(__be16 sport, __be16 sport_mask)
+{
+	const __be16 first = cpu_to_be16(0xc000);
+
+	return (sport_mask & ~first) || ((sport ^ first) & sport_mask);
+}
+
 #endif /* IROCE_CORE_SELECTOR_H */

@@ -12,11 +12,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/selector.h"
 #include "handle.h"
 #include "xfrm_abi.h"
 
 #define FENCE_UID		4791
-#define ROCE_SOURCE_FIRST	0xc000
 
 static uint8_t kernel_dir(enum ipsec_roce_dir dir)
 {
@@ -112,17 +112,6 @@ static bool is_roce_in(const struct xfrm_selector *sel)
 	       !((sel->dport ^ port) & sel->dport_mask);
 }
 
-/*
- * A queue pair's source port is any of 0xc000..0xffff (rdma_flow_label_to_udp_sport()), so a
- * selector may ask for the upper two bits, as they are, and for nothing else.
- */
-static bool is_source_bound(const struct xfrm_selector *sel)
-{
-	uint16_t first = htons(ROCE_SOURCE_FIRST);
-
-	return (sel->sport_mask & ~first) || ((sel->sport ^ first) & sel->sport_mask);
-}
-
 static bool policy_parse(struct nlmsghdr *nlh, struct ipsec_roce_policy *p)
 {
 	const struct xfrm_user_offload *offload = NULL;
@@ -157,7 +146,7 @@ static bool policy_parse(struct nlmsghdr *nlh, struct ipsec_roce_policy *p)
 	p->use_time = info.curlft.use_time;
 	p->has_esp = tmpl && tmpl->id.proto == IPPROTO_ESP;
 	p->covers_roce = is_roce_in(&info.sel);
-	p->is_source_bound = is_source_bound(&info.sel);
+	p->is_source_bound = iroce_selector_is_source_bound(info.sel.sport, info.sel.sport_mask);
 	return true;
 }
 

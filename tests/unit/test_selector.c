@@ -3,40 +3,11 @@
  * Selectors against flow keys: what matches, and what may match because it is hidden.
  */
 #include "unit.h"
+#include "flows.h"
 
 #include <arpa/inet.h>
 
 #include "core/selector.h"
-
-static union iroce_addr ip4(const char *s)
-{
-	struct in_addr a;
-
-	assert_int_equal(inet_pton(AF_INET, s, &a), 1);
-	return iroce_addr_v4(a.s_addr);
-}
-
-static union iroce_addr ip6(const char *s)
-{
-	struct in6_addr a;
-
-	assert_int_equal(inet_pton(AF_INET6, s, &a), 1);
-	return iroce_addr_v6(&a);
-}
-
-static struct iroce_flow_key flow4(void)
-{
-	struct iroce_flow_key f = {
-		.family = AF_INET,
-		.saddr = ip4("10.1.2.3"),
-		.daddr = ip4("10.1.2.4"),
-		.proto = IPPROTO_UDP,
-		.sport = htons(50000),
-		.dport = htons(4791),
-	};
-
-	return f;
-}
 
 static struct iroce_selector sel4(void)
 {

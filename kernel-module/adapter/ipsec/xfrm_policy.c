@@ -8,8 +8,7 @@
 
 #include "policy.h"
 #include "xfrm.h"
-
-#define ROCE_SOURCE_FIRST 0xc000
+#include "xfrm_selector.h"
 
 static int validate_template(const struct xfrm_policy *xp, struct netlink_ext_ack *extack)
 {
@@ -54,15 +53,7 @@ static int validate_selector(const struct xfrm_policy *xp, struct netlink_ext_ac
 		NL_SET_ERR_MSG_MOD(extack, "Selector and policy are of different address families");
 		return -EINVAL;
 	}
-	if (sel->ifindex && sel->ifindex != xp->xdo.dev->ifindex) {
-		NL_SET_ERR_MSG_MOD(extack, "The selector names another device");
-		return -EOPNOTSUPP;
-	}
-	if (sel->user) {
-		NL_SET_ERR_MSG_MOD(extack, "Selectors with a user cannot be offloaded");
-		return -EOPNOTSUPP;
-	}
-	return 0;
+	return iroce_xfrm_selector_check(xp->xdo.dev, sel, extack);
 }
 
 static int validate_policy(const struct xfrm_policy *xp, struct netlink_ext_ack *extack)
@@ -105,20 +96,7 @@ static int validate_policy(const struct xfrm_policy *xp, struct netlink_ext_ack 
 
 static void policy_fill(struct iroce_policy *policy, const struct xfrm_policy *xp)
 {
-	const struct xfrm_selector *sel = &xp->selector;
-
-	policy->spd.sel = (struct iroce_selector) {
-		.saddr = iroce_addr_get(xp->family, &sel->saddr),
-		.daddr = iroce_addr_get(xp->family, &sel->daddr),
-		.sport = sel->sport,
-		.sport_mask = sel->sport_mask,
-		.dport = sel->dport,
-		.dport_mask = sel->dport_mask,
-		.family = xp->family,
-		.prefixlen_s = sel->prefixlen_s,
-		.prefixlen_d = sel->prefixlen_d,
-		.proto = sel->proto,
-	};
+	policy->spd.sel = iroce_xfrm_selector(&xp->selector, xp->family);
 	policy->spd.priority = xp->priority;
 	policy->tomb.sel = policy->spd.sel;
 	policy->tomb.priority = xp->priority;
@@ -136,18 +114,14 @@ static void policy_fill(struct iroce_policy *policy, const struct xfrm_policy *x
 	}
 }
 
-/*
- * Is it for RoCE, but not for all of it? A queue pair's source port is any of 0xc000..0xffff
- * (rdma_flow_label_to_udp_sport()). IKE daemons make such policies of `udp/4791` at both ends.
- */
+/* Is it for RoCE, but not for all of it? IKE daemons make such policies of `udp/4791` at both ends. */
 static bool is_source_bound(const struct iroce_policy *policy)
 {
 	const struct iroce_selector *sel = &policy->spd.sel;
-	__be16 first = htons(ROCE_SOURCE_FIRST);
 
 	return iroce_policy_is_protecting(policy) && sel->proto == IPPROTO_UDP &&
 	       sel->dport_mask == htons(0xffff) && sel->dport == htons(IROCE_ROCE_PORT) &&
-	       ((sel->sport_mask & ~first) || ((sel->sport ^ first) & sel->sport_mask));
+	       iroce_selector_is_source_bound(sel->sport, sel->sport_mask);
 }
 
 int iroce_policy_add(struct xfrm_policy *xp, struct netlink_ext_ack *extack)

@@ -20,6 +20,7 @@
 #include "engine/ipsec_roce_engine.h"
 #include "sadb.h"
 #include "xfrm.h"
+#include "xfrm_selector.h"
 
 #define REPLAY_WINDOW_MIN	32
 #define SALT_BITS		32
@@ -140,15 +141,7 @@ static int validate_selector(const struct net_device *dev, const struct xfrm_sta
 		NL_SET_ERR_MSG_MOD(extack, "A selector with prefixes needs an address family");
 		return -EOPNOTSUPP;
 	}
-	if (sel->ifindex && sel->ifindex != dev->ifindex) {
-		NL_SET_ERR_MSG_MOD(extack, "The selector names another device");
-		return -EOPNOTSUPP;
-	}
-	if (sel->user) {
-		NL_SET_ERR_MSG_MOD(extack, "Selectors with a user cannot be offloaded");
-		return -EOPNOTSUPP;
-	}
-	return 0;
+	return iroce_xfrm_selector_check(dev, sel, extack);
 }
 
 static int validate_state(const struct net_device *dev, const struct xfrm_state *x,
@@ -229,7 +222,6 @@ static int sa_set_replay(struct iroce_sa *sa, const struct xfrm_state *x)
 
 static void sa_fill(struct iroce_sa *sa, struct xfrm_state *x)
 {
-	const struct xfrm_selector *sel = &x->sel;
 	struct iroce_sad_node *node = &sa->node;
 
 	node->family = x->props.family;
@@ -238,18 +230,7 @@ static void sa_fill(struct iroce_sa *sa, struct xfrm_state *x)
 	node->spi = x->id.spi;
 	node->reqid = x->props.reqid;
 	node->dir = x->xso.dir == XFRM_DEV_OFFLOAD_IN ? IROCE_DIR_IN : IROCE_DIR_OUT;
-	node->sel = (struct iroce_selector) {
-		.saddr = iroce_addr_get(node->family, &sel->saddr),
-		.daddr = iroce_addr_get(node->family, &sel->daddr),
-		.sport = sel->sport,
-		.sport_mask = sel->sport_mask,
-		.dport = sel->dport,
-		.dport_mask = sel->dport_mask,
-		.family = sel->family,
-		.prefixlen_s = sel->prefixlen_s,
-		.prefixlen_d = sel->prefixlen_d,
-		.proto = sel->proto,
-	};
+	node->sel = iroce_xfrm_selector(&x->sel, node->family);
 	sa->x = x;
 	sa->is_esn = x->props.flags & XFRM_STATE_ESN;
 	sa->window = window_of(x);
